@@ -16,6 +16,17 @@ CONFIG = "/etc/containerd/config.toml"
 ROOT = "/var/lib/containerd"
 
 
+def config_with(config_path: str = "", discard_unpacked_layers: bool = False) -> str:
+    """A configuration file (of version 2, which 2.1 reads too) that sets these of CRI's options."""
+    cri = 'plugins."io.containerd.grpc.v1.cri"'
+    text = "version = 2\n"
+    if config_path:
+        text += f'[{cri}.registry]\n  config_path = "{config_path}"\n'
+    if discard_unpacked_layers:
+        text += f"[{cri}.containerd]\n  discard_unpacked_layers = true\n"
+    return text
+
+
 class Containerd:
     """containerd with its default paths inside the node, and by default without a configuration file.
 
@@ -84,6 +95,10 @@ class Containerd:
             # UNIMPLEMENTED can't pass: the CRI plugin failed to load.
             if error.code == "UNIMPLEMENTED":
                 raise RuntimeError(f"{error}\n{self._process.log_tail()}") from error
+            # A channel that failed (a killed containerd's socket is still there) waits before it
+            # tries again; a new one doesn't.
+            self._client.close()
+            self._client = None
             return False
 
     def stop(self) -> int:
@@ -98,9 +113,7 @@ class Containerd:
         if self._client:
             self._client.close()
             self._client = None
-        code = how(self._process)
-        # As systemd does not either: the socket's file stays, and containerd replaces it.
-        return code
+        return how(self._process)
 
     def restart(self, env: Optional[dict] = None) -> "Containerd":
         """Stops and starts it: a new pid."""

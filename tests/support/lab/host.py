@@ -41,7 +41,7 @@ ip link set lo up
 _NETWORK = r"""
 set -e
 ip link add eth0 netns $PID type veth peer name $NAME netns $SWITCH
-nsenter --target $SWITCH --net ip link set $NAME master br0 up
+nsenter --target $SWITCH --net ip link set dev $NAME master br0 up
 nsenter --target $PID --net sh -ec "
   ip addr add $IPV4/16 dev eth0
   ip -6 addr add $IPV6/64 dev eth0 nodad
@@ -75,6 +75,7 @@ class Host:
         self.name = name
         self.ipv4 = f"198.18.0.{number}"
         self.ipv6 = f"2001:db8:1::{number:x}"
+        self._port = f"to-{name}"[:15]  # the switch's end of the link
         self.folder = lab.work / name
         self.folder.mkdir(parents=True)
         self.cgroup = lab.cgroup.child(name)
@@ -88,6 +89,7 @@ class Host:
         self.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
         self.set_name_servers([])
         self.set_hosts({})
+        self.trust_only()
 
     @property
     def pid(self) -> int:
@@ -101,7 +103,7 @@ class Host:
 
     def _connect(self) -> None:
         self._setup(["/bin/sh", "-c", _NETWORK], {
-            "PID": str(self.pid), "NAME": self.name, "SWITCH": str(self.lab.switch_pid),
+            "PID": str(self.pid), "NAME": self._port, "SWITCH": str(self.lab.switch_pid),
             "IPV4": self.ipv4, "IPV6": self.ipv6,
             "GATEWAY4": self.lab.gateway4, "GATEWAY6": self.lab.gateway6}, "network")
 
@@ -145,7 +147,8 @@ class Host:
             f"nameserver {address}\n" for address in addresses or ["127.0.0.1"]))
 
     def trust_only(self, *authorities: str) -> None:
-        """Makes the PEM certificates `authorities` all that /etc/ssl/certs holds."""
+        """Makes the PEM certificates `authorities` all that /etc/ssl/certs holds. A new machine's is
+        empty: tests depend on no certificate of the host's."""
         folder = self.path("/etc/ssl/certs")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -209,7 +212,7 @@ class Host:
 
     def limit(self, megabits: Optional[float]) -> None:
         """Limits the link to `megabits` per second each way (None: no limit)."""
-        ends = ((self.pid, "eth0"), (self.lab.switch_pid, self.name))
+        ends = ((self.pid, "eth0"), (self.lab.switch_pid, self._port))
         for pid, device in ends:
             enter = ["nsenter", "--target", str(pid), "--net", "tc", "qdisc"]
             subprocess.run([*enter, "del", "dev", device, "root"], capture_output=True, check=False)
@@ -229,7 +232,7 @@ class Host:
     def _link(self, state: str) -> None:
         # The switch's end: the machine keeps addresses and routes, as with a pulled cable.
         subprocess.run(["nsenter", "--target", str(self.lab.switch_pid), "--net", "ip", "link", "set",
-                        self.name, state], check=True)
+                        "dev", self._port, state], check=True)
 
     # The end
 

@@ -157,10 +157,11 @@ class Lab:
 
     def __exit__(self, kind, value, traceback) -> None:
         if value is not None and not self._closed:
-            self._show_logs()
+            self.show_logs()
         self.close()
 
-    def _show_logs(self) -> None:
+    def show_logs(self) -> None:
+        """Prints the end of each daemon's log."""
         for host in self.hosts:
             for process in host.processes:
                 with contextlib.suppress(OSError):

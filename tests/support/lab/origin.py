@@ -4,11 +4,13 @@
 nginx ends TLS, keeps the access log that tests assert on, and makes the faults that tests ask for.
 """
 
+import contextlib
 import http.client
 import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 from typing import NamedTuple, Optional, Sequence
 
@@ -152,8 +154,17 @@ class Origin(Host):
         'location ~ /blobs/ { return 503; }', and waits until new connections see them."""
         self._faults = locations
         self._configure()
-        self._front.signal(1)  # SIGHUP
-        wait_until(lambda: self._marker() == self._generation, 10, "nginx has reloaded")
+        self._front.signal(signal.SIGHUP)
+        wait_until(self._reloaded, 10, "nginx has reloaded")
+
+    def _reloaded(self) -> bool:
+        """Whether the new worker answers, and it alone: an old one goes on accepting for a moment."""
+        if self._marker() != self._generation:
+            return False
+        listening = _listening_sockets(self.pid)
+        accepting = [pid for pid in self.cgroup.child("nginx").pids()
+                     if pid != self._front.pid and listening & _sockets(pid)]
+        return len(accepting) == 1
 
     def _configure(self) -> None:
         self._generation += 1
@@ -256,6 +267,25 @@ class Origin(Host):
         """Removes a tag; content stays."""
         shutil.rmtree(self.storage / "docker/registry/v2/repositories" / repository / "_manifests/tags"
                       / tag)
+
+
+def _listening_sockets(pid: int) -> set[str]:
+    """The TCP sockets that listen in the process's network namespace, as /proc/<pid>/fd names them."""
+    found = set()
+    for family in ("tcp", "tcp6"):
+        for line in pathlib.Path(f"/proc/{pid}/net/{family}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":  # TCP_LISTEN
+                found.add(f"socket:[{fields[9]}]")
+    return found
+
+
+def _sockets(pid: int) -> set[str]:
+    found = set()
+    for descriptor in pathlib.Path(f"/proc/{pid}/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(descriptor))
+    return found
 
 
 def _store(data, target: pathlib.Path) -> None:
