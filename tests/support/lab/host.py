@@ -41,7 +41,7 @@ ip link set lo up
 _NETWORK = r"""
 set -e
 ip link add eth0 netns $PID type veth peer name $NAME netns $SWITCH
-nsenter --target $SWITCH --net ip link set $NAME master br0 up
+nsenter --target $SWITCH --net ip link set dev $NAME master br0 up
 nsenter --target $PID --net sh -ec "
   ip addr add $IPV4/16 dev eth0
   ip -6 addr add $IPV6/64 dev eth0 nodad
@@ -228,7 +228,7 @@ class Host:
 
     def _link(self, state: str) -> None:
         # The switch's end: the machine keeps addresses and routes, as with a pulled cable.
-        subprocess.run(["nsenter", "--target", str(self.lab.switch_pid), "--net", "ip", "link", "set",
+        subprocess.run(["nsenter", "--target", str(self.lab.switch_pid), "--net", "ip", "link", "set", "dev",
                         self.name, state], check=True)
 
     # The end
