@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/base/socket_stream.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/local/connect_pair.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+
+#include "tests/support/run.hpp"
+#include "userspace/base/deadline.hpp"
+
+namespace hagring {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct SocketStreamTest : testing::Test {
+  SocketStreamTest() {
+    asio::local::stream_protocol::socket a(context), b(context);
+    asio::local::connect_pair(a, b);
+    left = std::make_unique<SocketStream>(std::move(a));
+    right = std::make_unique<SocketStream>(std::move(b));
+  }
+  asio::io_context context;
+  std::unique_ptr<SocketStream> left, right;
+  Bytes buffer = Bytes(1024);
+};
+
+TEST_F(SocketStreamTest, CarriesBytesAndEndsWithEndOfStream) {
+  ASSERT_TRUE(test::run(context, left->write(as_bytes("hello"))));
+  ASSERT_TRUE(test::run(context, left->shutdown_write()));
+  EXPECT_EQ(test::run(context, right->read_some(buffer)), Result<std::size_t>(5));
+  EXPECT_EQ(test::run(context, right->read_some(buffer)).error(), Errc::end_of_stream);
+}
+
+TEST_F(SocketStreamTest, InactivityLimitEndsARead) {
+  right->set_inactivity_limit(20ms);
+  EXPECT_EQ(test::run(context, right->read_some(buffer)).error(), Errc::timed_out);
+}
+
+TEST_F(SocketStreamTest, InactivityLimitEndsAWriteToAReaderThatStopped) {
+  left->set_inactivity_limit(20ms);
+  const Bytes much(8 << 20);
+  EXPECT_EQ(test::run(context, left->write(much)).error(), Errc::timed_out);
+}
+
+TEST_F(SocketStreamTest, LimitOfOneReadDoesNotEndTheNext) {
+  right->set_inactivity_limit(200ms);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(test::run(context, left->write(as_bytes("x"))));
+    ASSERT_TRUE(test::run(context, right->read_some(buffer)));
+  }
+  EXPECT_EQ(test::run(context, right->read_some(buffer)).error(), Errc::timed_out);
+}
+
+TEST_F(SocketStreamTest, DestroyedWhileItsTimerIsArmed) {
+  right->set_inactivity_limit(10ms);
+  ASSERT_TRUE(test::run(context, left->write(as_bytes("x"))));
+  ASSERT_TRUE(test::run(context, right->read_some(buffer)));
+  right.reset();
+  SystemClock clock;
+  test::run(context, clock.sleep_for(30ms));
+}
+
+TEST_F(SocketStreamTest, DeadlineEndsAReadAndTheStreamLivesOn) {
+  SystemClock clock;
+  EXPECT_EQ(test::run(context, with_deadline(clock, 10ms, right->read_some(buffer))).error(),
+            Errc::timed_out);
+  ASSERT_TRUE(test::run(context, left->write(as_bytes("x"))));
+  EXPECT_EQ(test::run(context, with_deadline(clock, 10s, right->read_some(buffer))),
+            Result<std::size_t>(1));
+}
+
+TEST_F(SocketStreamTest, LingerCloseReadsWhatStillComes) {
+  ASSERT_TRUE(test::run(context, left->write(as_bytes("unread request"))));
+  ASSERT_TRUE(test::run(context, left->shutdown_write()));
+  test::run(context, linger_close(*right, 1s, 1 << 20));
+  // No RST: the other end reads an orderly end.
+  EXPECT_EQ(test::run(context, left->read_some(buffer)).error(), Errc::end_of_stream);
+}
+
+}  // namespace
+}  // namespace hagring

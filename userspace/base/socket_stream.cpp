@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/base/socket_stream.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace hagring {
+
+/// The socket and its one inactivity timer. The timer is not re-armed for each operation: it wakes
+/// at the earliest time the limit can have passed, looks at the last activity, and sleeps on.
+struct SocketStream::State {
+  explicit State(Socket connected) : socket(std::move(connected)), timer(socket.get_executor()) {}
+
+  Socket socket;
+  asio::steady_timer timer;
+  Duration limit{0};
+  TimePoint last_activity{};
+  int waiting = 0;
+  bool armed = false;
+  bool timed_out = false;
+};
+
+namespace {
+
+template <typename State>
+void arm(const std::shared_ptr<State>& state) {
+  state->armed = true;
+  state->timer.expires_at(state->last_activity + state->limit);
+  state->timer.async_wait([state](const error_code& error) {
+    state->armed = false;
+    if (error || state->waiting == 0 || state->limit == Duration::zero()) return;
+    if (std::chrono::steady_clock::now() < state->last_activity + state->limit) return arm(state);
+    state->timed_out = true;
+    error_code ignored;
+    state->socket.cancel(ignored);
+  });
+}
+
+/// Counts one operation as waiting and keeps the timer armed meanwhile.
+template <typename State>
+class Waiting {
+ public:
+  explicit Waiting(std::shared_ptr<State> state) : state_(std::move(state)) {
+    ++state_->waiting;
+    active();
+    if (state_->limit != Duration::zero() && !state_->armed) arm(state_);
+  }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  ~Waiting() {
+    --state_->waiting;
+    active();
+  }
+  void active() { state_->last_activity = std::chrono::steady_clock::now(); }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace
+
+SocketStream::SocketStream(Socket socket) : state_(std::make_shared<State>(std::move(socket))) {
+  error_code ignored;
+  state_->socket.non_blocking(true, ignored);
+}
+
+SocketStream::~SocketStream() { close(); }
+
+awaitable<Result<std::size_t>> SocketStream::read_some(MutableBytes into) {
+  // The state stays alive even if the stream is destroyed by what resumes first.
+  Waiting waiting(state_);
+  auto [error, size] =
+      co_await state_->socket.async_read_some(asio::buffer(into.data(), into.size()), kTuple);
+  if (error) co_return translate(error);
+  co_return size;
+}
+
+awaitable<Result<void>> SocketStream::write(ByteView from) {
+  Waiting waiting(state_);
+  while (!from.empty()) {
+    auto [error, size] =
+        co_await state_->socket.async_write_some(asio::buffer(from.data(), from.size()), kTuple);
+    if (error) co_return translate(error);
+    waiting.active();
+    from = from.subspan(size);
+  }
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> SocketStream::shutdown_write() {
+  error_code error;
+  state_->socket.shutdown(asio::socket_base::shutdown_send, error);
+  if (error) co_return error;
+  co_return Result<void>();
+}
+
+void SocketStream::close() {
+  error_code ignored;
+  state_->timer.cancel();
+  state_->socket.close(ignored);
+}
+
+void SocketStream::set_inactivity_limit(Duration limit) {
+  state_->limit = limit;
+  state_->last_activity = std::chrono::steady_clock::now();
+  // Whatever was armed for the former limit is armed anew.
+  if (state_->timer.cancel(); limit != Duration::zero() && state_->waiting > 0) arm(state_);
+}
+
+int SocketStream::plain_socket() const {
+  return const_cast<Socket&>(state_->socket).native_handle();
+}
+
+error_code SocketStream::translate(error_code error) const {
+  if (state_->timed_out) return Errc::timed_out;
+  if (error == asio::error::eof) return Errc::end_of_stream;
+  if (is_cancelled(error) || error == asio::error::bad_descriptor) return Errc::cancelled;
+  return error;
+}
+
+}  // namespace hagring

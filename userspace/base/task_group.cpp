@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/base/task_group.hpp"
+
+#include <cassert>
+#include <exception>
+
+#include "userspace/base/log.hpp"
+
+namespace hagring {
+
+TaskGroup::TaskGroup(asio::any_io_executor executor, std::string name)
+    : executor_(std::move(executor)),
+      name_(std::move(name)),
+      emptied_(executor_, asio::steady_timer::time_point::max()) {}
+
+TaskGroup::~TaskGroup() { assert(tasks_.empty() && "drain a TaskGroup before it goes"); }
+
+void TaskGroup::cancel() {
+  // A task may end inside emit() and take its list node along: step on first.
+  for (auto task = tasks_.begin(); task != tasks_.end();) {
+    auto current = task++;
+    current->emit(asio::cancellation_type::terminal);
+  }
+}
+
+awaitable<void> TaskGroup::drain() {
+  // Not interruptible: children may refer to what the caller is about to destroy.
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  while (!tasks_.empty()) co_await emptied_.async_wait(kTuple);
+}
+
+void TaskGroup::end(Tasks::iterator task, std::exception_ptr error) {
+  if (error) {
+    try {
+      std::rethrow_exception(error);
+    } catch (const std::exception& exception) {
+      log::error(name_, "a task ended with an exception: {}", exception.what());
+    }
+  }
+  tasks_.erase(task);
+  if (tasks_.empty()) emptied_.cancel();
+}
+
+}  // namespace hagring
