@@ -12,13 +12,16 @@
     if __name__ == "__main__":
         main()
 
-The program exits with 77 (CTest's SKIP_RETURN_CODE) where the machine can't run the lab.
+As a program (`/usr/bin/python3 -m lab.testing pull_test.Pull`, in tests/lab) it runs the named tests of
+any unittest file. It exits with 77 (CTest's SKIP_RETURN_CODE) where the machine can't run the lab, and
+where all tests were skipped.
 """
 
 import os
 import pathlib
 import sys
 import unittest
+from typing import Optional
 
 from . import agent, preflight
 from .lab import Lab
@@ -56,17 +59,21 @@ class AgentTest(LabTest):
     """Tests that need the agent."""
 
 
-def main() -> None:
-    """Runs the file's tests, or those named on the command line."""
+def main(module: Optional[str] = "__main__") -> None:
+    """Runs the tests of `module`, or those named on the command line."""
     why = preflight.missing()
     if why:
-        print(f"SKIPPED: {' '.join(sys.argv)}: {why}", file=sys.stderr)
+        print(f"SKIPPED: {' '.join(sys.argv[1:])}: {why}", file=sys.stderr)
         sys.exit(SKIPPED)
-    program = unittest.main(module="__main__", exit=False, verbosity=2)
-    result = program.result
+    result = unittest.main(module=module, exit=False, verbosity=2).result
     for test, reason in result.skipped:
         print(f"SKIPPED: {test}: {reason}", file=sys.stderr)
+    ran = result.testsRun - len(result.skipped)
     if not result.wasSuccessful() or result.testsRun == 0 and not result.skipped:
         sys.exit(1)
-    if len(result.skipped) >= result.testsRun:
+    if ran <= 0:
         sys.exit(SKIPPED)
+
+
+if __name__ == "__main__":
+    main(module=None)
