@@ -59,6 +59,16 @@ TEST_F(TaskGroupTest, DrainOutlivesTheCancellationOfItsCaller) {
   EXPECT_TRUE(ended);
 }
 
+TEST_F(TaskGroupTest, CallerCanBeCancelledAfterADrain) {
+  group.spawn([this]() -> awaitable<void> { co_await clock.sleep_for(1ms); });
+  const auto drain_and_sleep = [this]() -> awaitable<Result<int>> {
+    co_await group.drain();
+    co_await clock.sleep_for(1h);
+    co_return 1;
+  };
+  EXPECT_TRUE(test::run(context, with_deadline(clock, 20ms, drain_and_sleep())));
+}
+
 TEST_F(TaskGroupTest, ExceptionEndsOnlyItsTask) {
   group.spawn([]() -> awaitable<void> {
     throw std::runtime_error("on purpose");

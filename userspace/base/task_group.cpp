@@ -24,6 +24,14 @@ void TaskGroup::cancel() {
 }
 
 awaitable<void> TaskGroup::drain() {
+  // A coroutine of its own waits: its deafness to cancellation must not stay with the caller.
+  const bool throws = co_await asio::this_coro::throw_if_cancelled();
+  co_await asio::this_coro::throw_if_cancelled(false);
+  if (!tasks_.empty()) co_await asio::co_spawn(executor_, wait_until_empty(), kTuple);
+  co_await asio::this_coro::throw_if_cancelled(throws);
+}
+
+awaitable<void> TaskGroup::wait_until_empty() {
   // Not interruptible: children may refer to what the caller is about to destroy.
   co_await asio::this_coro::throw_if_cancelled(false);
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());

@@ -39,7 +39,8 @@ class TaskGroup {
   /// Asks every task to stop (terminal cancellation). Tasks spawned later are not affected.
   void cancel();
 
-  /// Returns when no task is left. Cancellation of the caller doesn't shorten it.
+  /// Returns when no task is left. Cancellation of the caller doesn't shorten it; the caller sees
+  /// it afterwards.
   awaitable<void> drain();
 
   std::size_t size() const { return tasks_.size(); }
@@ -53,6 +54,7 @@ class TaskGroup {
     co_await function();
   }
 
+  awaitable<void> wait_until_empty();
   void end(Tasks::iterator task, std::exception_ptr error);
 
   asio::any_io_executor executor_;
