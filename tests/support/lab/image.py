@@ -66,9 +66,10 @@ class Image(NamedTuple):
     digest: str
     blobs: dict[str, Bytes]
     manifests: frozenset  #: the digests of manifests and indexes
+    layers: tuple[str, ...]  #: the layers' digests, the lowest first
 
     @property
-    def layer_bytes(self) -> int:
+    def total_bytes(self) -> int:
         """The size of all blobs together."""
         return sum(_size(data) for data in self.blobs.values())
 
@@ -131,7 +132,7 @@ def assemble(layers: Sequence[Layer], docker: bool = True, config: Iterable = ()
         top = digest_of(listing)
         blobs[top] = listing
         manifests.add(top)
-    return Image(top, blobs, frozenset(manifests))
+    return Image(top, blobs, frozenset(manifests), tuple(layer.digest for layer in layers))
 
 
 def _entry(kinds: dict, digest: str, size: int, arch: str) -> dict:

@@ -16,7 +16,7 @@ from typing import NamedTuple, Optional, Sequence
 
 from . import binaries
 from .host import Host
-from .image import Image, full_name  # noqa: F401  (full_name: for users of the module)
+from .image import Image
 from .process import Process, wait_until
 
 DOCKER_HUB = "registry-1.docker.io"
@@ -62,7 +62,7 @@ storage:
   filesystem: {{rootdirectory: {storage}}}
   delete: {{enabled: true}}
   maintenance: {{uploadpurging: {{enabled: false}}}}
-http: {{addr: "127.0.0.1:5001", relativeurls: true}}
+http: {{addr: "127.0.0.1:5001", relativeurls: true, secret: "of no use here"}}
 """
 
 
