@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab touches nothing of the host, its nodes nothing of each other, and it goes away whatever happens."""
+"""The lab touches nothing of the host, its nodes nothing of each other, and it goes away whatever
+happens."""
 
 import os
 import pathlib

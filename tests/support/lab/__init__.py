@@ -4,7 +4,7 @@
     from lab import Lab, image
 
     with Lab() as lab:
-        origin = lab.origin()                         # registry-1.docker.io:443, plain.lab.test:5000
+        origin = lab.origin()                         # registry-1.docker.io, plain.lab.test:5000
         origin.publish(image.synthetic([4 << 20]), "library/demo", "1")
         node = lab.node("a", containerd="2.1")        # "1.6", "1.7", "2.1"
         since = origin.now()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: an image that only another node has, pulled by an unchanged containerd. Run by scripts/demo.sh."""
+"""The demo: an image that only another node has, pulled by an unchanged containerd.
+
+Run by scripts/demo.sh.
+"""
 
 import argparse
 import contextlib
@@ -91,7 +94,7 @@ class Demo:
 
     def start_agents(self) -> None:
         """Agents on both nodes. A Go program reads the trusted certificates once in its life."""
-        with self._step("hagring starts on both nodes; containerd restarts once, to see its certificate"):
+        with self._step("hagring starts on both nodes; containerd restarts, to see its certificate"):
             self.a.start_agent(peers=[self.b])
             self.b.start_agent(peers=[self.a])
             for node in (self.a, self.b):

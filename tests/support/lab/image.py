@@ -30,7 +30,8 @@ _OCI = {
 
 
 def full_name(image: str) -> str:
-    """The name that containerd stores for what a person types: nginx → docker.io/library/nginx:latest."""
+    """The name that containerd stores for what a person types: docker.io/library/nginx:latest for
+    nginx."""
     first, slash, _ = image.partition("/")
     if not slash:
         image = f"docker.io/library/{image}"
@@ -105,7 +106,8 @@ def _document(value: dict) -> bytes:
     return json.dumps(value, indent=1).encode()
 
 
-def assemble(layers: Sequence[Layer], docker: bool = True, config: Iterable = (), index: bool = False) -> Image:
+def assemble(layers: Sequence[Layer], docker: bool = True, config: Iterable = (),
+             index: bool = False) -> Image:
     """An image of these layers for this machine's architecture: Docker schema 2 or OCI, with a
     multi-platform index above it if `index` (another platform's manifest is named and absent)."""
     kinds = _DOCKER if docker else _OCI
