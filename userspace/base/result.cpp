@@ -29,6 +29,8 @@ class BaseCategory : public boost::system::error_category {
         return "not available";
       case Errc::unsupported:
         return "not supported here";
+      case Errc::truncated:
+        return "the connection ended too early";
     }
     return "unknown error " + std::to_string(value);
   }

@@ -24,6 +24,7 @@ enum class Errc {
   not_found,          ///< nothing by that name
   unavailable,        ///< the other side can't be reached or refuses to serve now
   unsupported,        ///< this kernel, runtime or peer lacks the feature
+  truncated,          ///< the connection ended before what it carried was complete
 };
 
 /// The category of Errc; its messages say what happened in the operator's words.

@@ -46,8 +46,8 @@ struct BodyLength {
 struct Request {
   std::string method = "GET";
   std::string target = "/";  ///< as on the wire: origin-form, or absolute or authority form
-  Headers headers;
-  BodyLength body;
+  Headers headers{};
+  BodyLength body{};
   bool keep_alive = true;        ///< what the client asked for
   bool expect_continue = false;  ///< `Expect: 100-continue`
   unsigned version_minor = 1;    ///< HTTP/1.0 or 1.1
@@ -56,9 +56,9 @@ struct Request {
 /// The head of an HTTP/1.x response.
 struct Response {
   unsigned status = 200;
-  std::string reason;  ///< empty: the standard phrase is written
-  Headers headers;
-  BodyLength body;
+  std::string reason{};  ///< empty: the standard phrase is written
+  Headers headers{};
+  BodyLength body{};
   bool keep_alive = true;
   unsigned version_minor = 1;
 };

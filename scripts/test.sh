@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is needed, builds everything and runs all tests, on a fresh Debian 12 as root.
+#
+#   scripts/test.sh          everything: release build with all tests, ASan/UBSan, a short fuzz run
+#   scripts/test.sh --quick  release build with all tests only
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+quick=no
+case "${1:-}" in
+  "") ;;
+  --quick) quick=yes ;;
+  *)
+    echo "usage: scripts/test.sh [--quick]" >&2
+    exit 2
+    ;;
+esac
+
+step() { printf '\n=== %s (%s)\n' "$1" "$(date +%T)"; }
+
+# tests PRESET LABELS: builds a preset and runs its tests of these labels.
+tests() {
+  step "build: $1"
+  cmake --preset "$1" > "build/$1-configure.log" || { cat "build/$1-configure.log"; return 1; }
+  ninja -C "build/$1" --quiet
+  step "tests: $1, labels $2"
+  ctest --test-dir "build/$1" -L "$2" -j "$(nproc)" --output-on-failure --no-tests=error
+}
+
+step "packages"
+scripts/install_packages.sh
+mkdir -p build
+
+step "format"
+git ls-files -- '*.cpp' '*.hpp' '*.h' '*.c' | xargs --no-run-if-empty clang-format-19 --dry-run -Werror
+
+step "containerd 1.6, 1.7 and 2.1"
+scripts/fetch_containerd.sh
+
+if [[ $quick == no ]]; then
+  tests asan 'unit'
+  tests fuzz 'fuzz'
+fi
+tests release 'unit|root'

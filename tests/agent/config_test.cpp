@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/agent/config.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "userspace/agent/setting_value.hpp"
+#include "userspace/base/result.hpp"
+
+namespace hagring::agent {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+/// What StartError `call` throws; empty when it throws none.
+template <typename Call>
+std::string start_error(Call call) {
+  try {
+    call();
+  } catch (const StartError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+/// A configuration file that goes with its test.
+class File {
+ public:
+  explicit File(const std::string& text) { std::ofstream(path_) << text; }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() { ::unlink(path_.c_str()); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = testing::TempDir() + "hagring_config_test_" + std::to_string(getpid());
+};
+
+TEST(SettingValue, DurationsHaveUnits) {
+  EXPECT_EQ(read_duration("500ms"), 500ms);
+  EXPECT_EQ(read_duration("2s"), 2s);
+  EXPECT_EQ(read_duration("1h"), 1h);
+  for (const auto* bad :
+       {"", "5", "5x", "-1s", "1.5s", "99999999999999999999s", "9999999999999999h"}) {
+    EXPECT_NE(start_error([&] { read_duration(bad); }), "") << bad;
+  }
+}
+
+TEST(SettingValue, SizesCountsAndSwitches) {
+  EXPECT_EQ(read_size("4MiB"), 4U << 20);
+  EXPECT_EQ(read_size("4MB"), 4'000'000U);
+  EXPECT_NE(start_error([] { read_size("4 MiB"); }), "");
+  EXPECT_EQ(read_count("64", 1, 64), 64U);
+  EXPECT_NE(start_error([] { read_count("65", 1, 64); }), "");
+  EXPECT_TRUE(read_switch("true"));
+  EXPECT_NE(start_error([] { read_switch("yes"); }), "");
+}
+
+TEST(SettingValue, EndpointsOfBothFamilies) {
+  EXPECT_EQ(write_endpoint(read_endpoint("192.0.2.7:5000")), "192.0.2.7:5000");
+  EXPECT_EQ(write_endpoint(read_endpoint("[2001:db8::7]:5000")), "[2001:db8::7]:5000");
+  for (const auto* bad : {"192.0.2.7", "2001:db8::7:5000", "host:5000", "[192.0.2.7]:1",
+                          "1.2.3.4:x", "1.2.3.4:65536", ":1"}) {
+    EXPECT_THAT(start_error([&] { read_endpoint(bad); }), HasSubstr("is not")) << bad;
+  }
+}
+
+TEST(SettingValue, PathsAreAbsolute) {
+  EXPECT_EQ(read_path("/run/x"), "/run/x");
+  for (const auto* bad : {"", "run/x", "/run/../etc"}) {
+    EXPECT_NE(start_error([&] { read_path(bad); }), "") << bad;
+  }
+}
+
+TEST(Config, FlagOverEnvironmentOverFile) {
+  const auto loaded = load_config(
+      {{"stall-timeout", {"1s"}}}, {{"stall-timeout", {"2s"}}, {"origin-timeout", {"2s"}}},
+      {{"stall-timeout", {"3s"}}, {"origin-timeout", {"3s"}}, {"data-threads", {"3"}}});
+  EXPECT_EQ(loaded.config.stall_timeout, 1s);
+  EXPECT_EQ(loaded.config.origin_timeout, 2s);
+  EXPECT_EQ(loaded.config.data_threads, 3U);
+  EXPECT_THAT(describe(loaded), HasSubstr("stall-timeout = 1s  (flag)\n"));
+  EXPECT_THAT(describe(loaded), HasSubstr("origin-timeout = 2s  (environment)\n"));
+  EXPECT_THAT(describe(loaded), HasSubstr("data-threads = 3  (file)\n"));
+  EXPECT_THAT(describe(loaded), HasSubstr("state-dir = /var/lib/hagring  (default)\n"));
+}
+
+TEST(Config, EnvironmentSplitsListsAndKnowsItsNames) {
+  const auto values = read_environment({"PATH=/bin", "HAGRING_PEER=10.0.0.1:5000,10.0.0.2:5000",
+                                        "HAGRING_CONFIG=/etc/hagring.toml"});
+  EXPECT_THAT(values.at("peer"), testing::ElementsAre("10.0.0.1:5000", "10.0.0.2:5000"));
+  EXPECT_THAT(start_error([] { read_environment({"HAGRING_PEERS=x"}); }),
+              HasSubstr("HAGRING_PEERS"));
+}
+
+TEST(Config, ServiceLinksOfKubernetesAreNoSettings) {
+  EXPECT_TRUE(read_environment({"HAGRING_SERVICE_HOST=10.0.0.1", "HAGRING_SERVICE_PORT=5000",
+                                "HAGRING_SERVICE_PORT_HTTP=1", "HAGRING_PORT=tcp://10.0.0.1:5000",
+                                "HAGRING_PORT_5000_TCP=tcp://10.0.0.1:5000",
+                                "HAGRING_PORT_5000_TCP_ADDR=10.0.0.1",
+                                "HAGRING_BOOTSTRAP_PORT_5000_TCP_PROTO=tcp"})
+                  .empty());
+}
+
+TEST(Config, BadValuesNameSettingAndSource) {
+  EXPECT_THAT(start_error([] { load_config({{"data-threads", {"0"}}}, {}, {}); }),
+              HasSubstr("--data-threads: '0' is not a whole number from 1 to 64"));
+  EXPECT_THAT(start_error([] { load_config({}, {{"log-level", {"loud"}}}, {}); }),
+              HasSubstr("HAGRING_LOG_LEVEL: 'loud'"));
+  EXPECT_THAT(start_error([] { load_config({}, {}, {{"stall-timeout", {"1s", "2s"}}}); }),
+              HasSubstr("takes one value, not 2"));
+}
+
+TEST(ConfigFile, ReadsScalarsAndLists) {
+  const File file(
+      "stall-timeout = \"3s\"\ninstall-ca = false\ndata-threads = 3\n"
+      "registry = [\"registry.example.com\", \"http://10.0.0.9:5000\"]\n");
+  const auto values = read_config_file(file.path());
+  EXPECT_THAT(values.at("registry"),
+              testing::ElementsAre("registry.example.com", "http://10.0.0.9:5000"));
+  const auto loaded = load_config({}, {}, values);
+  EXPECT_FALSE(loaded.config.install_ca);
+  EXPECT_EQ(loaded.config.data_threads, 3U);
+}
+
+TEST(ConfigFile, SaysWhichLineIsWrong) {
+  EXPECT_THAT(start_error([] { read_config_file(File("\nregistri = \"x\"\n").path()); }),
+              HasSubstr("line 2, key 'registri': unknown"));
+  EXPECT_THAT(start_error([] { read_config_file(File("a = \n").path()); }), HasSubstr("line 1"));
+  EXPECT_THAT(start_error([] { read_config_file(File("[peer]\nx = 1\n").path()); }),
+              HasSubstr("neither a string"));
+  EXPECT_THAT(start_error([] { read_config_file("/nonexistent/hagring.toml"); }),
+              HasSubstr("/nonexistent/hagring.toml"));
+}
+
+TEST(Config, EverySettingRefusesNonsenseAndShowsItsDefault) {
+  for (const auto& setting : settings()) {
+    EXPECT_NE(setting.show(Config()), "") << setting.name;
+    EXPECT_NE(setting.help, "") << setting.name;
+    const auto error =
+        start_error([&] { load_config({{setting.name, {"no such value, ever"}}}, {}, {}); });
+    EXPECT_THAT(error, HasSubstr("--" + setting.name)) << "accepted by " << setting.name;
+  }
+}
+
+}  // namespace
+}  // namespace hagring::agent

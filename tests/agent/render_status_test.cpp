@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "userspace/cli/status.hpp"
+
+namespace hagring::cli {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr const char* kStatus = R"({
+  "version": "0.1.0", "pid": 7, "uptime_seconds": 12,
+  "listeners": {"mirror_v4": "127.0.0.1:1", "mirror_v6": "[::1]:2", "peer": "[::]:5000"},
+  "clients": [{"comm": "containerd", "pid": 42, "socket": "/run/containerd/containerd.sock",
+               "cgroup": "/sys/fs/cgroup/x", "intercepted": true, "trust": "trusted",
+               "reason": "its handshake with the probe came through"}],
+  "store": {"images": 3, "blobs": 9},
+  "peers": [{"address": "192.0.2.7:5000", "state": "good"}],
+  "sources": {"peer": {"requests": 4, "bytes": 70000000}},
+  "peer_server": {"requests": 1}, "connections": {"terminated": 2}, "kernel": {"redirected": 5},
+  "recent": [{"time": "2026-01-01T00:00:00Z", "status": 200, "kind": "blob", "method": "GET",
+              "registry": "docker.io", "repository": "library/nginx", "reference": "sha256:00",
+              "bytes": 1536, "source": "peer 192.0.2.7:5000", "duration_ms": 3, "verified": true}]
+})";
+
+TEST(RenderStatus, SaysWhoIsInterceptedAndWhereBlobsCameFrom) {
+  const auto text = render_status(kStatus);
+  EXPECT_THAT(text, HasSubstr("containerd pid 42"));
+  EXPECT_THAT(text, HasSubstr("trusted: its handshake with the probe came through"));
+  EXPECT_THAT(text, HasSubstr("66.8 MiB"));
+  EXPECT_THAT(text, HasSubstr("1.5 KiB from peer 192.0.2.7:5000, 3 ms, verified"));
+}
+
+TEST(RenderStatus, RefusesWhatIsNoStatus) {
+  EXPECT_THROW(render_status("{}"), std::exception);
+  EXPECT_THROW(render_status("<html>"), std::exception);
+}
+
+TEST(ShowStatus, NoAgentIsExitCodeThree) {
+  EXPECT_EQ(show_status({false, "/nonexistent/hagring.sock"}), 3);
+  EXPECT_EQ(show_status({false, "/" + std::string(200, 'x')}), 3);
+}
+
+}  // namespace
+}  // namespace hagring::cli

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An agent that dies or hangs never costs a pull."""
+
+import pathlib
+import signal
+import threading
+import time
+import unittest
+
+from expectations import assert_came_by_mirror, two_nodes, wait_for_trust
+from lab import Lab, image, wait_until
+from lab.registry_client import RegistryClient
+
+THREADS = 8
+KILLS = 20
+DEADLINE_S = 2.0
+#: The heartbeat's time-out, and what the test allows for reading the clock.
+HUNG_AFTER_S = 0.6
+
+
+class FailOpenTest(unittest.TestCase):
+    """Connections in loops, each a whole TLS handshake and HTTP request."""
+
+    def setUp(self):
+        self.lab = Lab()
+        self.addCleanup(self.lab.close)
+        self.origin = self.lab.origin()
+        self.node = self.lab.node("n")
+        self.client = RegistryClient(self.node)
+        self.node.start_agent()
+        wait_for_trust(self.node, self.client.pid)
+
+    def start_loop(self) -> None:
+        self.client.ask("start_loop", threads=THREADS, address=self.origin.ipv4,
+                        host="registry-1.docker.io", deadline_s=DEADLINE_S)
+
+    def redirected(self) -> int:
+        return self.node.agent.status()["connections"]["terminated"]
+
+    def wait_for_redirected_requests(self) -> None:
+        before = self.redirected()
+        self.node.agent.wait_for(lambda s: s["connections"]["terminated"] > before + THREADS, 20,
+                                 "the loop's connections are terminated by the agent")
+
+    def test_killed_twenty_times(self):
+        self.start_loop()
+        kills = []
+        for _ in range(KILLS):
+            self.wait_for_redirected_requests()
+            # What begins after the signal is sent must succeed; before it may go down with us.
+            kills.append((time.monotonic(), self.node.agent.kill(), time.monotonic())[::2])
+            direct = len(self.origin.requests(self.origin.now() - 3600, self.node))
+            wait_until(lambda: len(self.origin.requests(0, self.node)) > direct + THREADS, 20,
+                       "requests reach the origin without an agent")
+            self.node.agent.start()
+            wait_for_trust(self.node, self.client.pid)
+        results = self.client.ask("end_loop")["results"]
+        self.assertGreater(len(results), KILLS * THREADS * 2)
+        self.assertTrue(any("agring" in (r["issuer"] or "") for r in results))
+        for result in results:
+            if result["ok"]:
+                continue
+            during = any(result["begun"] <= dead <= result["begun"] + result["seconds"] + 0.001
+                         and result["begun"] < dead for _, dead in kills)
+            self.assertTrue(during, f"a connection begun after a kill failed: {result}")
+
+    def test_stopped_agent_is_passed_by(self):
+        self.node.agent.process.signal(signal.SIGSTOP)
+        stopped = time.monotonic()
+        self.addCleanup(self.node.agent.process.signal, signal.SIGCONT)
+        wait_until(lambda: time.monotonic() > stopped + HUNG_AFTER_S, 5, "the heartbeat is stale")
+        for address in (self.origin.ipv4, self.origin.ipv6):
+            for _ in range(5):
+                answer = self.client.request(address, "registry-1.docker.io", deadline_s=DEADLINE_S)
+                self.assertTrue(answer["ok"], answer)
+                self.assertNotIn("agring", answer["issuer"])
+        self.node.agent.process.signal(signal.SIGCONT)
+        self.wait_until_mirrored()
+
+    def wait_until_mirrored(self):
+        wait_until(lambda: "agring" in (self.client.request(
+            self.origin.ipv4, "registry-1.docker.io")["issuer"] or ""), 10,
+            "an agent that goes on is used again")
+
+    def test_ended_agent_leaves_nothing_in_the_way(self):
+        self.assertEqual(self.node.agent.stop(), 0)
+        answer = self.client.request(self.origin.ipv4, "registry-1.docker.io")
+        self.assertTrue(answer["ok"], answer)
+        self.assertNotIn("agring", answer["issuer"])
+        self.assertFalse(self.node.path("/sys/fs/bpf/hagring").exists())
+        self.assertEqual(list(self.node.path("/etc/ssl/certs").glob("*hagring*")), [])
+
+
+class PullUnderWayTest(unittest.TestCase):
+    """A pull whose bodies are under way when the agent is killed."""
+
+    def test_body_under_way_resumes_at_the_origin(self):
+        with Lab() as lab:
+            origin = lab.origin()
+            origin.publish(image.synthetic((24 << 20, 24 << 20), seed="kill"), "library/demo", "1")
+            node = lab.node("n")
+            node.start_agent()
+            node.start_containerd("2.1")
+            wait_for_trust(node)
+            origin.limit(60)
+            outcome = []
+            pull = threading.Thread(target=lambda: outcome.append(
+                node.pull("docker.io/library/demo:1", timeout_s=120)))
+            pull.start()
+            ingest = pathlib.Path(node.containerd.store) / "ingest"
+            wait_until(lambda: sum(f.stat().st_size for f in ingest.glob("*/data")) > 4 << 20, 60,
+                       "bodies are under way")
+            status = node.agent.status()
+            self.assertGreater(status["connections"]["terminated"], 0)
+            node.agent.kill()
+            pull.join(120)
+            self.assertTrue(outcome, "the pull failed")
+            node.verify_content("demo:1", origin)
+            resumed = [r for r in origin.requests(0, node) if r.is_blob and r.range]
+            self.assertTrue(resumed, "nothing was resumed at the origin")
+
+
+class BadPeerTest(unittest.TestCase):
+    """A peer with wrong bytes."""
+
+    def spoil(self, how) -> None:
+        for version in ("2.1", "1.7", "1.6"):
+            with self.subTest(containerd=version), two_nodes(version, layers=(9 << 20,)) as (
+                    _, origin, a, b):
+                blobs = a.verify_content("docker.io/library/demo:1")
+                layer = next(blob for blob in blobs if blob.kind == "layer")
+                how(a.containerd.store / "blobs/sha256" / layer.digest.removeprefix("sha256:"))
+                tries = self.pull_as_kubelet_does(b)
+                self.assertLessEqual(tries, 2)
+                b.verify_content("docker.io/library/demo:1", origin)
+
+    def pull_as_kubelet_does(self, node) -> int:
+        """Pulls until it succeeds; the number of tries."""
+        for tries in (1, 2, 3):
+            try:
+                node.pull("docker.io/library/demo:1")
+                return tries
+            except RuntimeError as error:
+                failure = error
+        raise failure
+
+    def test_corrupted_blob(self):
+        def corrupt(file):
+            with open(file, "r+b") as blob:
+                blob.seek(5 << 20)
+                byte = blob.read(1)
+                blob.seek(5 << 20)
+                blob.write(bytes([byte[0] ^ 0xff]))
+        self.spoil(corrupt)
+
+    def test_truncated_blob(self):
+        def truncate(file):
+            with open(file, "r+b") as blob:
+                blob.truncate(5 << 20)
+        self.spoil(truncate)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent under test, on a node."""
+
+import json
+import os
+import pathlib
+from typing import Callable, Optional, Sequence
+
+from .process import Process, wait_until
+
+# The agent's flags, here and nowhere else.
+CONTAINERD_SOCKET = "--containerd-socket"
+REGISTRY = "--registry"
+PEER = "--peer"
+STATE_DIR = "--state-dir"
+PIN_DIR = "--pin-dir"
+ADMIN_SOCKET = "--admin-socket"
+PEER_LISTEN = "--peer-listen"
+CONFIG = "--config"
+
+#: The environment's variable that names the binary; CTest sets it.
+BINARY_VARIABLE = "HAGRING_BINARY"
+
+PEER_PORT = 5000
+
+
+def binary() -> Optional[pathlib.Path]:
+    """The agent's binary, None if it isn't named or not there."""
+    named = os.environ.get(BINARY_VARIABLE, "")
+    path = pathlib.Path(named).resolve() if named else None
+    return path if path and path.exists() else None
+
+
+class Agent:
+    """`hagring agent` on a node.
+
+    peers: nodes (or "address:port") that are asked for content; registries: further registries to
+    mirror; arguments: more of the command line; env: more of its environment."""
+
+    def __init__(self, node, peers: Sequence = (), registries: Sequence[str] = (),
+                 arguments: Sequence[str] = (), env: Optional[dict] = None, name: str = "agent"):
+        self.node = node
+        self.name = name
+        self.admin_socket = f"/run/hagring/{name}.sock"
+        self.pin_dir = "/sys/fs/bpf/hagring" if name == "agent" else f"/sys/fs/bpf/hagring-{name}"
+        self.state_dir = f"/var/lib/hagring/{name}"
+        self._env = env
+        self._arguments = [
+            STATE_DIR, self.state_dir, PIN_DIR, self.pin_dir, ADMIN_SOCKET, self.admin_socket]
+        for peer in peers:
+            self._arguments += [PEER, peer if isinstance(peer, str) else f"{peer.ipv4}:{PEER_PORT}"]
+        for registry in registries:
+            self._arguments += [REGISTRY, registry]
+        self._arguments += list(arguments)
+        self._process: Optional[Process] = None
+
+    @property
+    def process(self) -> Process:
+        """The running agent."""
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        """The agent's process id."""
+        return self._process.pid
+
+    def start(self, deadline_s: float = 30) -> "Agent":
+        """Starts it and waits until its admin socket answers."""
+        self.launch()
+        self.wait_for(lambda status: True, deadline_s, "the agent answers")
+        return self
+
+    def launch(self) -> "Agent":
+        """Starts it, without waiting."""
+        program = binary()
+        if program is None:
+            raise RuntimeError(f"{BINARY_VARIABLE} must name the agent's binary, for example "
+                               "build/dev/userspace/cli/hagring.")
+        for folder in (self.state_dir, os.path.dirname(self.admin_socket)):
+            self.node.path(folder).mkdir(parents=True, exist_ok=True)
+        self._process = self.node.spawn(self.name, [program, "agent", *self._arguments],
+                                        env=self._env)
+        return self
+
+    def hagring(self, *arguments, timeout_s: float = 20, check: bool = True):
+        """Runs `hagring …` on the node, as a person would."""
+        return self.node.run(binary(), *arguments, timeout_s=timeout_s, check=check)
+
+    def status(self) -> dict:
+        """`hagring status --json`."""
+        return json.loads(self.hagring("status", "--json", ADMIN_SOCKET, self.admin_socket).stdout)
+
+    def wait_for(self, predicate: Callable[[dict], object], deadline_s: float, what: str):
+        """Waits until `predicate(status)` is true of the agent's status; returns that status."""
+        def holds():
+            if not self._process.running():
+                raise RuntimeError(f"The agent exited with {self._process.poll()}.\n"
+                                   + self._process.log_tail())
+            done = self.hagring("status", "--json", ADMIN_SOCKET, self.admin_socket, check=False)
+            if done.returncode != 0:
+                return None
+            status = json.loads(done.stdout)
+            return status if predicate(status) else None
+        try:
+            return wait_until(holds, deadline_s, what)
+        except AssertionError as error:
+            raise type(error)(f"{error}\n{self._process.log_tail()}") from None
+
+    def stop(self) -> int:
+        """SIGTERM: drains and ends."""
+        return self._process.stop()
+
+    def kill(self) -> int:
+        """kill -9."""
+        return self._process.kill()
+
+    def dump_map(self, name: str) -> str:
+        """`bpftool map dump pinned <pin directory>/<name>`, as a person would read it."""
+        return self.node.run("bpftool", "map", "dump", "pinned", f"{self.pin_dir}/{name}").stdout

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Kubernetes node, as far as an image pull knows: a machine with containerd and, maybe, an agent."""
+
+import subprocess
+from typing import Optional
+
+from . import content
+from .agent import Agent
+from .containerd import ROOT, Containerd
+from .host import Host
+from .origin import full_name
+
+
+class Node(Host):
+    """A machine that runs containerd. Made by Lab.node()."""
+
+    def __init__(self, lab, name: str, number: int):
+        super().__init__(lab, name, number)
+        self.containerd: Optional[Containerd] = None
+        self.agent: Optional[Agent] = None
+        self._mount_root()
+
+    def _mount_root(self) -> None:
+        """A place on disk for containerd's root; overlayfs can't have its upper layer on overlayfs."""
+        disk = self.folder / "containerd"
+        disk.mkdir()
+        kind = subprocess.run(["stat", "-f", "-c", "%T", str(disk)], capture_output=True, text=True,
+                              check=True).stdout.strip()
+        if kind == "overlayfs":
+            self.run("mount", "-t", "tmpfs", "tmpfs", ROOT)
+        else:
+            self.run("mount", "--bind", str(disk), ROOT)
+
+    def start_containerd(self, version: str, config: Optional[str] = None, env=None) -> Containerd:
+        """Starts containerd `version`; `config` is its configuration file's text, None: no file."""
+        self.containerd = Containerd(self, version, config).start(env)
+        return self.containerd
+
+    def start_agent(self, **options) -> Agent:
+        """Starts the agent (see Agent for options)."""
+        self.agent = Agent(self, **options).start()
+        return self.agent
+
+    def pull(self, image: str, timeout_s: float = 180, **credentials) -> str:
+        """Pulls as kubelet does: CRI PullImage. Returns the image's id."""
+        return self.containerd.client.pull(image, timeout_s, **credentials)
+
+    def verify_content(self, image: str, origin=None) -> list[content.Blob]:
+        """Hashes every blob of `image` in containerd's content store, and compares it with `origin`'s
+        file if given. Returns the blobs; content.ContentMismatch if any is missing or wrong."""
+        _, digest = self.containerd.client.image_target(full_name(image))
+        return content.verify(self.containerd.store, digest, origin.blob_file if origin else None)

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/agent/config.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "userspace/agent/setting_value.hpp"
+#include "userspace/base/result.hpp"
+
+namespace hagring::agent {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+std::string upper_name(std::string_view name) {
+  std::string upper = "HAGRING_";
+  for (const char c : name) upper += c == '-' ? '_' : static_cast<char>(std::toupper(c));
+  return upper;
+}
+
+/// Declares a setting of one value from a member of Config, a reader and a writer.
+template <typename T, typename Read, typename Show>
+Setting single(std::string name, std::string placeholder, std::string help, T Config::* member,
+               Read read, Show show) {
+  return {std::move(name),
+          std::move(placeholder),
+          std::move(help),
+          false,
+          [member, read](Config& config, const Texts& texts) {
+            config.*member = static_cast<T>(read(texts.back()));
+          },
+          [member, show](const Config& config) { return std::string(show(config.*member)); }};
+}
+
+template <typename T, typename Read, typename Show>
+Setting list(std::string name, std::string placeholder, std::string help,
+             std::vector<T> Config::* member, Read read, Show show) {
+  return {std::move(name),
+          std::move(placeholder),
+          std::move(help),
+          true,
+          [member, read](Config& config, const Texts& texts) {
+            (config.*member).clear();
+            for (const auto& text : texts) (config.*member).push_back(read(text));
+          },
+          [member, show](const Config& config) {
+            std::vector<std::string> shown;
+            for (const auto& value : config.*member) shown.push_back(show(value));
+            return shown.empty() ? std::string("none") : fmt::format("{}", fmt::join(shown, ", "));
+          }};
+}
+
+Setting path(std::string name, std::string help, std::string Config::* member) {
+  return single(std::move(name), "PATH", std::move(help), member, read_path,
+                [](const std::string& text) { return text.empty() ? "auto" : text; });
+}
+
+Setting duration(std::string name, std::string help, std::chrono::milliseconds Config::* member) {
+  return single(std::move(name), "TIME", std::move(help), member, read_duration, write_duration);
+}
+
+Setting toggle(std::string name, std::string help, bool Config::* member) {
+  return single(std::move(name), "true|false", std::move(help), member, read_switch,
+                [](bool on) { return on ? "true" : "false"; });
+}
+
+Setting count(std::string name, std::string help, std::uint64_t Config::* member,
+              std::uint64_t least, std::uint64_t most) {
+  return single(
+      std::move(name), "N", std::move(help), member,
+      [least, most](const std::string& text) { return read_count(text, least, most); },
+      [](std::uint64_t value) { return std::to_string(value); });
+}
+
+std::string as_is(const std::string& text) {
+  if (text.empty() || text.find_first_of(" \t\r\n") != std::string::npos) {
+    throw StartError(fmt::format("'{}' is empty or has white space in it", text));
+  }
+  return text;
+}
+
+constexpr std::array<std::pair<std::string_view, log::Level>, 5> kLevels{
+    {{"trace", log::Level::trace},
+     {"debug", log::Level::debug},
+     {"info", log::Level::info},
+     {"warning", log::Level::warning},
+     {"error", log::Level::error}}};
+
+log::Level read_level(const std::string& text) {
+  for (const auto& [name, level] : kLevels) {
+    if (name == text) return level;
+  }
+  throw StartError(fmt::format("'{}' is not a level: trace, debug, info, warning or error", text));
+}
+
+std::string_view show_level(log::Level wanted) {
+  return std::find_if(kLevels.begin(), kLevels.end(),
+                      [wanted](const auto& entry) { return entry.second == wanted; })
+      ->first;
+}
+
+log::Format read_format(const std::string& text) {
+  if (text == "text") return log::Format::text;
+  if (text == "json") return log::Format::json;
+  throw StartError(fmt::format("'{}' is neither text nor json", text));
+}
+
+std::vector<Setting> client_settings() {
+  return {
+      path("containerd-socket",
+           "containerd's socket; without it the first that is there of containerd's own, K3s' and "
+           "RKE2's, K0s' and MicroK8s'",
+           &Config::containerd_socket),
+      single("containerd-namespace", "NAME", "containerd namespace whose content is served",
+             &Config::containerd_namespace, as_is, as_is),
+      path("host-root", "where the host's file system is seen, for an agent in a container",
+           &Config::host_root),
+      toggle("default-registries", "mirror the well-known public registries",
+             &Config::default_registries),
+      list("registry", "HOST[:PORT]",
+           "mirror this registry too; http://HOST:PORT for one without TLS; *.example.com for all "
+           "names below",
+           &Config::registries, as_is, as_is),
+      list("exclude", "CIDR", "never redirect connections to these addresses", &Config::exclude,
+           as_is, as_is),
+  };
+}
+
+std::vector<Setting> content_settings() {
+  return {
+      list("peer", "ADDRESS:PORT", "ask this node's peer server for content", &Config::peers,
+           read_endpoint, write_endpoint),
+      single("peer-listen", "ADDRESS:PORT", "where the peer server listens", &Config::peer_listen,
+             read_endpoint, write_endpoint),
+      duration("origin-timeout",
+               "how long an origin may take to begin its answer before peers are asked for a tag",
+               &Config::origin_timeout),
+      duration("stall-timeout", "how long a source may send nothing before another takes over",
+               &Config::stall_timeout),
+      single("verify-first", "SIZE",
+             "blobs from peers up to this size are verified before their first byte is passed on",
+             &Config::verify_first, read_size, write_size),
+      duration("rescan-interval",
+               "how often containerd's store is listed anew (its garbage collector tells nobody)",
+               &Config::rescan_interval),
+  };
+}
+
+std::vector<Setting> process_settings() {
+  return {
+      path("state-dir", "where the node's certificate authority is kept", &Config::state_dir),
+      path("pin-dir", "where the BPF maps are pinned", &Config::pin_dir),
+      path("admin-socket", "Unix socket that `hagring status` asks", &Config::admin_socket),
+      toggle("install-ca",
+             "put the node's certificate authority into the host's trusted certificates; without "
+             "it TLS connections are passed through untouched unless containerd trusts it anyway",
+             &Config::install_ca),
+      path("origin-roots", "PEM file that origins are verified against instead of the host's roots",
+           &Config::origin_roots),
+      duration("heartbeat-timeout",
+               "the kernel stops redirecting when the agent has been silent this long",
+               &Config::heartbeat_timeout),
+      count("data-threads", "threads that carry connections", &Config::data_threads, 1, 64),
+      count("max-connections", "connections carried at once", &Config::max_connections, 16, 65536),
+      single("log-level", "LEVEL", "trace, debug, info, warning or error", &Config::log_level,
+             read_level, show_level),
+      single("log-format", "FORMAT", "text or json", &Config::log_format, read_format,
+             [](log::Format format) { return format == log::Format::json ? "json" : "text"; }),
+  };
+}
+
+/// Whether Kubernetes sets `name` for a Service whose name begins with "hagring"
+/// (Kubernetes documentation, "Accessing the Service", environment variables).
+bool is_service_link(std::string_view name) {
+  const auto ends = [name](std::string_view end) { return name.ends_with(end); };
+  if (ends("_SERVICE_HOST") || ends("_SERVICE_PORT") || ends("_PORT")) return true;
+  if (name.find("_SERVICE_PORT_") != std::string_view::npos) return true;
+  return name.find("_PORT_") != std::string_view::npos &&
+         (ends("_TCP") || ends("_UDP") || ends("_ADDR") || ends("_PROTO"));
+}
+
+}  // namespace
+
+const std::vector<Setting>& settings() {
+  static const std::vector<Setting> all = [] {
+    auto joined = client_settings();
+    for (auto part : {content_settings(), process_settings()}) {
+      joined.insert(joined.end(), part.begin(), part.end());
+    }
+    return joined;
+  }();
+  return all;
+}
+
+Values read_environment(const std::vector<std::string>& environment) {
+  Values values;
+  for (const auto& entry : environment) {
+    const auto equals = entry.find('=');
+    const auto name = entry.substr(0, equals);
+    if (!name.starts_with("HAGRING_") || equals == std::string::npos) continue;
+    const auto text = entry.substr(equals + 1);
+    if (name == "HAGRING_CONFIG") continue;  // read by the command line, which opens the file
+    const auto setting = std::find_if(settings().begin(), settings().end(), [&](const auto& known) {
+      return upper_name(known.name) == name;
+    });
+    if (setting == settings().end()) {
+      if (is_service_link(name)) continue;
+      throw StartError(fmt::format(
+          "environment variable {} is not a setting of hagring: see `hagring agent --help`", name));
+    }
+    auto& texts = values[setting->name];
+    std::size_t begin = 0;
+    while (setting->list && text.find(',', begin) != std::string::npos) {
+      const auto comma = text.find(',', begin);
+      texts.push_back(text.substr(begin, comma - begin));
+      begin = comma + 1;
+    }
+    texts.push_back(text.substr(begin));
+  }
+  return values;
+}
+
+LoadedConfig load_config(const Values& flags, const Values& environment, const Values& file) {
+  LoadedConfig loaded;
+  const std::array<std::pair<std::string_view, const Values*>, 3> sources{
+      {{"flag", &flags}, {"environment", &environment}, {"file", &file}}};
+  for (const auto& setting : settings()) {
+    for (const auto& [source, values] : sources) {
+      const auto found = values->find(setting.name);
+      if (found == values->end()) continue;
+      const auto where = source == "flag"          ? "--" + setting.name
+                         : source == "environment" ? upper_name(setting.name)
+                                                   : setting.name + " in the configuration file";
+      if (!setting.list && found->second.size() != 1) {
+        throw StartError(fmt::format("{} takes one value, not {}", where, found->second.size()));
+      }
+      try {
+        setting.read(loaded.config, found->second);
+      } catch (const StartError& error) {
+        throw StartError(fmt::format("{}: {}", where, error.what()));
+      }
+      loaded.origins[setting.name] = source;
+      break;
+    }
+  }
+  return loaded;
+}
+
+std::string describe(const LoadedConfig& loaded) {
+  std::string text;
+  for (const auto& setting : settings()) {
+    const auto origin = loaded.origins.find(setting.name);
+    text += fmt::format("{} = {}  ({})\n", setting.name, setting.show(loaded.config),
+                        origin == loaded.origins.end() ? "default" : origin->second);
+  }
+  return text;
+}
+
+}  // namespace hagring::agent

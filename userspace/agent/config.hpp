@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "userspace/base/log.hpp"
+
+namespace hagring::agent {
+
+/// Everything that can be set of `hagring agent`, with its defaults.
+struct Config {
+  // Who is intercepted.
+  std::string containerd_socket;  ///< empty: the first of the known places that is there
+  std::string containerd_namespace = "k8s.io";
+  std::string host_root = "/";  ///< where the host's file system is seen
+
+  // What is mirrored.
+  bool default_registries = true;
+  std::vector<std::string> registries;
+  std::vector<std::string> exclude;  ///< destinations that are never redirected, CIDR
+
+  // Where content comes from and goes to.
+  std::vector<boost::asio::ip::tcp::endpoint> peers;
+  boost::asio::ip::tcp::endpoint peer_listen{boost::asio::ip::tcp::v6(), 5000};
+  std::chrono::milliseconds origin_timeout{5000};
+  std::chrono::milliseconds stall_timeout{10'000};
+  std::uint64_t verify_first = 4 << 20;
+  std::chrono::milliseconds rescan_interval{300'000};
+
+  // Where the agent keeps its own things.
+  std::string state_dir = "/var/lib/hagring";
+  std::string pin_dir = "/sys/fs/bpf/hagring";
+  std::string admin_socket = "/run/hagring/hagring.sock";
+
+  // Trust.
+  bool install_ca = true;
+  std::string origin_roots;  ///< empty: the host's own
+
+  // The process.
+  std::chrono::milliseconds heartbeat_timeout{500};
+  std::uint64_t data_threads = 2;
+  std::uint64_t max_connections = 4096;
+  log::Level log_level = log::Level::info;
+  log::Format log_format = log::Format::text;
+};
+
+/// One setting: how it is called, read and shown. The flag is `--<name>`, the environment variable
+/// `HAGRING_<NAME>` with `_` for `-`, the file's key `<name>`.
+struct Setting {
+  std::string name;
+  std::string placeholder;  ///< of its value, for --help
+  std::string help;
+  bool list = false;  ///< may be given more than once; separated by commas in the environment
+  std::function<void(Config&, const std::vector<std::string>&)> read;
+  std::function<std::string(const Config&)> show;
+};
+
+/// All settings, in the order of --help.
+const std::vector<Setting>& settings();
+
+/// Values as they were written, by setting name.
+using Values = std::map<std::string, std::vector<std::string>, std::less<>>;
+
+/// Reads a configuration file (TOML: `key = "value"`, `key = ["a", "b"]`).
+/// Throws StartError that names file and key: unreadable, malformed, unknown or repeated key.
+Values read_config_file(const std::string& path);
+
+/// Takes HAGRING_* from `environment` (`NAME=value` strings). Throws StartError for a name that is
+/// no setting, except the variables that Kubernetes sets for a Service called hagring
+/// (`HAGRING_SERVICE_HOST`, `HAGRING_PORT_5000_TCP_ADDR`, …).
+Values read_environment(const std::vector<std::string>& environment);
+
+/// A configuration and where each value came from.
+struct LoadedConfig {
+  Config config;
+  std::map<std::string, std::string, std::less<>> origins;  ///< setting → flag, environment, file
+};
+
+/// Joins the sources: flag over environment over file over default.
+/// Throws StartError naming the setting and the source of a bad value.
+LoadedConfig load_config(const Values& flags, const Values& environment, const Values& file);
+
+/// The effective configuration, a line a setting: `name = value  (source)`.
+std::string describe(const LoadedConfig& loaded);
+
+}  // namespace hagring::agent

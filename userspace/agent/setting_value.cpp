@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/agent/setting_value.hpp"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "userspace/base/result.hpp"
+
+namespace hagring::agent {
+namespace {
+
+/// Splits `text` into the number it begins with and what follows.
+std::pair<std::uint64_t, std::string_view> read_number(std::string_view text,
+                                                       std::string_view expected) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end == text.data()) {
+    throw StartError(fmt::format("'{}' is not {}", text, expected));
+  }
+  return {number, text.substr(static_cast<std::size_t>(end - text.data()))};
+}
+
+struct Unit {
+  std::string_view name;
+  std::uint64_t factor;
+};
+
+/// Reads a number with one of `units` behind it, refusing what doesn't fit 63 bits.
+template <std::size_t N>
+std::uint64_t read_with_unit(std::string_view text, const std::array<Unit, N>& units,
+                             std::string_view expected) {
+  const auto [number, unit] = read_number(text, expected);
+  for (const auto& known : units) {
+    if (unit != known.name) continue;
+    if (number > (std::uint64_t{1} << 62) / known.factor) {
+      throw StartError(fmt::format("'{}' is too large", text));
+    }
+    return number * known.factor;
+  }
+  throw StartError(fmt::format("'{}' is not {}", text, expected));
+}
+
+// In falling order within each family, for the writers.
+constexpr std::array<Unit, 4> kDurationUnits{
+    {{"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
+constexpr std::array<Unit, 8> kSizeUnits{{{"GiB", 1ULL << 30},
+                                          {"MiB", 1ULL << 20},
+                                          {"KiB", 1ULL << 10},
+                                          {"GB", 1'000'000'000},
+                                          {"MB", 1'000'000},
+                                          {"KB", 1000},
+                                          {"B", 1},
+                                          {"", 1}}};
+
+}  // namespace
+
+std::chrono::milliseconds read_duration(std::string_view text) {
+  return std::chrono::milliseconds(read_with_unit(
+      text, kDurationUnits, "a duration: write a whole number and its unit, such as 500ms or 5s"));
+}
+
+std::uint64_t read_size(std::string_view text) {
+  return read_with_unit(text, kSizeUnits, "a size: write for example 65536, 64KiB or 4MiB");
+}
+
+std::uint64_t read_count(std::string_view text, std::uint64_t least, std::uint64_t most) {
+  const auto expected = fmt::format("a whole number from {} to {}", least, most);
+  const auto [number, rest] = read_number(text, expected);
+  if (!rest.empty() || number < least || number > most) {
+    throw StartError(fmt::format("'{}' is not {}", text, expected));
+  }
+  return number;
+}
+
+bool read_switch(std::string_view text) {
+  if (text == "true") return true;
+  if (text == "false") return false;
+  throw StartError(fmt::format("'{}' is neither true nor false", text));
+}
+
+std::string read_path(std::string_view text) {
+  if (text.empty() || text.front() != '/') {
+    throw StartError(fmt::format("'{}' is not an absolute path", text));
+  }
+  if (fmt::format("{}/", text).find("/../") != std::string::npos) {
+    throw StartError(fmt::format("'{}' has '..' in it", text));
+  }
+  return std::string(text);
+}
+
+boost::asio::ip::tcp::endpoint read_endpoint(std::string_view text) {
+  constexpr std::string_view kExpected =
+      "an address and port, such as 192.0.2.7:5000 or [2001:db8::7]:5000";
+  const auto colon = text.rfind(':');
+  auto host = text.substr(0, colon == std::string_view::npos ? 0 : colon);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(std::string(host), error);
+  if (error || colon == std::string_view::npos || address.is_v6() != bracketed) {
+    throw StartError(fmt::format("'{}' is not {}", text, kExpected));
+  }
+  const auto port = read_count(text.substr(colon + 1), 0, 65535);
+  return {address, static_cast<std::uint16_t>(port)};
+}
+
+std::string write_duration(std::chrono::milliseconds value) {
+  const auto count = static_cast<std::uint64_t>(value.count());
+  for (const auto& unit : kDurationUnits) {
+    if (count != 0 && count % unit.factor == 0) {
+      return fmt::format("{}{}", count / unit.factor, unit.name);
+    }
+  }
+  return fmt::format("{}ms", count);
+}
+
+std::string write_size(std::uint64_t bytes) {
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto& unit = kSizeUnits[i];
+    if (bytes != 0 && bytes % unit.factor == 0) {
+      return fmt::format("{}{}", bytes / unit.factor, unit.name);
+    }
+  }
+  return fmt::format("{}B", bytes);
+}
+
+std::string write_endpoint(const boost::asio::ip::tcp::endpoint& endpoint) {
+  const auto address = endpoint.address().to_string();
+  return endpoint.address().is_v6() ? fmt::format("[{}]:{}", address, endpoint.port())
+                                    : fmt::format("{}:{}", address, endpoint.port());
+}
+
+}  // namespace hagring::agent

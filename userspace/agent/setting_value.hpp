@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace hagring::agent {
+
+/// Readers of setting values. Each throws StartError with what was wrong and what is expected; the
+/// caller adds which setting it was and where it stood.
+
+/// `500ms`, `2s`, `5m`, `1h`; a bare number is refused, for nobody knows its unit.
+std::chrono::milliseconds read_duration(std::string_view text);
+
+/// `4096`, `64KiB`, `4MiB`, `1GiB` (powers of two) or `64KB`, `4MB`, `1GB` (powers of ten).
+std::uint64_t read_size(std::string_view text);
+
+/// A whole number from `least` to `most`.
+std::uint64_t read_count(std::string_view text, std::uint64_t least, std::uint64_t most);
+
+/// `true` or `false`.
+bool read_switch(std::string_view text);
+
+/// An absolute path without `..`.
+std::string read_path(std::string_view text);
+
+/// `192.0.2.7:5000` or `[2001:db8::7]:5000`.
+boost::asio::ip::tcp::endpoint read_endpoint(std::string_view text);
+
+/// What the readers read, written back.
+std::string write_duration(std::chrono::milliseconds value);
+std::string write_size(std::uint64_t bytes);
+std::string write_endpoint(const boost::asio::ip::tcp::endpoint& endpoint);
+
+}  // namespace hagring::agent

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+
+#include "userspace/agent/agent.hpp"
+#include "userspace/agent/config.hpp"
+#include "userspace/base/result.hpp"
+#include "userspace/base/version.hpp"
+#include "userspace/cli/status.hpp"
+
+namespace hagring::cli {
+namespace {
+
+// Exit codes, listed in the help text below.
+constexpr int kFailed = 1;
+constexpr int kBadUsage = 2;
+
+constexpr const char* kFooter =
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no agent answers "
+    "(status).\n";
+
+constexpr const char* kAgentHelp =
+    "Runs the node agent: finds containerd, redirects its registry connections to the mirror in\n"
+    "this process, and serves this node's content to peers. Needs root, or CAP_BPF and\n"
+    "CAP_NET_ADMIN and access to containerd's socket and content. SIGTERM ends it in order:\n"
+    "redirection stops first, streams end, pins are removed. Each option is also a key of the\n"
+    "configuration file and an environment variable (--stall-timeout: stall-timeout,\n"
+    "HAGRING_STALL_TIMEOUT); a flag wins over the environment, the environment over the file.";
+
+struct Arguments {
+  agent::Values flags;
+  std::string config_file;
+  bool print_config = false;
+  StatusOptions status;
+};
+
+std::vector<std::string> environment() {
+  std::vector<std::string> entries;
+  for (char** entry = environ; *entry != nullptr; ++entry) entries.emplace_back(*entry);
+  return entries;
+}
+
+CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("agent", kAgentHelp);
+  command->add_option("--config", arguments.config_file, "configuration file (TOML)")
+      ->type_name("PATH")
+      ->envname("HAGRING_CONFIG");
+  command->add_flag("--print-config", arguments.print_config,
+                    "print the effective configuration and exit");
+  const agent::Config defaults;
+  for (const auto& setting : agent::settings()) {
+    command->add_option("--" + setting.name, arguments.flags[setting.name], setting.help)
+        ->type_name(setting.placeholder)
+        ->allow_extra_args(false)
+        ->default_str(setting.show(defaults));
+  }
+  return command;
+}
+
+CLI::App* add_status(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand(
+      "status",
+      "Shows what the agent on this node does: who is intercepted, whether it trusts the mirror\n"
+      "and why, peers, counters, and the recent pulls with where each blob came from.");
+  command->add_flag("--json", arguments.status.json, "print JSON, for scripts");
+  command
+      ->add_option("--admin-socket", arguments.status.socket,
+                   "the agent's socket, as its --admin-socket says")
+      ->type_name("PATH")
+      ->envname("HAGRING_ADMIN_SOCKET")
+      ->default_str(arguments.status.socket);
+  return command;
+}
+
+int run_agent(Arguments& arguments) {
+  std::erase_if(arguments.flags, [](const auto& flag) { return flag.second.empty(); });
+  const auto file = arguments.config_file.empty() ? agent::Values()
+                                                  : agent::read_config_file(arguments.config_file);
+  const auto loaded =
+      agent::load_config(arguments.flags, agent::read_environment(environment()), file);
+  if (arguments.print_config) {
+    std::cout << agent::describe(loaded);
+    return 0;
+  }
+  return agent::run(loaded);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app(
+      "hagring makes every container image pull try the cluster's own nodes first,\n"
+      "with the container runtime's configuration unchanged.",
+      "hagring");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  Arguments arguments;
+  const auto* agent_command = add_agent(app, arguments);
+  const auto* status_command = add_status(app, arguments);
+  app.add_subcommand("version", "Prints the version.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    app.exit(error);
+    return kBadUsage;
+  }
+  if (agent_command->parsed()) return run_agent(arguments);
+  if (status_command->parsed()) return show_status(arguments.status);
+  std::cout << "hagring " << kVersion << '\n';
+  return 0;
+}
+
+}  // namespace
+}  // namespace hagring::cli
+
+int main(int argc, char** argv) {
+  try {
+    return hagring::cli::run(argc, argv);
+  } catch (const hagring::StartError& error) {
+    std::fprintf(stderr, "hagring: %s\n", error.what());
+    return hagring::cli::kBadUsage;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "hagring: %s\n", error.what());
+    return hagring::cli::kFailed;
+  }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "userspace/cli/status.hpp"
+
+namespace hagring::cli {
+namespace {
+
+using Json = nlohmann::json;
+using Out = std::back_insert_iterator<std::string>;
+
+std::string text(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || found->is_null()) return "-";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+/// Bytes as people read them: `12.3 MiB`.
+std::string size(const Json& object, const char* key) {
+  auto bytes = object.value(key, 0.0);
+  for (const auto* unit : {"B", "KiB", "MiB", "GiB"}) {
+    if (bytes < 1024 || unit[0] == 'G') {
+      return unit[0] == 'B' ? fmt::format("{:.0f} B", bytes)
+                            : fmt::format("{:.1f} {}", bytes, unit);
+    }
+    bytes /= 1024;
+  }
+  return "";
+}
+
+void render_clients(Out out, const Json& clients) {
+  fmt::format_to(out, "\nClients\n");
+  if (clients.empty()) {
+    fmt::format_to(out, "  none: containerd's socket isn't there yet; it is looked for\n");
+  }
+  for (const auto& client : clients) {
+    fmt::format_to(out, "  {} pid {}, {}\n", text(client, "comm"), text(client, "pid"),
+                   text(client, "socket"));
+    fmt::format_to(out, "    cgroup       {}\n", text(client, "cgroup"));
+    fmt::format_to(out, "    intercepted  {}{}\n",
+                   client.value("intercepted", false) ? "yes" : "no",
+                   client.contains("problem") ? ": " + text(client, "problem") : "");
+    fmt::format_to(out, "    trust        {}: {}\n", text(client, "trust"), text(client, "reason"));
+  }
+}
+
+void render_counters(Out out, const std::string& title, const Json& counters) {
+  fmt::format_to(out, "\n{}\n", title);
+  for (const auto& [name, value] : counters.items()) {
+    fmt::format_to(out, "  {:<28} {}\n", name, value.dump());
+  }
+}
+
+void render_sources(Out out, const Json& sources) {
+  fmt::format_to(out, "\nContent by source\n  {:<12} {:>10} {:>12}\n", "source", "requests",
+                 "bytes");
+  for (const auto& [name, source] : sources.items()) {
+    fmt::format_to(out, "  {:<12} {:>10} {:>12}\n", name, text(source, "requests"),
+                   size(source, "bytes"));
+  }
+}
+
+void render_recent(Out out, const Json& recent) {
+  fmt::format_to(out, "\nRecent requests, newest first\n");
+  if (recent.empty()) fmt::format_to(out, "  none yet\n");
+  for (const auto& pull : recent) {
+    fmt::format_to(out, "  {}  {} {:<8} {}/{} {}  {} from {}, {} ms{}\n", text(pull, "time"),
+                   text(pull, "status"), text(pull, "kind"), text(pull, "registry"),
+                   text(pull, "repository"), text(pull, "reference").substr(0, 26),
+                   size(pull, "bytes"), text(pull, "source"), text(pull, "duration_ms"),
+                   pull.value("verified", false) ? ", verified" : "");
+  }
+}
+
+}  // namespace
+
+std::string render_status(const std::string& json) {
+  const auto status = Json::parse(json);
+  std::string rendered;
+  Out out(rendered);
+  fmt::format_to(out, "hagring {}, pid {}, up {} s\n", text(status, "version"), text(status, "pid"),
+                 text(status, "uptime_seconds"));
+  const auto& listeners = status.at("listeners");
+  fmt::format_to(out, "mirror {} and {}, peers served at {}\n", text(listeners, "mirror_v4"),
+                 text(listeners, "mirror_v6"), text(listeners, "peer"));
+  render_clients(out, status.at("clients"));
+  fmt::format_to(
+      out, "\nStore\n  {} images, {} blobs{}\n", text(status.at("store"), "images"),
+      text(status.at("store"), "blobs"),
+      status.at("store").contains("problem") ? ", " + text(status.at("store"), "problem") : "");
+  fmt::format_to(out, "\nPeers\n");
+  if (status.at("peers").empty()) fmt::format_to(out, "  none\n");
+  for (const auto& peer : status.at("peers")) {
+    fmt::format_to(out, "  {}  {}\n", text(peer, "address"), text(peer, "state"));
+  }
+  render_sources(out, status.at("sources"));
+  render_counters(out, "Served to peers", status.at("peer_server"));
+  render_counters(out, "Connections that reached the mirror", status.at("connections"));
+  render_counters(out, "Connects seen by the kernel", status.at("kernel"));
+  render_recent(out, status.at("recent"));
+  return rendered;
+}
+
+}  // namespace hagring::cli
