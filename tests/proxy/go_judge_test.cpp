@@ -13,6 +13,7 @@
 #include "userspace/base/socket_stream.hpp"
 #include "userspace/base/tls_stream.hpp"
 #include "userspace/proxy/leaf_mint.hpp"
+#include "userspace/proxy/trust_store.hpp"
 #include "userspace/proxy/x509_builder.hpp"
 
 namespace hagring::proxy {
@@ -48,11 +49,15 @@ struct GoJudgeTest : testing::Test {
 
   /// One handshake of the judge, for `name`, with a server that shows `leaf`. Returns what the
   /// judge says; the alert it sent, if any, is in `alert`.
-  std::string judge(X509* leaf, const std::string& name, const std::string& version) {
+  std::string judge(X509* leaf, const std::string& name, const std::string& version,
+                    const std::string& roots = "ca.crt") {
     tcp::acceptor acceptor(context, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-    const auto command = "timeout 20 '" + (directory / "judge").string() +
+    const bool system = roots == "system";
+    const auto command = "SSL_CERT_FILE=/dev/null SSL_CERT_DIR='" + directory.string() +
+                         "/certs' timeout 20 '" + (directory / "judge").string() +
                          "' 127.0.0.1:" + std::to_string(acceptor.local_endpoint().port()) + " '" +
-                         (directory / "ca.crt").string() + "' '" + name + "' " + version;
+                         (system ? roots : (directory / roots).string()) + "' '" + name + "' " +
+                         version;
     std::optional<std::string> said;
     std::thread client([&] { said = output_of(command); });
     test::run(context, with_deadline(clock, 25s, serve(acceptor, leaf)));
@@ -99,9 +104,19 @@ struct GoJudgeTest : testing::Test {
   int alert = -1;
 };
 
-TEST_F(GoJudgeTest, AgreesWithTheConstraints) {
+// One test, since the judge takes seconds to build.
+TEST_F(GoJudgeTest, AgreesWithTheConstraintsAndFindsTheTrustStoresFile) {
   if (!output_of("go version")) GTEST_SKIP() << "SKIPPED: no Go here, so Go was not the judge";
   if (!build_judge()) GTEST_SKIP() << "SKIPPED: Go here can't build the judge";
+
+  fs::create_directories(directory / "certs");
+  TrustStore store({.host = directory, .directory = "/certs"});
+  EXPECT_THAT(judge(*mint.leaf("docker.io"), "docker.io", "1.3", "system"),
+              HasSubstr("unknown authority"));
+  EXPECT_EQ(alert, SSL_AD_BAD_CERTIFICATE);
+  ASSERT_TRUE(store.install(ca.pem()));
+  EXPECT_EQ(judge(*mint.leaf("docker.io"), "docker.io", "1.3", "system"), "ok\n");
+
   for (const std::string version : {"1.2", "1.3"}) {
     for (const std::string name : {"docker.io", "registry-1.docker.io", "192.0.2.1"}) {
       EXPECT_EQ(judge(*mint.leaf(name), name, version), "ok\n") << name << " by TLS " << version;

@@ -104,7 +104,7 @@ void Trust::certificate_alert(pid_t pid, int alert) {
   if (clock_.now() - trusted_since_ >= options_.settled_after) failures_ = 0;
   refuse(
       fmt::format("it refused a certificate of ours (TLS alert {}) after it had accepted the "
-                  "probe's; is the CA still where it looks?",
+                  "probe's: see whether the CA is still where it looks",
                   alert));
 }
 

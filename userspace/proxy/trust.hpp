@@ -87,17 +87,4 @@ class Trust {
   TimePoint trusted_since_{};
 };
 
-/// Makes the client under way pull from kProbeAddress, by CRI.
-class Prober {
- public:
-  virtual ~Prober() = default;
-
-  /// Asks the client to pull "192.0.2.1/hagring/probe:<nonce>" and returns the error that it
-  /// reports (it always reports one: nothing is there). Ends within a deadline of its own.
-  virtual awaitable<std::string> probe(std::string nonce) = 0;
-};
-
-/// The path that a client asks for when it pulls the probe begins so; the nonce is what follows.
-inline constexpr std::string_view kProbePath = "/v2/hagring/probe/manifests/";
-
 }  // namespace hagring::proxy

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Judge shakes hands with a TLS server as containerd would, with one file as its only roots:
-// judge ADDRESS CA-FILE SERVER-NAME 1.2|1.3. It prints "ok" or the error.
+// Judge shakes hands with a TLS server as containerd would, with one file as its only roots, or
+// with the system's: judge ADDRESS CA-FILE|system SERVER-NAME 1.2|1.3. It prints "ok" or the error.
 package main
 
 import (
@@ -15,13 +15,16 @@ import (
 )
 
 func judge(address, caFile, serverName, version string) error {
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		return err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("no certificate in %s", caFile)
+	var roots *x509.CertPool
+	if caFile != "system" {
+		pem, err := os.ReadFile(caFile)
+		if err != nil {
+			return err
+		}
+		roots = x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("no certificate in %s", caFile)
+		}
 	}
 	config := &tls.Config{RootCAs: roots, ServerName: serverName, MinVersion: tls.VersionTLS13}
 	if version == "1.2" {
