@@ -55,8 +55,9 @@ class WithoutSigpipe {
   ~WithoutSigpipe() {
     const int kept = errno;
     const timespec at_once{};
-    // The signal of our own making is taken back, another one stays.
-    if (!was_pending_ && kept == EPIPE) sigtimedwait(&sigpipe_, nullptr, &at_once);
+    // The signal of our own making is taken back (it comes with a short count, too, not only with
+    // EPIPE); another one stays.
+    if (!was_pending_) sigtimedwait(&sigpipe_, nullptr, &at_once);
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
     errno = kept;
   }
