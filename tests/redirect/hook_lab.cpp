@@ -179,10 +179,13 @@ std::string Conversation::hear() {
 
 ClientProcess::ClientProcess(const std::string& cgroup_path, Body body) {
   int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) std::abort();
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0 || ends[1] < 4) std::abort();
   pid_ = ::fork();
   if (pid_ == 0) {
-    ::close(ends[0]);
+    // The parent's links and listeners must end with the parent's descriptors.
+    const auto ours = static_cast<unsigned>(ends[1]);
+    ::close_range(3, ours - 1, 0);
+    ::close_range(ours + 1, ~0U, 0);
     Conversation parent{UniqueFd(ends[1])};
     if (!cgroup_path.empty()) write_file(cgroup_path + "/cgroup.procs", "0");
     parent.say("here");

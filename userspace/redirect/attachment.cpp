@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include <cerrno>
@@ -43,9 +44,12 @@ Result<Attachment> Attachment::make(const std::string& cgroup_path,
   struct statfs filesystem{};
   if (::fstatfs(cgroup.get(), &filesystem) != 0) return last_system_error();
   if (filesystem.f_type != CGROUP2_SUPER_MAGIC) return Errc::not_cgroup2;
+  struct stat directory{};
+  if (::fstat(cgroup.get(), &directory) != 0) return last_system_error();
 
   Attachment attachment;
   attachment.cgroup_path_ = cgroup_path;
+  attachment.cgroup_id_ = directory.st_ino;
   for (const auto& program : programs) {
     UniqueFd link(::bpf_link_create(program.fd, cgroup.get(),
                                     static_cast<bpf_attach_type>(program.attach_type), nullptr));
@@ -60,6 +64,9 @@ Attachment::~Attachment() {
 }
 
 bool Attachment::alive() const {
+  // The kernel severs links some time after rmdir; the path tells at once.
+  struct stat directory{};
+  if (::stat(cgroup_path_.c_str(), &directory) != 0 || directory.st_ino != cgroup_id_) return false;
   for (const auto& link : links_) {
     bpf_link_info info{};
     __u32 size = sizeof(info);

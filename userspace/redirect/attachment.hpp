@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,8 @@ class Attachment {
   Attachment& operator=(Attachment&&) = default;
   ~Attachment();
 
-  /// Whether the programs are still on a cgroup: removing it severs the links.
+  /// Whether the programs are still on the cgroup at that path: removing it severs the links, and
+  /// a new one by the same name is another cgroup.
   bool alive() const;
 
   const std::string& cgroup_path() const { return cgroup_path_; }
@@ -37,6 +39,7 @@ class Attachment {
   Attachment() = default;
 
   std::string cgroup_path_;
+  std::uint64_t cgroup_id_ = 0;  ///< the directory's inode
   std::vector<UniqueFd> links_;
 };
 
