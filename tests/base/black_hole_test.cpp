@@ -24,10 +24,15 @@ struct TwoAddresses : Resolver {
 
 /// A namespace with a device that swallows what is sent to fd00:dead::/64.
 bool enter_black_hole() {
-  return unshare(CLONE_NEWNET) == 0 && std::system("ip link set lo up") == 0 &&
-         std::system("ip link add hole type dummy") == 0 &&
-         std::system("ip link set hole up") == 0 &&
-         std::system("ip -6 addr add fd00:dead::1/64 dev hole nodad") == 0;
+  if (unshare(CLONE_NEWNET) != 0) return false;
+  for (const auto* command :
+       {"ip link set lo up", "ip link add hole type veth peer name pit", "ip link set hole up",
+        "ip link set pit up", "ip -6 addr add fd00:dead::1/64 dev hole nodad",
+        // Nobody has this address: the frames arrive and are dropped.
+        "ip -6 neigh add fd00:dead::2 lladdr 02:00:00:00:de:ad dev hole"}) {
+    if (std::system(command) != 0) return false;
+  }
+  return true;
 }
 
 TEST(BlackHole, PreferredIpv6AddressLosesToIpv4AfterTheHeadStart) {
