@@ -197,6 +197,26 @@ TEST_P(TlsStreamTest, GarbageInsteadOfARecord) {
   EXPECT_GE(ends.client->failure().alert, 0);
 }
 
+TEST_P(TlsStreamTest, GarbageWhileAWriteWaitsForThePeer) {
+  auto ends = connected();
+  const auto much = pattern(1'000'000, 1);
+  Result<void> written;
+  Result<std::size_t> read = 0;
+  test::run(context, [&]() -> awaitable<void> {
+    TaskGroup group(co_await asio::this_coro::executor, "test");
+    group.spawn([&]() -> awaitable<void> { written = co_await ends.server->write(much); });
+    group.spawn([&]() -> awaitable<void> {
+      (void)co_await ends.client_below->write(pattern(300, 3));
+      // The alert can't be sent now; the error is told all the same.
+      read = co_await ends.server->read_some(buffer);
+      ends.server->close();
+    });
+    co_await group.drain();
+  }());
+  EXPECT_EQ(read.error(), Errc::bad_message);
+  EXPECT_FALSE(written);
+}
+
 TEST_P(TlsStreamTest, HandshakeOfASilentPeerEndsAtItsDeadline) {
   auto ends = connect();
   SystemClock clock;

@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from expectations import assert_came_by_mirror, two_nodes, wait_for_trust
+from expectations import two_nodes, wait_for_trust
 from lab import Lab, image, wait_until
 from lab.registry_client import RegistryClient
 

@@ -132,6 +132,8 @@ awaitable<Result<void>> TlsStream::State::flush() {
     sending.clear();
     // A record that was cut short can't be continued: nothing can be written after it.
     if (!sent) write_end = sent.error();
+    // One buffer of 256 KiB a connection is enough, unless both were filled.
+    if (buffers.out.empty()) std::swap(buffers.out, sending);
   }
   flushing = false;
   wake();
