@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <array>
+#include <atomic>
 #include <boost/asio/write.hpp>
-#include <mutex>
-#include <set>
 
 #include "tests/proxy/accept_thread.hpp"
 #include "tests/proxy/blocking_socket.hpp"
@@ -21,7 +21,7 @@ using test::eventually;
 using tcp = asio::ip::tcp;
 
 /// Answers each byte with itself.
-awaitable<void> echo(tcp::socket socket) {
+awaitable<void> echo(tcp::socket socket, std::size_t) {
   std::array<char, 64> buffer;
   while (true) {
     auto [error, size] = co_await socket.async_read_some(asio::buffer(buffer), kTuple);
@@ -67,22 +67,21 @@ TEST_F(ListenerTest, AcceptsOnBothFamiliesOfLoopback) {
 }
 
 TEST_F(ListenerTest, ConnectionsTakeTheDataThreadsInTurn) {
-  std::mutex mutex;
-  std::multiset<std::thread::id> threads;
-  start({}, [&](tcp::socket socket) -> awaitable<void> {
-    {
-      const std::lock_guard lock(mutex);
-      threads.insert(std::this_thread::get_id());
-    }
-    co_await echo(std::move(socket));
+  std::array<std::atomic<int>, 2> taken{};
+  std::atomic<int> elsewhere = 0;
+  start({}, [&](tcp::socket socket, std::size_t thread) -> awaitable<void> {
+    ++taken.at(thread);
+    elsewhere += !data.at(thread).get_executor().running_in_this_thread();
+    co_await echo(std::move(socket), thread);
   });
   for (int i = 0; i < 6; ++i) {
     auto client = connect();
     client.send("x");
     EXPECT_EQ(client.receive(1), "x");
   }
-  ASSERT_EQ(threads.size(), 6U);
-  EXPECT_EQ(threads.count(*threads.begin()), 3U);
+  EXPECT_EQ(taken[0], 3);
+  EXPECT_EQ(taken[1], 3);
+  EXPECT_EQ(elsewhere, 0);
 }
 
 TEST_F(ListenerTest, RefusesANodePort) {

@@ -7,7 +7,9 @@ namespace hagring::proxy {
 
 ProxyFixture::ProxyFixture() { original.endpoint = origin_.local_endpoint(); }
 
-ProxyFixture::~ProxyFixture() {
+ProxyFixture::~ProxyFixture() { stop(); }
+
+void ProxyFixture::stop() {
   if (!listener) return;
   accept_.run(listener->drain());
   listener.reset();  // before the threads
@@ -17,12 +19,16 @@ void ProxyFixture::start() {
   RacingDialer::Options dialing;
   dialing.refuses = [this](const tcp::endpoint& to) { return listener->is_own(to); };
   dialer_ = std::make_unique<RacingDialer>(resolver, connector_, dialing);
-  sessions_ = std::make_unique<Sessions>(clock_, *dialer_, splicer_, hooks(), options);
   std::vector<asio::any_io_executor> executors;
-  for (std::size_t i = 0; i < data_.size(); ++i) executors.push_back(data_.at(i).get_executor());
-  listener = std::make_unique<Listener>(
-      accept_.executor(), executors, Listener::Options(),
-      [this](tcp::socket socket) { return sessions_->serve(std::move(socket)); });
+  for (std::size_t i = 0; i < data_.size(); ++i) {
+    executors.emplace_back(data_.at(i).get_executor());
+    sessions_.push_back(
+        std::make_unique<Sessions>(clock_, *dialer_, splicer_, counters_, hooks(), options));
+  }
+  listener = std::make_unique<Listener>(accept_.executor(), executors, Listener::Options(),
+                                        [this](tcp::socket socket, std::size_t thread) {
+                                          return sessions_[thread]->serve(std::move(socket));
+                                        });
   accept_.call([this] { listener->start(); });
 }
 
@@ -65,6 +71,7 @@ awaitable<void> ProxyFixture::handle(Intercepted connection) {
     requests.push_back(request);
   }
   co_await stream->write(as_bytes(kReply));
+  if (handler_hangs) co_await clock_.sleep_for(std::chrono::hours(1));
 }
 
 test::BlockingSocket ProxyFixture::connect() {

@@ -33,6 +33,8 @@ class ProxyFixture : public testing::Test {
 
   /// Starts the proxy with what the members below say.
   void start();
+  /// Drains the listener.
+  void stop();
   /// A client of the proxy.
   test::BlockingSocket connect();
   /// A TLS client for `name` that trusts the mirror's certificate.
@@ -41,7 +43,7 @@ class ProxyFixture : public testing::Test {
   test::BlockingSocket accept_at_origin();
   /// Whether nobody has connected to the origin.
   bool origin_untouched();
-  const SessionCounters& counters() const { return sessions_->counters(); }
+  const SessionCounters& counters() const { return counters_; }
   std::uint64_t spliced(SpliceReason reason) const {
     return counters().spliced[static_cast<std::size_t>(reason)];
   }
@@ -64,6 +66,7 @@ class ProxyFixture : public testing::Test {
   bool decision_hangs = false;
   bool plain_registry = false;
   std::size_t handler_reads = 1;  ///< reads before it replies
+  bool handler_hangs = false;
   Resolver resolver;
   test::TestCertificate certificate = test::make_certificate("registry.test");
 
@@ -91,7 +94,8 @@ class ProxyFixture : public testing::Test {
   test::AcceptThread accept_;  // outlives the data threads: see Listener::drain
   DataThreads data_{2, "data"};
   std::unique_ptr<RacingDialer> dialer_;
-  std::unique_ptr<Sessions> sessions_;
+  SessionCounters counters_;
+  std::vector<std::unique_ptr<Sessions>> sessions_;
 };
 
 }  // namespace hagring::proxy

@@ -279,6 +279,30 @@ TEST_F(SessionTest, HandshakeThatStopsEndsInTime) {
   EXPECT_EQ(counters().handshake_failed, 1U);
 }
 
+TEST_F(SessionTest, StopEndsConnectionsInEveryPhaseWithFin) {
+  options.first_bytes_limit = 1h;
+  handler_hangs = true;
+  start();
+  auto silent = connect();
+  auto in_hello = connect();
+  in_hello.send(kHelloBeginning);
+  auto spliced_client = connect();
+  spliced_client.send("x");
+  auto origin = accept_at_origin();
+  EXPECT_EQ(origin.receive(1), "x");
+  auto served = connect_tls("registry.test");
+  ASSERT_TRUE(served.handshake());
+  served.send("x");
+  EXPECT_EQ(served.receive_some(), kReply);
+  eventually([&] { return listener->connections() == 4; });
+  stop();
+  EXPECT_EQ(served.receive_some(), "");
+  EXPECT_EQ(spliced_client.receive_all(), "");
+  EXPECT_EQ(origin.receive_all(), "");
+  EXPECT_EQ(in_hello.receive_all(), "");
+  EXPECT_EQ(silent.receive_all(), "");
+}
+
 TEST_F(SessionTest, ManyConnectionsAtOnceEndAccountedFor) {
   start();
   std::vector<std::future<int>> clients;

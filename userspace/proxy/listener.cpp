@@ -155,10 +155,10 @@ awaitable<void> Listener::recover(error_code error) {
 void Listener::hand_over(tcp::socket socket, std::size_t index) {
   ++connections_;
   asio::post(data_[index], [this, index, socket = std::move(socket)]() mutable {
-    serving_[index]->spawn([this, socket = std::move(socket)]() mutable -> awaitable<void> {
+    serving_[index]->spawn([this, index, socket = std::move(socket)]() mutable -> awaitable<void> {
       const Leave leave(connections_);
       set_connection_options(socket);
-      co_await serve_(std::move(socket));
+      co_await serve_(std::move(socket), index);
     });
   });
 }

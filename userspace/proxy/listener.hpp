@@ -36,8 +36,9 @@ class Listener {
     std::atomic<std::uint64_t> turned_away = 0;    ///< reset because of too many connections
     std::atomic<std::uint64_t> accept_failed = 0;  ///< EMFILE and the like
   };
-  /// One connection, on its data executor. Cancelled by drain().
-  using Serve = std::function<awaitable<void>(asio::ip::tcp::socket)>;
+  /// Serves one connection on data executor number `thread`, which is the socket's. Called on that
+  /// thread. Cancelled by drain().
+  using Serve = std::function<awaitable<void>(asio::ip::tcp::socket, std::size_t thread)>;
 
   /// Binds and listens; connections are taken from start() on. Throws StartError when 127.0.0.1
   /// can't be listened on; without ::1 there is no v6 listener, which is logged.

@@ -93,11 +93,12 @@ class Sessions::Session {
   ClientHelloReader opening_;
 };
 
-Sessions::Sessions(Clock& clock, Dialer& dialer, Splicer& splicer, SessionHooks hooks,
-                   SessionOptions options)
+Sessions::Sessions(Clock& clock, Dialer& dialer, Splicer& splicer, SessionCounters& counters,
+                   SessionHooks hooks, SessionOptions options)
     : clock_(clock),
       dialer_(dialer),
       splicer_(splicer),
+      counters_(counters),
       hooks_(std::move(hooks)),
       options_(options) {}
 
@@ -281,7 +282,8 @@ awaitable<void> Sessions::Session::hand_over(std::shared_ptr<ByteStream> stream,
 }
 
 awaitable<void> Sessions::Session::end_politely(std::shared_ptr<ByteStream> stream) {
-  const auto limit = options_.linger_limit;
+  const bool stopping = co_await asked_to_stop();
+  const auto limit = stopping ? options_.linger_limit_at_stop : options_.linger_limit;
   co_await with_deadline(owner_.clock_, 2 * limit, linger(stream, limit, options_.linger_bytes));
   stream->close();
 }

@@ -58,7 +58,7 @@ struct Decision {
   SpliceReason reason = SpliceReason::not_mirrored;
 };
 
-/// What sessions ask the rest of the agent. All are called on the data threads, at the same time.
+/// What sessions ask the rest of the agent, on the sessions' own data thread.
 struct SessionHooks {
   /// Where the accepted socket `fd` had been meant for. An error closes the connection: to guess,
   /// by the local address say, could make us connect to ourselves.
@@ -89,13 +89,15 @@ struct SessionOptions {
   Duration handshake_limit = std::chrono::seconds(10);
   /// How long and how much is read from a client after our FIN, so that no RST goes out.
   Duration linger_limit = std::chrono::seconds(2);
+  /// The same once the agent has been asked to stop.
+  Duration linger_limit_at_stop = std::chrono::milliseconds(200);
   std::size_t linger_bytes = 1 << 20;
   /// The trust probe's destination (kProbeAddress).
   asio::ip::tcp::endpoint probe{asio::ip::make_address("192.0.2.1"), 443};
 };
 
-/// What became of connections. Each ends in exactly one of lost, left_early, spliced, terminated,
-/// plain, refused, handshake_failed, probes.
+/// What became of connections, of all threads together. Each ends in exactly one of lost,
+/// left_early, spliced, terminated, plain, refused, handshake_failed, probes.
 struct SessionCounters {
   using Counter = std::atomic<std::uint64_t>;
   Counter lost = 0;        ///< no original destination: closed
@@ -114,20 +116,18 @@ struct SessionCounters {
 
 /// Decides for each redirected connection: read what the client says first, then terminate TLS and
 /// give it to the handler, or splice it to where it had been meant for. When in doubt it splices.
-/// Safe from any thread; a session runs on its socket's executor, one thread.
+/// There is one for each data thread, with hooks of its own (a LeafMint is a thread's, too).
 class Sessions {
  public:
-  /// `clock`, `dialer` and `splicer` outlive all sessions. The dialer must refuse our own listeners
-  /// (Listener::is_own).
-  Sessions(Clock& clock, Dialer& dialer, Splicer& splicer, SessionHooks hooks,
-           SessionOptions options);
+  /// All references outlive the sessions. The dialer must refuse our own listeners
+  /// (Listener::is_own) and the addresses that only we answer (192.0.2.0/24).
+  Sessions(Clock& clock, Dialer& dialer, Splicer& splicer, SessionCounters& counters,
+           SessionHooks hooks, SessionOptions options);
 
   /// Serves one accepted connection to its end. If the original destination can't be reached the
   /// client's connection is reset: its connect() had succeeded, so this is as near as we come to
   /// the refusal that it would have seen.
   awaitable<void> serve(asio::ip::tcp::socket client);
-
-  const SessionCounters& counters() const { return counters_; }
 
  private:
   class Session;
@@ -135,9 +135,9 @@ class Sessions {
   Clock& clock_;
   Dialer& dialer_;
   Splicer& splicer_;
+  SessionCounters& counters_;
   SessionHooks hooks_;
   SessionOptions options_;
-  SessionCounters counters_;
 };
 
 }  // namespace hagring::proxy
