@@ -103,9 +103,10 @@ class Splicer::Relay {
       tasks_.spawn([this] { return watch(origin_); });
       co_await wait_for_the_end();
     }
+    ending_ = true;
     tasks_.cancel();
     co_await tasks_.drain();
-    finish();
+    close_both();
     co_return result_;
   }
 
@@ -163,8 +164,8 @@ class Splicer::Relay {
         if (since_yield < options_.yield_after) continue;
         since_yield = 0;
         co_await asio::post(kTuple);
-        if (ending_) co_return Errc::cancelled;
       } else if (errno == EAGAIN) {
+        if (ending_) co_return Errc::cancelled;
         auto [error] = co_await from.socket.async_wait(tcp::socket::wait_read, kTuple);
         if (error) co_return error;
       } else {
@@ -181,6 +182,7 @@ class Splicer::Relay {
         moved += static_cast<std::size_t>(size);
         touch();
       } else if (size < 0 && errno == EAGAIN) {
+        if (ending_) co_return Errc::cancelled;
         // Nobody would see a RST of `from` now: look, and let watch() look.
         if (is_broken(from.fd())) co_return error_code(asio::error::connection_reset);
         from.nobody_reads_it = true;
@@ -207,19 +209,16 @@ class Splicer::Relay {
   awaitable<void> wait_for_the_end() {
     while (finished_ < 2 && !result_.error) {
       changed_.expires_at(last_activity_ + options_.idle_limit);
-      auto [woken] = co_await changed_.async_wait(kTuple);
-      const auto state = co_await asio::this_coro::cancellation_state;
-      if (state.cancelled() != asio::cancellation_type::none) {
+      if (!co_await asked_to_stop()) co_await changed_.async_wait(kTuple);
+      if (co_await asked_to_stop()) {
         fail(Errc::cancelled);
-      } else if (!woken &&
-                 std::chrono::steady_clock::now() >= last_activity_ + options_.idle_limit) {
+      } else if (std::chrono::steady_clock::now() >= last_activity_ + options_.idle_limit) {
         fail(Errc::timed_out);
       }
     }
   }
 
-  void finish() {
-    ending_ = true;
+  void close_both() {
     for (Side* side : {&client_, &origin_}) {
       if (side->held == 0 && side->pipe.read) pipes_.give_back(std::move(side->pipe));
       const bool own_wish = result_.error == Errc::cancelled || result_.error == Errc::timed_out;
@@ -249,7 +248,7 @@ class Splicer::Relay {
   TaskGroup tasks_;
   TimePoint last_activity_;
   int finished_ = 0;
-  bool ending_ = false;
+  bool ending_ = false;  ///< asked before each wait: see asked_to_stop()
   SpliceResult result_;
 };
 
