@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/containerd/client.hpp"
+
+#include <grpcpp/channel.h>
+
+#include <boost/asio/post.hpp>
+
+#include "registry/containerd/event_reader.hpp"
+#include "registry/containerd/proto/content.grpc.pb.h"
+#include "registry/containerd/proto/events.grpc.pb.h"
+#include "registry/containerd/proto/images.grpc.pb.h"
+#include "registry/containerd/proto/introspection.grpc.pb.h"
+#include "registry/containerd/proto/namespaces.grpc.pb.h"
+#include "registry/containerd/proto/version.grpc.pb.h"
+#include "registry/containerd/rpc.hpp"
+
+namespace hagring::containerd {
+namespace {
+
+namespace content = ::containerd::services::content::v1;
+namespace images_api = ::containerd::services::images::v1;
+namespace introspection = ::containerd::services::introspection::v1;
+namespace namespaces_api = ::containerd::services::namespaces::v1;
+namespace version_api = ::containerd::services::version::v1;
+
+using namespace std::chrono_literals;
+
+/// containerd answers within milliseconds; its database may be held up by a busy disk.
+constexpr Duration kCallLimit = 5s;
+/// For what goes through the whole content store.
+constexpr Duration kListLimit = 60s;
+/// So many records are converted before others get their turn on the thread.
+constexpr std::size_t kConvertedAtOnce = 500;
+
+std::optional<Blob> to_blob(const content::Info& info) {
+  auto digest = registry::Digest::parse(info.digest());
+  if (!digest || info.size() < 0) return std::nullopt;
+  return Blob{.digest = *std::move(digest), .size = static_cast<std::uint64_t>(info.size())};
+}
+
+std::optional<Image> to_image(images_api::Image& image) {
+  auto digest = registry::Digest::parse(image.target().digest());
+  if (!digest || image.target().size() < 0) return std::nullopt;
+  return Image{.name = std::move(*image.mutable_name()),
+               .target = {.digest = *std::move(digest),
+                          .size = static_cast<std::uint64_t>(image.target().size()),
+                          .media_type = std::move(*image.mutable_target()->mutable_media_type())}};
+}
+
+class ListedBlobs final : public BlobPages {
+ public:
+  ListedBlobs(content::Content::Stub& stub, const CallOptions& options)
+      : stream_(options, [&](grpc::ClientContext* context, auto* reactor) {
+          stub.async()->List(context, &request_, reactor);
+        }) {}
+
+  awaitable<RpcResult<std::vector<Blob>>> next() override {
+    CO_TRY(auto* page, co_await stream_.next());
+    std::vector<Blob> blobs;
+    blobs.reserve(static_cast<std::size_t>(page->info_size()));
+    for (const auto& info : page->info()) {
+      if (auto blob = to_blob(info)) blobs.push_back(*std::move(blob));
+    }
+    co_return blobs;
+  }
+
+ private:
+  const content::ListContentRequest request_;
+  ReplyStream<content::ListContentResponse> stream_;
+};
+
+}  // namespace
+
+struct Client::Stubs {
+  explicit Stubs(const std::string& socket)
+      : channel(open_channel(socket)),
+        content_stub(channel),
+        events_stub(channel),
+        images_stub(channel),
+        introspection_stub(channel),
+        namespaces_stub(channel),
+        version_stub(channel) {}
+
+  std::shared_ptr<grpc::Channel> channel;
+  content::Content::Stub content_stub;
+  ::containerd::services::events::v1::Events::Stub events_stub;
+  images_api::Images::Stub images_stub;
+  introspection::Introspection::Stub introspection_stub;
+  namespaces_api::Namespaces::Stub namespaces_stub;
+  version_api::Version::Stub version_stub;
+};
+
+Client::Client(const std::string& socket, std::string name_space)
+    : stubs_(std::make_unique<Stubs>(socket)), namespace_(std::move(name_space)) {}
+
+Client::~Client() = default;
+
+awaitable<RpcResult<std::string>> Client::version() {
+  const version_api::VersionRequest request;
+  CO_TRY(auto reply, co_await unary<version_api::VersionResponse>(
+                         {.limit = kCallLimit}, [&](auto* context, auto* into, auto done) {
+                           stubs_->version_stub.async()->Version(context, &request, into,
+                                                                 std::move(done));
+                         }));
+  co_return std::move(*reply.mutable_version());
+}
+
+awaitable<RpcResult<std::string>> Client::content_root() {
+  introspection::PluginsRequest request;
+  request.add_filters("type==io.containerd.content.v1");
+  CO_TRY(auto reply, co_await unary<introspection::PluginsResponse>(
+                         {.limit = kCallLimit}, [&](auto* context, auto* into, auto done) {
+                           stubs_->introspection_stub.async()->Plugins(context, &request, into,
+                                                                       std::move(done));
+                         }));
+  for (const auto& plugin : reply.plugins()) {
+    const auto root = plugin.exports().find("root");
+    if (root != plugin.exports().end()) co_return root->second;
+  }
+  co_return RpcError{.code = Errc::unsupported,
+                     .text = "its content store is not in a folder (no content plugin has a root)"};
+}
+
+awaitable<RpcResult<std::vector<std::string>>> Client::namespaces() {
+  const namespaces_api::ListNamespacesRequest request;
+  CO_TRY(auto reply, co_await unary<namespaces_api::ListNamespacesResponse>(
+                         {.limit = kCallLimit}, [&](auto* context, auto* into, auto done) {
+                           stubs_->namespaces_stub.async()->List(context, &request, into,
+                                                                 std::move(done));
+                         }));
+  std::vector<std::string> names;
+  for (auto& found : *reply.mutable_namespaces()) names.push_back(std::move(*found.mutable_name()));
+  co_return names;
+}
+
+awaitable<RpcResult<std::vector<Image>>> Client::images() {
+  const images_api::ListImagesRequest request;
+  CO_TRY(auto reply, co_await unary<images_api::ListImagesResponse>(
+                         {.containerd_namespace = namespace_, .limit = kListLimit},
+                         [&](auto* context, auto* into, auto done) {
+                           stubs_->images_stub.async()->List(context, &request, into,
+                                                             std::move(done));
+                         }));
+  const auto executor = co_await asio::this_coro::executor;
+  std::vector<Image> images;
+  images.reserve(static_cast<std::size_t>(reply.images_size()));
+  for (auto& record : *reply.mutable_images()) {
+    if (auto image = to_image(record)) images.push_back(*std::move(image));
+    if (images.size() % kConvertedAtOnce == 0) co_await asio::post(executor, asio::use_awaitable);
+  }
+  co_return images;
+}
+
+awaitable<RpcResult<Image>> Client::image(std::string name) {
+  images_api::GetImageRequest request;
+  request.set_name(std::move(name));
+  CO_TRY(auto reply, co_await unary<images_api::GetImageResponse>(
+                         {.containerd_namespace = namespace_, .limit = kCallLimit},
+                         [&](auto* context, auto* into, auto done) {
+                           stubs_->images_stub.async()->Get(context, &request, into,
+                                                            std::move(done));
+                         }));
+  if (auto image = to_image(*reply.mutable_image())) co_return *std::move(image);
+  co_return RpcError{.code = Errc::bad_message,
+                     .text = "the image's target is no sha256 or sha512"};
+}
+
+awaitable<RpcResult<Blob>> Client::blob(registry::Digest digest) {
+  content::InfoRequest request;
+  request.set_digest(digest.to_string());
+  CO_TRY(auto reply, co_await unary<content::InfoResponse>(
+                         {.containerd_namespace = namespace_, .limit = kCallLimit},
+                         [&](auto* context, auto* into, auto done) {
+                           stubs_->content_stub.async()->Info(context, &request, into,
+                                                              std::move(done));
+                         }));
+  auto blob = to_blob(reply.info());
+  if (!blob || blob->digest != digest) {
+    co_return RpcError{.code = Errc::bad_message, .text = "an answer about another blob"};
+  }
+  co_return *std::move(blob);
+}
+
+awaitable<RpcResult<Bytes>> Client::read(registry::Digest digest, std::size_t limit) {
+  content::ReadContentRequest request;
+  request.set_digest(digest.to_string());
+  ReplyStream<content::ReadContentResponse> stream(
+      {.containerd_namespace = namespace_, .limit = kCallLimit},
+      [&](grpc::ClientContext* context, auto* reactor) {
+        stubs_->content_stub.async()->Read(context, &request, reactor);
+      });
+  Bytes bytes;
+  for (;;) {
+    auto part = co_await stream.next();
+    if (!part) {
+      if (part.error().code == Errc::end_of_stream) co_return bytes;
+      co_return part.error();
+    }
+    const auto data = as_bytes((*part)->data());
+    if (data.size() > limit - bytes.size()) break;
+    bytes.insert(bytes.end(), data.begin(), data.end());
+  }
+  co_await stream.finish();
+  co_return RpcError{.code = Errc::too_large};
+}
+
+std::unique_ptr<BlobPages> Client::blobs() {
+  return std::make_unique<ListedBlobs>(
+      stubs_->content_stub, CallOptions{.containerd_namespace = namespace_, .limit = kListLimit});
+}
+
+std::unique_ptr<EventStream> Client::events() {
+  return read_events(stubs_->events_stub, namespace_);
+}
+
+awaitable<RpcResult<std::vector<std::string>>> Client::ingests() {
+  const content::ListStatusesRequest request;
+  CO_TRY(auto reply, co_await unary<content::ListStatusesResponse>(
+                         {.containerd_namespace = namespace_, .limit = kCallLimit},
+                         [&](auto* context, auto* into, auto done) {
+                           stubs_->content_stub.async()->ListStatuses(context, &request, into,
+                                                                      std::move(done));
+                         }));
+  std::vector<std::string> refs;
+  for (auto& status : *reply.mutable_statuses()) refs.push_back(std::move(*status.mutable_ref()));
+  co_return refs;
+}
+
+awaitable<RpcResult<void>> Client::abort(std::string ref) {
+  content::AbortRequest request;
+  request.set_ref(std::move(ref));
+  auto reply = co_await unary<content::AbortResponse>(
+      {.containerd_namespace = namespace_, .limit = kCallLimit},
+      [&](auto* context, auto* into, auto done) {
+        stubs_->content_stub.async()->Abort(context, &request, into, std::move(done));
+      });
+  if (!reply) co_return reply.error();
+  co_return RpcResult<void>();
+}
+
+}  // namespace hagring::containerd

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/containerd/content_folder.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+namespace hagring::containerd {
+namespace {
+
+UniqueFd open_folder(const std::string& path) {
+  return UniqueFd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
+bool are_the_same(const UniqueFd& one, const UniqueFd& other) {
+  struct stat first{};
+  struct stat second{};
+  return ::fstat(one.get(), &first) == 0 && ::fstat(other.get(), &second) == 0 &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+}  // namespace
+
+Result<ContentFolder> ContentFolder::find(const std::string& root, const std::string& host_root,
+                                          pid_t pid) {
+  const auto own_path = host_root + root;
+  auto own = open_folder(own_path);
+  const auto failure = last_system_error();
+  if (pid > 0) {
+    // What containerd itself sees is the truth: in a container the same path may be another folder.
+    const auto path = "/proc/" + std::to_string(pid) + "/root" + root;
+    auto its = open_folder(path);
+    if (its && (!own || !are_the_same(own, its))) return ContentFolder(std::move(its), path);
+  }
+  if (!own) return failure;
+  return ContentFolder(std::move(own), own_path);
+}
+
+Result<registry::OpenBlob> ContentFolder::open(const registry::Digest& digest,
+                                               std::uint64_t size) const {
+  // A Digest is always valid, so its text can't lead out of the folder.
+  std::string path = "blobs/";
+  path += digest.algorithm_name();
+  path += '/';
+  path += digest.hex();
+  UniqueFd file(::openat(folder_.get(), path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!file) {
+    if (errno == ENOENT) return Errc::not_found;
+    return last_system_error();
+  }
+  struct stat status{};
+  if (::fstat(file.get(), &status) != 0) return last_system_error();
+  if (!S_ISREG(status.st_mode) || static_cast<std::uint64_t>(status.st_size) != size) {
+    return Errc::bad_message;
+  }
+  return registry::OpenBlob{.file = std::move(file), .size = size};
+}
+
+}  // namespace hagring::containerd

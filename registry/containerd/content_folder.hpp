@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "registry/content_store.hpp"
+#include "userspace/base/unique_fd.hpp"
+
+namespace hagring::containerd {
+
+/// The folder of containerd's content store (<root>/blobs/<algorithm>/<hex>), held open, so that
+/// blobs are still found when containerd, and with it /proc/<pid>/root, has gone. Safe from any
+/// thread.
+class ContentFolder {
+ public:
+  /// Opens `root`, a path as containerd sees it: below `host_root`, or, where that is another
+  /// folder or none, below the root of containerd's own process `pid` (0: unknown).
+  /// Errors: the system's, of the last try.
+  static Result<ContentFolder> find(const std::string& root, const std::string& host_root,
+                                    pid_t pid);
+
+  /// Opens a committed blob of `size` bytes. Errors: Errc::not_found; Errc::bad_message when the
+  /// file has another size or is no regular file; or the system's.
+  Result<registry::OpenBlob> open(const registry::Digest& digest, std::uint64_t size) const;
+
+  /// Where it was found, for people.
+  const std::string& path() const { return path_; }
+
+ private:
+  ContentFolder(UniqueFd folder, std::string path)
+      : folder_(std::move(folder)), path_(std::move(path)) {}
+  UniqueFd folder_;
+  std::string path_;
+};
+
+}  // namespace hagring::containerd

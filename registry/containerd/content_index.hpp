@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "registry/content_store.hpp"
+
+namespace hagring::containerd {
+
+/// Keys (ContentRouter's: digests and image names) that this node has and hasn't any longer.
+struct Changes {
+  std::vector<std::string> added;
+  std::vector<std::string> removed;
+
+  bool empty() const { return added.empty() && removed.empty(); }
+};
+
+/// Whether other nodes should learn that this one has `name`. Names that are digests, or contain
+/// one, say no more than the digest does, which is made known anyhow (CRI stores
+/// `sha256:<config digest>` and `<repository>@<digest>` beside each tag).
+bool is_worth_announcing(std::string_view name);
+
+/// What a containerd namespace holds, as far as this node has been told, and what of it changed.
+/// A name counts as held while its target is. Not safe from several threads.
+class ContentIndex {
+ public:
+  /// Bytes of a blob that is held.
+  std::optional<std::uint64_t> size_of(const registry::Digest& digest) const;
+  /// What `name` points to, whether the target is held or not.
+  std::optional<registry::Descriptor> target_of(const std::string& name) const;
+
+  void add_blob(const registry::Digest& digest, std::uint64_t size);
+  void remove_blob(const registry::Digest& digest);
+  void set_image(const std::string& name, registry::Descriptor target);
+  void remove_image(const std::string& name);
+
+  /// After everything that exists was added again, end_scan() drops what wasn't.
+  void begin_scan() { ++scan_; }
+  void end_scan();
+
+  std::size_t blobs() const { return blobs_.size(); }
+  std::size_t images() const { return images_.size(); }
+
+  /// What changed since the last call: of each key only where it stands now.
+  Changes take_changes();
+
+ private:
+  struct BlobEntry {
+    std::uint64_t size = 0;
+    std::uint64_t seen = 0;  ///< the scan that saw it last
+  };
+  struct ImageEntry {
+    registry::Descriptor target;
+    std::uint64_t seen = 0;
+  };
+
+  void note(std::string key, bool held) { changed_[std::move(key)] = held; }
+  void note_names_of(const registry::Digest& digest, bool held);
+  void unlink(const std::string& name, const registry::Digest& target);
+
+  std::uint64_t scan_ = 1;
+  std::unordered_map<registry::Digest, BlobEntry> blobs_;
+  std::unordered_map<std::string, ImageEntry> images_;
+  /// The names worth announcing of each target, held or not.
+  std::unordered_map<registry::Digest, std::vector<std::string>> names_of_;
+  std::unordered_map<std::string, bool> changed_;
+};
+
+}  // namespace hagring::containerd

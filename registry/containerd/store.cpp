@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/containerd/store.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include "userspace/base/deadline.hpp"
+#include "userspace/base/log.hpp"
+#include "userspace/base/run_on.hpp"
+
+namespace hagring::containerd {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kPart = "containerd";
+/// A pull waits for this question: one that containerd, busy or hung, doesn't answer soon goes on
+/// without.
+constexpr Duration kLookupLimit = 1s;
+
+/// Whether `ref`, such as `layer-sha256:…`, is that of an ingest of `digest`
+/// (containerd, core/remotes/handlers.go, MakeRefKey: `<kind>-<digest>`).
+bool is_ingest_of(std::string_view ref, std::string_view digest) {
+  return ref == digest || (ref.size() > digest.size() && ref.ends_with(digest) &&
+                           ref[ref.size() - digest.size() - 1] == '-');
+}
+
+}  // namespace
+
+ContainerdStore::ContainerdStore(asio::any_io_executor control, Clock& clock,
+                                 FollowerOptions options, Follower::Listener listener)
+    : control_(control),
+      clock_(clock),
+      follower_(control, clock, std::move(options), std::move(listener)),
+      tasks_(control, "containerd") {}
+
+void ContainerdStore::start() {
+  tasks_.spawn([this] { return follower_.run(tasks_); });
+}
+
+awaitable<void> ContainerdStore::stop() {
+  tasks_.cancel();
+  co_await tasks_.drain();
+}
+
+awaitable<Result<registry::OpenBlob>> ContainerdStore::open(registry::Digest digest) {
+  CO_TRY(auto location,
+         co_await run_on<Location>(control_, tasks_, [this, digest] { return locate(digest); }));
+  // On the caller's thread: the control thread waits for no disk.
+  auto opened = location.folder->open(digest, location.size);
+  if (opened) co_return opened;
+  if (opened.error() == Errc::bad_message) {
+    log::warning(kPart, "{} in {} is not {} bytes long, as containerd says: not served",
+                 digest.to_string(), location.folder->path(), location.size);
+  } else if (opened.error() != Errc::not_found) {
+    co_return opened;
+  }
+  // Collected, most likely, which makes nothing known.
+  asio::post(control_, [this, digest] {
+    follower_.index().remove_blob(digest);
+    follower_.publish();
+  });
+  co_return Errc::not_found;
+}
+
+awaitable<Result<void>> ContainerdStore::find_blob(registry::Digest digest) {
+  auto& index = follower_.index();
+  if (index.size_of(digest)) co_return Result<void>();
+  const auto client = follower_.client();
+  if (!client) co_return Errc::unavailable;
+  const auto ask = [](std::shared_ptr<Client> asked,
+                      registry::Digest about) -> awaitable<Result<Blob>> {
+    co_return co_await asked->blob(about);
+  };
+  auto blob = co_await with_deadline(clock_, kLookupLimit, ask(client, digest));
+  if (!blob) co_return blob.error();
+  index.add_blob(digest, blob->size);
+  follower_.publish();
+  co_return Result<void>();
+}
+
+awaitable<Result<ContainerdStore::Location>> ContainerdStore::locate(registry::Digest digest) {
+  CO_CHECK(co_await find_blob(digest));
+  const auto size = follower_.index().size_of(digest);
+  if (!size) co_return Errc::not_found;
+  if (!follower_.folder()) co_return Errc::unavailable;
+  co_return Location{.folder = follower_.folder(), .size = *size};
+}
+
+awaitable<Result<registry::Descriptor>> ContainerdStore::resolve(std::string name) {
+  return run_on<registry::Descriptor>(control_, tasks_,
+                                      [this, name] { return resolve_here(name); });
+}
+
+awaitable<Result<registry::Descriptor>> ContainerdStore::resolve_here(std::string name) {
+  auto target = follower_.index().target_of(name);
+  if (!target) co_return Errc::not_found;
+  CO_CHECK(co_await find_blob(target->digest));
+  co_return *std::move(target);
+}
+
+awaitable<Result<void>> ContainerdStore::abort_ingest(registry::Digest digest) {
+  CO_TRY(const auto aborted, co_await run_on<std::size_t>(
+                                 control_, tasks_, [this, digest] { return abort_here(digest); }));
+  log::info(kPart, "aborted {} ingests of {}, whose bytes were wrong", aborted, digest.to_string());
+  co_return Result<void>();
+}
+
+awaitable<Result<std::size_t>> ContainerdStore::abort_here(registry::Digest digest) {
+  // Owned here too: the follower may lose the connection meanwhile.
+  const auto client = follower_.client();
+  if (!client) co_return Errc::unavailable;
+  const auto refs = co_await client->ingests();
+  if (!refs) co_return Errc::unavailable;
+  const auto text = digest.to_string();
+  std::size_t aborted = 0;
+  for (const auto& ref : *refs) {
+    if (!is_ingest_of(ref, text)) continue;
+    const auto ended = co_await client->abort(ref);
+    if (!ended && ended.error().code != Errc::not_found) {
+      log::warning(kPart, "containerd did not abort the ingest {}: {}", ref,
+                   ended.error().to_string());
+      co_return Errc::unavailable;
+    }
+    ++aborted;
+  }
+  co_return aborted;
+}
+
+}  // namespace hagring::containerd

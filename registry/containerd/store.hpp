@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <string>
+
+#include "registry/containerd/follower.hpp"
+#include "registry/content_store.hpp"
+#include "userspace/base/clock.hpp"
+#include "userspace/base/task_group.hpp"
+
+namespace hagring::containerd {
+
+/// The content of one containerd namespace: an index of it is kept in step by events and rescans,
+/// bytes are read from containerd's own files. The constructor, start(), stop(), state() and the
+/// listener belong to the control thread, that of `control`; the ContentStore calls may come from
+/// any thread.
+class ContainerdStore final : public registry::ContentStore {
+ public:
+  /// `listener` is told on the control thread of the keys (digests, and names worth announcing)
+  /// that are there now and that aren't any longer, at start of all that there are.
+  ContainerdStore(asio::any_io_executor control, Clock& clock, FollowerOptions options,
+                  Follower::Listener listener);
+
+  /// Begins to look for containerd and to follow it; whether it is there doesn't matter.
+  void start();
+
+  /// Ends everything; returns when nothing is under way. Nobody may use the store any more.
+  awaitable<void> stop();
+
+  FollowerState state() const { return follower_.state(); }
+
+  /// A blob that the index doesn't know yet is asked for at containerd, for a second at most.
+  /// Errors: Errc::not_found also where the file has gone or has another size; Errc::unavailable
+  /// and Errc::timed_out where containerd doesn't answer.
+  awaitable<Result<registry::OpenBlob>> open(registry::Digest digest) override;
+  awaitable<Result<registry::Descriptor>> resolve(std::string name) override;
+  awaitable<Result<void>> abort_ingest(registry::Digest digest) override;
+
+ private:
+  /// A blob, and the folder that it is to be opened in.
+  struct Location {
+    // Shared with the follower, which may meanwhile turn to another folder.
+    std::shared_ptr<const ContentFolder> folder;
+    std::uint64_t size = 0;
+  };
+  /// Returns when the blob is in the index.
+  awaitable<Result<void>> find_blob(registry::Digest digest);
+  awaitable<Result<Location>> locate(registry::Digest digest);
+  awaitable<Result<registry::Descriptor>> resolve_here(std::string name);
+  awaitable<Result<std::size_t>> abort_here(registry::Digest digest);
+
+  asio::any_io_executor control_;
+  Clock& clock_;
+  Follower follower_;
+  TaskGroup tasks_;
+};
+
+}  // namespace hagring::containerd
