@@ -55,7 +55,7 @@ struct MirrorOptions {
 /// What the rest of the agent wants to know. Called on the mirror's thread; must not throw.
 struct MirrorHooks {
   /// The trust probe came through, with this tag: the client trusts our certificates.
-  std::function<void(std::string nonce)> probed;
+  std::function<void(std::string nonce, std::uint32_t client)> probed;
   /// A client was sent the whole of this content, from elsewhere than this node's store.
   std::function<void(std::string registry, std::string repository, Digest digest,
                      std::uint64_t size)>

@@ -162,7 +162,7 @@ TEST_F(MirrorTest, AnswersPipelinedRequestsInOrder) {
 
 TEST_F(MirrorTest, AnswersTheTrustProbe) {
   std::string nonce;
-  hooks.probed = [&](std::string tag) { nonce = std::move(tag); };
+  hooks.probed = [&](std::string tag, std::uint32_t) { nonce = std::move(tag); };
   about.host = "192.0.2.1";
   about.original = {asio::ip::make_address("192.0.2.1"), 443};
   const auto reply = ask("HEAD", "/v2/hagring/probe/manifests/n0nce");
