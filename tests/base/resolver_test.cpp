@@ -18,16 +18,16 @@ using Addresses = Resolver::Addresses;
 
 const auto kAddress = asio::ip::make_address("10.1.2.3");
 
-/// A lookup that stays until it is let go.
+/// A lookup that stays until it is let go. Its thread may outlive the test.
 struct Gate {
   std::promise<void> promise;
   std::shared_future<void> open{promise.get_future()};
-  std::atomic<int> lookups{0};
+  std::shared_ptr<std::atomic<int>> lookups = std::make_shared<std::atomic<int>>(0);
 
   SystemResolver::Lookup lookup() {
-    return [this](const std::string&) -> Result<Addresses> {
-      ++lookups;
-      open.wait();
+    return [opened = open, count = lookups](const std::string&) -> Result<Addresses> {
+      ++*count;
+      opened.wait();
       return Addresses{kAddress};
     };
   }
@@ -93,11 +93,11 @@ TEST(Resolver, OneLookupAnswersAllWhoAskForAName) {
       }
     });
   }
-  while (gate.lookups == 0) context.run_one_for(1ms);
+  while (*gate.lookups == 0) context.run_one_for(1ms);
   gate.promise.set_value();
   test::run(context, group.drain());
   EXPECT_EQ(answers, 10);
-  EXPECT_EQ(gate.lookups, 1);
+  EXPECT_EQ(*gate.lookups, 1);
 }
 
 TEST(Resolver, WaitingCallersAreBounded) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/socket.h>
+
 #include <boost/asio/local/connect_pair.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 
@@ -42,6 +44,13 @@ TEST_F(SocketStreamTest, InactivityLimitEndsAWriteToAReaderThatStopped) {
   left->set_inactivity_limit(20ms);
   const Bytes much(8 << 20);
   EXPECT_EQ(test::run(context, left->write(much)).error(), Errc::timed_out);
+}
+
+TEST_F(SocketStreamTest, WaitsUntilThePlainSocketTakesBytes) {
+  EXPECT_TRUE(test::run(context, left->wait_writable()));
+  while (::send(left->plain_socket(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0) continue;
+  left->set_inactivity_limit(20ms);
+  EXPECT_EQ(test::run(context, left->wait_writable()).error(), Errc::timed_out);
 }
 
 TEST_F(SocketStreamTest, LimitOfOneReadDoesNotEndTheNext) {

@@ -99,7 +99,7 @@ struct TlsStreamTest : testing::TestWithParam<int> {
   SslContext server_context = test::make_server_context_with(certificate);
   SslContext trusting = test::make_client_context_trusting(&certificate);
   SslContext untrusting = test::make_client_context_trusting(nullptr);
-  Bytes buffer = Bytes(64 * 1024);
+  Bytes buffer = Bytes(65'536);
 };
 
 TEST_P(TlsStreamTest, CarriesBytesWhereverReadsAreCut) {
@@ -135,7 +135,7 @@ TEST_P(TlsStreamTest, LargeTransfersBothWaysAtOnce) {
 
 TEST_P(TlsStreamTest, GathersRecordsIntoLargeSends) {
   auto ends = connected({.capacity = 10 << 20});
-  ASSERT_TRUE(test::run(context, ends.client->write(pattern(256 * 1024, 1))));
+  ASSERT_TRUE(test::run(context, ends.client->write(pattern(262'144, 1))));
   // Sixteen records were sent at once, so the pipe holds all of them.
   Bytes raw(1 << 20);
   const auto size = test::run(context, ends.server_below->read_some(raw));
@@ -195,6 +195,26 @@ TEST_P(TlsStreamTest, GarbageInsteadOfARecord) {
   // The other side learns of it by an alert.
   EXPECT_EQ(test::run(context, ends.client->read_some(buffer)).error(), Errc::bad_message);
   EXPECT_GE(ends.client->failure().alert, 0);
+}
+
+TEST_P(TlsStreamTest, GarbageWhileAWriteWaitsForThePeer) {
+  auto ends = connected();
+  const auto much = pattern(1'000'000, 1);
+  Result<void> written;
+  Result<std::size_t> read = 0;
+  test::run(context, [&]() -> awaitable<void> {
+    TaskGroup group(co_await asio::this_coro::executor, "test");
+    group.spawn([&]() -> awaitable<void> { written = co_await ends.server->write(much); });
+    group.spawn([&]() -> awaitable<void> {
+      (void)co_await ends.client_below->write(pattern(300, 3));
+      // The alert can't be sent now; the error is told all the same.
+      read = co_await ends.server->read_some(buffer);
+      ends.server->close();
+    });
+    co_await group.drain();
+  }());
+  EXPECT_EQ(read.error(), Errc::bad_message);
+  EXPECT_FALSE(written);
 }
 
 TEST_P(TlsStreamTest, HandshakeOfASilentPeerEndsAtItsDeadline) {

@@ -107,6 +107,17 @@ TEST(ReadRequest, StartsWithWhatWasReadBefore) {
   EXPECT_EQ(as_text(connection.take_read_ahead()), "rest");
 }
 
+TEST(ReadRequest, AMalformedRequestMayStillBeAnswered) {
+  Exchange exchange;
+  exchange.send("nonsense\r\n\r\n");
+  EXPECT_EQ(exchange.request().error(), Errc::bad_message);
+  ASSERT_TRUE(
+      test::run(exchange.context, exchange.connection.write_response_with({.status = 400}, "")));
+  EXPECT_EQ(exchange.received(),
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_FALSE(exchange.connection.reusable());
+}
+
 TEST(ReadRequest, LimitsHeadsAndFields) {
   Limits limits;
   limits.head_bytes = 1000;

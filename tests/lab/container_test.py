@@ -19,7 +19,7 @@ class NginxContainer(LabTest):
         cls.node.pull(NAME)
 
     def test_is_about_70_megabytes_in_layers(self):
-        self.assertTrue(60e6 < self.image.layer_bytes < 80e6, self.image.layer_bytes)
+        self.assertTrue(60e6 < self.image.total_bytes < 80e6, self.image.total_bytes)
         kinds = [blob.kind for blob in self.node.verify_content(NAME, self.origin)]
         self.assertGreaterEqual(kinds.count("layer"), 4)
 

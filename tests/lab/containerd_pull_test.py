@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab proves itself: containerd without an agent pulls from the origin, and tests can tell."""
 
-from lab import content, image
+from lab import content, image, wait_until
 from lab.containerd import CONFIG, config_with
 from lab.cri import CallError
 from lab.testing import LabTest, main
@@ -81,12 +81,26 @@ class _Pull:
         node = self.lab.node(f"plain{self.version.replace('.', '')}")
         node.write("/etc/containerd/certs.d/plain.lab.test:5000/hosts.toml",
                    '[host."http://plain.lab.test:5000"]\n')
-        node.start_containerd(self.version, config_with(config_path="/etc/containerd/certs.d"))
+        node.start_containerd(self.version, config_with(self.version, "/etc/containerd/certs.d"))
         self.origin.publish(image.synthetic([4000], seed="plain"), "team/app", "1")
         since = self.origin.now()
         node.pull("plain.lab.test:5000/team/app:1")
         node.verify_content("plain.lab.test:5000/team/app:1", self.origin)
         self.assertEqual({r.port for r in self.origin.requests(since, node)}, {5000})
+        self.lab.remove(node)
+
+    def test_discarded_layers_by_configuration(self):
+        node = self.lab.node(f"discard{self.version.replace('.', '')}")
+        node.start_containerd(self.version, config_with(self.version, discard_unpacked_layers=True))
+        made = image.synthetic([5000], seed="discard")
+        self.origin.publish(made, "library/discard", "1")
+        node.pull("docker.io/library/discard:1")
+        blobs = node.containerd.store / "blobs" / "sha256"
+        layers = {digest.split(":")[1] for digest in made.layers}
+        wait_until(lambda: not layers & {path.name for path in blobs.iterdir()}, 20,
+                   "the unpacked layers are collected")
+        self.assertEqual({f"sha256:{path.name}" for path in blobs.iterdir()},
+                         set(made.blobs) - set(made.layers))
         self.lab.remove(node)
 
 

@@ -24,7 +24,8 @@ class AptSources(unittest.TestCase):
         source = self._source(list="# deb http://no.example/ bookworm main\n"
                               "deb-src http://src.example/ bookworm main\n"
                               "deb http://security.example/ bookworm-security main\n"
-                              "deb [arch=amd64 signed-by=/k.gpg] http://mirror.example/debian bookworm main\n")
+                              "deb [arch=amd64 signed-by=/k.gpg] http://mirror.example/debian "
+                              "bookworm main\n")
         self.assertEqual(source, apt.Source("http://mirror.example/debian", "/k.gpg"))
 
     def test_deb822(self):

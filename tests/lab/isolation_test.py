@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab touches nothing of the host, its nodes nothing of each other, and it goes away whatever happens."""
+"""The lab touches nothing of the host, its nodes nothing of each other, and it goes away whatever
+happens."""
 
 import os
 import pathlib
@@ -91,6 +92,9 @@ class Isolation(LabTest):
         for address in ("1.1.1.1", "[2606:4700:4700::1111]", "192.0.2.2"):
             done = self.a.curl(f"http://{address}/", check=False, timeout_s=5)
             self.assertEqual(done.returncode, 7, done)  # refused at once, not timed out
+        for address in (self.lab.black_hole4, f"[{self.lab.black_hole6}]"):
+            done = self.a.curl("--connect-timeout", "0.3", f"http://{address}/", check=False)
+            self.assertEqual(done.returncode, 28, done)  # timed out
         self.b.unplug()
         self.assertNotEqual(self.a.curl("--connect-timeout", "0.3", f"http://{self.b.ipv4}/",
                                         check=False).returncode, 0)
@@ -100,6 +104,11 @@ class Isolation(LabTest):
     def test_environment_is_clean(self):
         names = {line.split("=")[0] for line in self.a.run("env").stdout.splitlines()}
         self.assertFalse({name for name in names if "PROXY" in name.upper() or "SSL" in name}, names)
+
+    def test_programs_and_the_build_tree_are_the_hosts(self):
+        for folder in (paths.REPOSITORY, paths.CACHE, paths.WORK):
+            there = os.stat(str(self.a.path(str(folder))))
+            self.assertTrue(os.path.samestat(there, os.stat(folder)), folder)
 
     def test_links_can_be_slowed(self):
         self.a.write("/tmp/block", "x" * 4_000_000)

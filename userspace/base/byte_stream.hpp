@@ -36,6 +36,10 @@ class ByteStream {
   /// The socket, when its bytes are exactly this stream's (so that splice and sendfile may be
   /// used); -1 when they are transformed.
   virtual int plain_socket() const { return -1; }
+
+  /// Waits until plain_socket(), which doesn't block, takes bytes again. The inactivity limit
+  /// counts. Errors as write's; Errc::unsupported where there is no plain socket.
+  virtual awaitable<Result<void>> wait_writable() { co_return Errc::unsupported; }
 };
 
 /// Closes without RST: FIN, then reads and drops what still comes, at most `max_bytes` and until

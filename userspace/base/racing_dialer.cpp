@@ -80,9 +80,8 @@ class Race {
       if (!step()) co_return;
       if (news_) continue;  // a task ended while it was being started
       changed_.expires_at(wake_at());
-      co_await changed_.async_wait(kTuple);
-      const auto state = co_await asio::this_coro::cancellation_state;
-      if (state.cancelled() != asio::cancellation_type::none) {
+      if (!co_await asked_to_stop()) co_await changed_.async_wait(kTuple);
+      if (co_await asked_to_stop()) {
         // Whoever connected in the same moment is closed with the race.
         winner_.reset();
         error_ = Errc::cancelled;

@@ -112,6 +112,13 @@ int SocketStream::plain_socket() const {
   return const_cast<Socket&>(state_->socket).native_handle();
 }
 
+awaitable<Result<void>> SocketStream::wait_writable() {
+  Waiting waiting(state_);
+  auto [error] = co_await state_->socket.async_wait(asio::socket_base::wait_write, kTuple);
+  if (error) co_return translate(error);
+  co_return Result<void>();
+}
+
 error_code SocketStream::translate(error_code error) const {
   if (state_->timed_out) return Errc::timed_out;
   if (error == asio::error::eof) return Errc::end_of_stream;

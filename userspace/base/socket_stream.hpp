@@ -23,6 +23,7 @@ class SocketStream final : public ByteStream {
   void close() override;
   void set_inactivity_limit(Duration limit) override;
   int plain_socket() const override;
+  awaitable<Result<void>> wait_writable() override;
 
  private:
   struct State;

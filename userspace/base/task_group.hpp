@@ -14,6 +14,13 @@
 
 namespace hagring {
 
+/// Whether the calling coroutine has been cancelled. A cancellation that comes while an operation's
+/// completion is queued ends neither that operation nor the next: ask before each wait of a loop.
+inline awaitable<bool> asked_to_stop() {
+  const auto state = co_await asio::this_coro::cancellation_state;
+  co_return state.cancelled() != asio::cancellation_type::none;
+}
+
 /// Owns coroutines: each co_spawn of the program belongs to one. Used from one thread only, that
 /// of its executor. Tasks see cancellation as errors of their operations, never as exceptions, so
 /// a loop must end when an operation returns an error for which is_cancelled() holds.

@@ -49,6 +49,14 @@ int note_request(SSL* ssl, X509**, EVP_PKEY**) {
   return 0;  // go on without one
 }
 
+/// Whether `host` has the letters of a DNS name or an IP address, and no pattern's form.
+bool is_name(std::string_view host) {
+  return !host.empty() && host.size() <= 253 && host.front() != '.' &&
+         host.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+             "0123456789-_.:") == std::string_view::npos;
+}
+
 SslContext make_context(const SSL_METHOD* method, const char* ciphers) {
   SslContext context(SSL_CTX_new(method));
   if (!context) throw std::bad_alloc();
@@ -95,12 +103,14 @@ SslHandle make_client_ssl(SSL_CTX* context, std::string_view host) {
   if (!ssl) throw std::bad_alloc();
   SSL_set_connect_state(ssl.get());
   const std::string name(host);
-  if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), name.c_str()) != 1) {
-    SSL_set_tlsext_host_name(ssl.get(), name.c_str());
-    // Threat: with no name to check, any certificate would do.
-    if (name.empty() || SSL_set1_host(ssl.get(), name.c_str()) != 1) {
-      throw std::invalid_argument("TLS needs the name of the server to verify");
+  if (is_name(host)) {
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), name.c_str()) != 1) {
+      SSL_set_tlsext_host_name(ssl.get(), name.c_str());
+      SSL_set1_host(ssl.get(), name.c_str());
     }
+  } else {
+    // Threat: with no name to check, any certificate would do.
+    SSL_set1_host(ssl.get(), "no name to verify");
   }
   ERR_clear_error();
   return ssl;

@@ -35,7 +35,8 @@ SslHandle make_server_ssl(SSL_CTX* context);
 SslContext make_client_context(CertificateStore roots);
 
 /// A client's SSL from `context` for `host`, a DNS name (sent as SNI) or an IP address, which the
-/// peer's certificate must be for.
+/// peer's certificate must be for. With anything else (empty, a name with a dot in front, which
+/// OpenSSL takes for a pattern) no certificate will do.
 SslHandle make_client_ssl(SSL_CTX* context, std::string_view host);
 
 /// Whether the server of this connection (made by make_client_ssl) has asked for a client

@@ -32,9 +32,16 @@ struct Connection::State {
   awaitable<Result<void>> write_head(std::string head);
   Result<std::string> answer(const Response& response, bool head_only);
 
-  /// Remembers that after `error` the connection's state isn't known; gives it back.
-  error_code broken(error_code error) {
-    failed = true;
+  /// Remembers that after `error` nothing more can be read; gives it back. An answer may still be
+  /// written: what was wrong with the request.
+  error_code unreadable(error_code error) {
+    read_failed = true;
+    they_keep_alive = false;
+    return error;
+  }
+  /// Remembers that after `error` nothing more can be written; gives it back.
+  error_code unwritable(error_code error) {
+    write_failed = true;
     return error;
   }
 
@@ -43,7 +50,8 @@ struct Connection::State {
   ReadBuffer buffer;
   BodyReader incoming;
   BodyWriter outgoing;
-  bool failed = false;
+  bool read_failed = false;
+  bool write_failed = false;
   bool is_client = false;
   bool they_keep_alive = true;
   bool we_keep_alive = true;
@@ -69,7 +77,7 @@ Connection::~Connection() = default;
 ByteStream& Connection::stream() { return *state_->stream; }
 
 std::unique_ptr<ByteStream> Connection::release_stream() {
-  state_->failed = true;
+  state_->read_failed = state_->write_failed = true;
   return std::move(state_->stream);
 }
 
@@ -103,31 +111,31 @@ awaitable<Result<std::string>> Connection::State::read_head(unsigned empty_lines
 
 awaitable<Result<Request>> Connection::read_request() {
   auto& state = *state_;
-  if (state.failed || !state.incoming.ended()) co_return state.broken(Errc::bad_message);
+  state.answers_head = state.client_is_old = state.client_waits = state.answered = false;
+  if (state.read_failed || !state.incoming.ended()) co_return state.unreadable(Errc::bad_message);
   const auto head = co_await state.read_head(kEmptyLines);
-  if (!head) co_return state.broken(head.error());
+  if (!head) co_return state.unreadable(head.error());
   auto parsed = parse_request_head(*head, state.limits.fields);
-  if (!parsed) co_return state.broken(parsed.error());
+  if (!parsed) co_return state.unreadable(parsed.error());
   auto& request = parsed->message;
   if (parsed->has_body) state.incoming = BodyReader(request.body, std::move(parsed->chunks));
   state.they_keep_alive = request.keep_alive;
   state.answers_head = request.method == "HEAD";
   state.client_is_old = request.version_minor == 0;
   state.client_waits = request.expect_continue;
-  state.answered = false;
   co_return std::move(request);
 }
 
 awaitable<Result<Response>> Connection::read_response(std::string method) {
   auto& state = *state_;
   state.is_client = true;
-  if (state.failed || !state.incoming.ended()) co_return state.broken(Errc::bad_message);
+  if (state.read_failed || !state.incoming.ended()) co_return state.unreadable(Errc::bad_message);
   for (int i = 0; i <= kMaxInterimResponses; ++i) {
     auto response = co_await state.read_one_response(method);
-    if (!response) co_return state.broken(response.error());
+    if (!response) co_return state.unreadable(response.error());
     if (response->status / 100 != 1 || response->status == 101) co_return response;
   }
-  co_return state.broken(Errc::bad_message);
+  co_return state.unreadable(Errc::bad_message);
 }
 
 awaitable<Result<Response>> Connection::State::read_one_response(const std::string& method) {
@@ -142,13 +150,13 @@ awaitable<Result<Response>> Connection::State::read_one_response(const std::stri
 
 awaitable<Result<std::size_t>> Connection::read_body(MutableBytes into) {
   auto& state = *state_;
-  if (state.failed) co_return Errc::bad_message;
+  if (state.read_failed) co_return Errc::bad_message;
   if (state.client_waits && !state.answered) {
     const auto said = co_await state.say_continue();
-    if (!said) co_return state.broken(said.error());
+    if (!said) co_return state.unreadable(said.error());
   }
   const auto size = co_await state.incoming.read(state.buffer, *state.stream, into);
-  if (!size) co_return state.broken(size.error());
+  if (!size) co_return state.unreadable(size.error());
   co_return size;
 }
 
@@ -166,7 +174,7 @@ awaitable<Result<void>> Connection::skip_body(std::size_t max_bytes) {
   if (state.incoming.ended()) co_return Result<void>();
   const bool held_back = state.client_waits && state.answered && state.buffer.empty();
   if (held_back || state.incoming.surely_longer_than(max_bytes)) {
-    co_return state.broken(Errc::too_large);
+    co_return state.unreadable(Errc::too_large);
   }
   Bytes dropped(std::min(kPiece, max_bytes + 1));
   std::size_t total = 0;
@@ -174,20 +182,21 @@ awaitable<Result<void>> Connection::skip_body(std::size_t max_bytes) {
     CO_TRY(const auto size, co_await read_body(dropped));
     if (size == 0) co_return Result<void>();
     total += size;
-    if (total > max_bytes) co_return state.broken(Errc::too_large);
+    if (total > max_bytes) co_return state.unreadable(Errc::too_large);
   }
 }
 
 awaitable<Result<void>> Connection::State::write_head(std::string head) {
   const auto written = co_await stream->write(as_bytes(head));
-  if (!written) co_return broken(written.error());
+  if (!written) co_return unwritable(written.error());
   co_return Result<void>();
 }
 
 awaitable<Result<void>> Connection::write_request(const Request& request) {
   auto& state = *state_;
   state.is_client = true;
-  if (state.failed || !state.outgoing.finished()) co_return state.broken(Errc::bad_message);
+  if (state.write_failed || !state.outgoing.finished())
+    co_return state.unwritable(Errc::bad_message);
   auto head = request_head(request);
   if (!head) co_return head.error();
   state.we_keep_alive = request.keep_alive;
@@ -214,7 +223,8 @@ Result<std::string> Connection::State::answer(const Response& response, bool hea
 
 awaitable<Result<void>> Connection::write_response(const Response& response, bool head_only) {
   auto& state = *state_;
-  if (state.failed || !state.outgoing.finished()) co_return state.broken(Errc::bad_message);
+  if (state.write_failed || !state.outgoing.finished())
+    co_return state.unwritable(Errc::bad_message);
   const bool interim = response.status / 100 == 1 && response.status != 101;
   if (interim && state.client_is_old) co_return Result<void>();  // it knows of none
   if (interim) state.client_waits = state.client_waits && response.status != 100;
@@ -225,7 +235,8 @@ awaitable<Result<void>> Connection::write_response(const Response& response, boo
 
 awaitable<Result<void>> Connection::write_response_with(Response response, std::string body) {
   auto& state = *state_;
-  if (state.failed || !state.outgoing.finished()) co_return state.broken(Errc::bad_message);
+  if (state.write_failed || !state.outgoing.finished())
+    co_return state.unwritable(Errc::bad_message);
   response.body = {BodyLength::Kind::length, body.size()};
   auto message = state.answer(response, false);
   if (!message) co_return message.error();
@@ -238,29 +249,29 @@ awaitable<Result<void>> Connection::write_response_with(Response response, std::
 
 awaitable<Result<void>> Connection::write_body(ByteView part) {
   auto& state = *state_;
-  if (state.failed) co_return Errc::bad_message;
+  if (state.write_failed) co_return Errc::bad_message;
   const auto written = co_await state.outgoing.write(*state.stream, part);
-  if (!written) co_return state.broken(written.error());
+  if (!written) co_return state.unwritable(written.error());
   co_return Result<void>();
 }
 
 awaitable<Result<void>> Connection::finish_body() {
   auto& state = *state_;
-  if (state.failed) co_return Errc::bad_message;
+  if (state.write_failed) co_return Errc::bad_message;
   const auto finished = co_await state.outgoing.finish(*state.stream);
-  if (!finished) co_return state.broken(finished.error());
+  if (!finished) co_return state.unwritable(finished.error());
   co_return Result<void>();
 }
 
 void Connection::count_body_bytes(std::uint64_t bytes) {
-  if (!state_->outgoing.count(bytes)) state_->failed = true;
+  if (!state_->outgoing.count(bytes)) state_->write_failed = true;
 }
 
 bool Connection::reusable() const {
   const auto& state = *state_;
   const bool unasked = state.is_client && !state.buffer.empty();
-  return !state.failed && state.they_keep_alive && state.we_keep_alive && !unasked &&
-         state.incoming.ended() && state.outgoing.finished();
+  return !state.read_failed && !state.write_failed && state.they_keep_alive &&
+         state.we_keep_alive && !unasked && state.incoming.ended() && state.outgoing.finished();
 }
 
 }  // namespace hagring::http

@@ -40,7 +40,8 @@ class Connection {
   /// Takes the bytes that were read from the stream beyond the last message.
   Bytes take_read_ahead();
 
-  /// Reads the next request's head; the former one's body must have been read to its end.
+  /// Reads the next request's head; the former one's body must have been read to its end. After an
+  /// error an answer may still be written, and then the connection must end.
   /// A head that trickles in is the caller's to limit (with_deadline).
   awaitable<Result<Request>> read_request();
 

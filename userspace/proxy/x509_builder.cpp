@@ -38,11 +38,11 @@ X509Builder& X509Builder::valid(WallTime not_before, WallTime not_after) {
 
 X509Builder& X509Builder::subject(const char* attribute, const std::string& value) {
   const auto cut = value.substr(0, kMaxAttribute);
-  require(X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate_.get()), attribute,
-                                     MBSTRING_UTF8,
-                                     reinterpret_cast<const unsigned char*>(cut.data()),
-                                     static_cast<int>(cut.size()), -1, 0) == 1,
-          "cannot set a certificate's subject");
+  require(
+      X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate_.get()), attribute,
+                                 MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(cut.data()),
+                                 static_cast<int>(cut.size()), -1, 0) == 1,
+      "cannot set a certificate's subject");
   return *this;
 }
 

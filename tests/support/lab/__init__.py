@@ -4,7 +4,7 @@
     from lab import Lab, image
 
     with Lab() as lab:
-        origin = lab.origin()                         # registry-1.docker.io:443, plain.lab.test:5000
+        origin = lab.origin()                         # registry-1.docker.io, plain.lab.test:5000
         origin.publish(image.synthetic([4 << 20]), "library/demo", "1")
         node = lab.node("a", containerd="2.1")        # "1.6", "1.7", "2.1"
         since = origin.now()
@@ -15,12 +15,14 @@
         node.agent.wait_for(lambda status: …, 10, "it is trusted")
 
 Run with /usr/bin/python3 and PYTHONPATH=tests/support. Where to look: `Lab` (lab.py), `Host` (host.py:
-run, spawn, files, names, trust, link rate), `Node` (node.py), `Containerd` (containerd.py), `Client` (cri.py),
-`Origin` (origin.py: faults, log), `Agent` (agent.py), image.py and nginx_image.py.
+run, spawn, files, names, trust, link rate), `Node` (node.py), `Containerd` (containerd.py), `Client`
+(cri.py), `Origin` (origin.py: faults, log), `Agent` (agent.py), image.py and nginx_image.py;
+testing.py for unittest files and how CTest runs them. HAGRING_LAB_LOGS=<folder> keeps all logs.
 
 A machine of the lab is a network namespace and a mount namespace. Its own are the network, /etc (a
 private layer over the host's), /run, /tmp, /var/lib, /opt and /sys/fs/bpf, so containerd and the agent
-run with their default paths. The pid namespace and the cgroup2 hierarchy are the host's, as BPF needs;
+run with their default paths. A new machine resolves no name and trusts no certificate but those of the
+lab's origins. The pid namespace and the cgroup2 hierarchy are the host's, as BPF needs;
 each machine has its groups below /hagring-lab-<pid>-<n>, which is also how it's killed as a whole.
 Nothing of the host's network, mounts or services changes, and nothing can leave the lab's switch.
 

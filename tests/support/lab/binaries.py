@@ -7,6 +7,7 @@ Installing Debian's containerd, nginx or docker-registry would start daemons on 
 import pathlib
 import re
 import subprocess
+import sys
 
 from . import apt, paths
 
@@ -67,7 +68,15 @@ def docker_registry() -> pathlib.Path:
 
 
 def fetch_all() -> None:
-    """Fetches everything that needs the network; prints a line for each thing."""
+    """Fetches everything that needs the network; prints a line for each thing. Ends the program with a
+    message where that fails."""
+    try:
+        _fetch_all()
+    except apt.AptError as failure:
+        sys.exit(f"fetch_containerd: {failure}")
+
+
+def _fetch_all() -> None:
     for version in CONTAINERD_VERSIONS:
         folder = containerd(version)
         said = subprocess.run([folder / "containerd", "--version"], capture_output=True, text=True,

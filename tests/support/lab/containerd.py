@@ -16,14 +16,20 @@ CONFIG = "/etc/containerd/config.toml"
 ROOT = "/var/lib/containerd"
 
 
-def config_with(config_path: str = "", discard_unpacked_layers: bool = False) -> str:
-    """A configuration file (of version 2, which 2.1 reads too) that sets these of CRI's options."""
-    cri = 'plugins."io.containerd.grpc.v1.cri"'
-    text = "version = 2\n"
-    if config_path:
-        text += f'[{cri}.registry]\n  config_path = "{config_path}"\n'
+def config_with(version: str, config_path: str = "", discard_unpacked_layers: bool = False) -> str:
+    """A configuration file for containerd `version` that sets these of CRI's options."""
+    if version.startswith("1."):
+        number, images = 2, 'plugins."io.containerd.grpc.v1.cri"'
+        unpacking = f"{images}.containerd"
+    else:
+        # 2.x reads version 2 as well, but loses discard_unpacked_layers on the way (seen on 2.1.9).
+        number, images = 3, "plugins.'io.containerd.cri.v1.images'"
+        unpacking = images
+    text = f"version = {number}\n"
     if discard_unpacked_layers:
-        text += f"[{cri}.containerd]\n  discard_unpacked_layers = true\n"
+        text += f"[{unpacking}]\n  discard_unpacked_layers = true\n"
+    if config_path:
+        text += f'[{images}.registry]\n  config_path = "{config_path}"\n'
     return text
 
 

@@ -20,14 +20,14 @@ from .process import Process, Timeout, clean_environment, wait_until
 _MOUNTS = r"""
 set -e
 mount -t tmpfs -o mode=755 tmpfs /run
-i=0; for keep in $KEEP; do mkdir -p /run/.keep/$i; mount --bind $keep /run/.keep/$i; i=$((i+1)); done
+i=0; for keep in "$@"; do mkdir -p /run/.keep/$i; mount --bind "$keep" /run/.keep/$i; i=$((i+1)); done
 for top in /etc /opt /var/lib; do
   layer=/run/.layers$top; mkdir -p $layer/upper $layer/work
   mount -t overlay overlay -o lowerdir=$top,upperdir=$layer/upper,workdir=$layer/work $top
 done
 mount -t tmpfs -o mode=1777 tmpfs /tmp
-i=0; for keep in $KEEP; do
-  if ! [ $keep -ef /run/.keep/$i ]; then mkdir -p $keep; mount --bind /run/.keep/$i $keep; fi
+i=0; for keep in "$@"; do
+  if ! [ "$keep" -ef /run/.keep/$i ]; then mkdir -p "$keep"; mount --bind /run/.keep/$i "$keep"; fi
   umount /run/.keep/$i; i=$((i+1))
 done
 rm -rf /run/.keep
@@ -97,9 +97,8 @@ class Host:
         return self._holder.pid
 
     def _mount(self, keep: Sequence[pathlib.Path]) -> None:
-        kept = " ".join(shlex.quote(str(path)) for path in keep)
         self._setup(["nsenter", "--target", str(self.pid), "--net", "--mount", "/bin/sh", "-c",
-                     _MOUNTS], {"KEEP": kept}, "mounts")
+                     _MOUNTS, "sh", *map(str, keep)], {}, "mounts")
 
     def _connect(self) -> None:
         self._setup(["/bin/sh", "-c", _NETWORK], {

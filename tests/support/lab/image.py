@@ -30,7 +30,8 @@ _OCI = {
 
 
 def full_name(image: str) -> str:
-    """The name that containerd stores for what a person types: nginx → docker.io/library/nginx:latest."""
+    """The name that containerd stores for what a person types: docker.io/library/nginx:latest for
+    nginx."""
     first, slash, _ = image.partition("/")
     if not slash:
         image = f"docker.io/library/{image}"
@@ -66,9 +67,10 @@ class Image(NamedTuple):
     digest: str
     blobs: dict[str, Bytes]
     manifests: frozenset  #: the digests of manifests and indexes
+    layers: tuple[str, ...]  #: the layers' digests, the lowest first
 
     @property
-    def layer_bytes(self) -> int:
+    def total_bytes(self) -> int:
         """The size of all blobs together."""
         return sum(_size(data) for data in self.blobs.values())
 
@@ -104,7 +106,8 @@ def _document(value: dict) -> bytes:
     return json.dumps(value, indent=1).encode()
 
 
-def assemble(layers: Sequence[Layer], docker: bool = True, config: Iterable = (), index: bool = False) -> Image:
+def assemble(layers: Sequence[Layer], docker: bool = True, config: Iterable = (),
+             index: bool = False) -> Image:
     """An image of these layers for this machine's architecture: Docker schema 2 or OCI, with a
     multi-platform index above it if `index` (another platform's manifest is named and absent)."""
     kinds = _DOCKER if docker else _OCI
@@ -131,7 +134,7 @@ def assemble(layers: Sequence[Layer], docker: bool = True, config: Iterable = ()
         top = digest_of(listing)
         blobs[top] = listing
         manifests.add(top)
-    return Image(top, blobs, frozenset(manifests))
+    return Image(top, blobs, frozenset(manifests), tuple(layer.digest for layer in layers))
 
 
 def _entry(kinds: dict, digest: str, size: int, arch: str) -> dict:

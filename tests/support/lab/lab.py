@@ -32,6 +32,8 @@ ip -6 addr add $GATEWAY6/64 dev br0 nodad
 ip link set br0 up
 ip route add unreachable default
 ip -6 route add unreachable default
+ip route add blackhole $BLACK_HOLE4
+ip -6 route add blackhole $BLACK_HOLE6
 """
 
 _numbers = itertools.count(1)
@@ -50,6 +52,9 @@ class Lab:
 
     gateway4 = "198.18.255.254"
     gateway6 = "2001:db8:1::fffe"
+    #: Addresses from which nothing ever comes back: connects to them time out.
+    black_hole4 = "198.51.100.1"
+    black_hole6 = "2001:db8:dead::1"
 
     def __init__(self, keep_logs: Optional[pathlib.Path] = None):
         sweep_leftovers()
@@ -86,7 +91,9 @@ class Lab:
                                 "switch")
         done = subprocess.run(
             ["nsenter", "--target", str(self._switch.pid), "--net", "/bin/sh", "-c", _SWITCH],
-            env=clean_environment() | {"GATEWAY4": self.gateway4, "GATEWAY6": self.gateway6},
+            env=clean_environment() | {
+                "GATEWAY4": self.gateway4, "GATEWAY6": self.gateway6,
+                "BLACK_HOLE4": self.black_hole4, "BLACK_HOLE6": self.black_hole6},
             capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"The lab can't make its switch: {done.stderr.strip()}")
@@ -156,7 +163,7 @@ class Lab:
         return self
 
     def __exit__(self, kind, value, traceback) -> None:
-        if value is not None and not self._closed:
+        if value is not None and not self._closed and not self.keep_logs:
             self.show_logs()
         self.close()
 
@@ -192,8 +199,6 @@ def _remove(name: str, work: pathlib.Path) -> list[str]:
         except (OSError, TimeoutError) as error:
             failures.append(str(error))
     shutil.rmtree(work, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        paths.WORK.rmdir()
     if not failures:
         shutil.rmtree(paths.RUN / name, ignore_errors=True)
     return failures

@@ -17,7 +17,7 @@ from typing import Iterable, Optional, Sequence
 from . import apt, image, paths
 
 #: Raised when what is built here changes: the cache's image of another version isn't used.
-_VERSION = 1
+_VERSION = 2
 
 _BASE = ["apt", "base-files", "base-passwd", "bash", "coreutils", "dash", "debian-archive-keyring",
          "debianutils", "diffutils", "dpkg", "findutils", "grep", "gzip", "hostname", "libc-bin",
@@ -25,7 +25,7 @@ _BASE = ["apt", "base-files", "base-passwd", "bash", "coreutils", "dash", "debia
          "sysvinit-utils", "tar", "tzdata", "util-linux"]
 _TOOLS = ["ca-certificates", "curl", "gettext-base"]
 _NGINX = ["nginx", "libnginx-mod-http-geoip", "libnginx-mod-http-image-filter", "libnginx-mod-stream",
-          "libnginx-mod-http-xslt-filter", "libnginx-mod-mail"]
+          "libnginx-mod-http-xslt-filter", "libnginx-mod-mail", "geoip-database"]
 
 #: What a slim image leaves out.
 _LEFT_OUT = ("usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/info/",
@@ -149,7 +149,7 @@ def nginx_image() -> image.Image:
     listing = json.loads((folder / "image.json").read_text(encoding="utf-8"))
     return image.Image(listing["digest"], {digest: folder / digest.split(":")[1]
                                            for digest in listing["blobs"]},
-                       frozenset(listing["manifests"]))
+                       frozenset(listing["manifests"]), tuple(listing["layers"]))
 
 
 def _save(built: image.Image, folder: pathlib.Path) -> None:
@@ -160,5 +160,6 @@ def _save(built: image.Image, folder: pathlib.Path) -> None:
         assert "sha256:" + hashlib.sha256(data).hexdigest() == digest
         (partial / digest.split(":")[1]).write_bytes(data)
     (partial / "image.json").write_text(json.dumps({
-        "digest": built.digest, "blobs": list(built.blobs), "manifests": sorted(built.manifests)}))
+        "digest": built.digest, "blobs": list(built.blobs), "manifests": sorted(built.manifests),
+        "layers": built.layers}))
     partial.rename(folder)

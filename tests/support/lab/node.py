@@ -8,7 +8,7 @@ from . import content
 from .agent import Agent
 from .containerd import ROOT, Containerd
 from .host import Host
-from .origin import full_name
+from .image import full_name
 
 
 class Node(Host):

@@ -16,7 +16,7 @@ from typing import NamedTuple, Optional, Sequence
 
 from . import binaries
 from .host import Host
-from .image import Image, full_name  # noqa: F401  (full_name: for users of the module)
+from .image import Image
 from .process import Process, wait_until
 
 DOCKER_HUB = "registry-1.docker.io"
@@ -33,7 +33,7 @@ http {{
     '"path":"$request_uri","status":$status,"bytes":$body_bytes_sent,"agent":"$http_user_agent",'
     '"range":"$http_range","host":"$host","port":"$server_port","complete":"$request_completion",'
     '"authorization":"$http_authorization","accept":"$http_accept"}}';
-  access_log {folder}/access.log lab;
+  access_log "{folder}/access.log" lab;
   client_body_temp_path /run/origin-body; proxy_temp_path /run/origin-proxy;
   fastcgi_temp_path /run/origin-1; uwsgi_temp_path /run/origin-2; scgi_temp_path /run/origin-3;
   client_max_body_size 0;
@@ -59,10 +59,10 @@ _REGISTRY = """
 version: 0.1
 log: {{level: warn, accesslog: {{disabled: true}}}}
 storage:
-  filesystem: {{rootdirectory: {storage}}}
+  filesystem: {{rootdirectory: "{storage}"}}
   delete: {{enabled: true}}
   maintenance: {{uploadpurging: {{enabled: false}}}}
-http: {{addr: "127.0.0.1:5001", relativeurls: true}}
+http: {{addr: "127.0.0.1:5001", relativeurls: true, secret: "of no use here"}}
 """
 
 
@@ -173,7 +173,7 @@ class Origin(Host):
             lines += [f"listen {port} ssl;", f"listen [::]:{port} ssl ipv6only=on;"]
         for port in self._plain_ports:
             lines += [f"listen {port};", f"listen [::]:{port} ipv6only=on;"]
-        lines += [f"ssl_certificate {self._chain};", f"ssl_certificate_key {self._key};"]
+        lines += [f'ssl_certificate "{self._chain}";', f'ssl_certificate_key "{self._key}";']
         (self.folder / "nginx.conf").write_text(_NGINX.format(
             folder=self.folder, listens="\n".join("    " + line for line in lines),
             generation=self._generation, faults=self._faults))

@@ -49,7 +49,8 @@ def missing() -> Optional[str]:
     filesystems = pathlib.Path("/proc/filesystems").read_text(encoding="utf-8").split()
     for kind in ("bpf", "overlay"):
         if kind not in filesystems:
-            subprocess.run(["modprobe", kind], capture_output=True, check=False)
+            if shutil.which("modprobe"):
+                subprocess.run(["modprobe", kind], capture_output=True, check=False)
             if kind not in pathlib.Path("/proc/filesystems").read_text(encoding="utf-8").split():
                 return f"the kernel has no file system '{kind}'"
     return _bpf_error()

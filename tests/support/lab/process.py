@@ -14,7 +14,8 @@ class Timeout(AssertionError):
     """What a test waited for did not come."""
 
 
-def wait_until(predicate: Callable[[], object], deadline_s: float, what: str, interval_s: float = 0.05):
+def wait_until(predicate: Callable[[], object], deadline_s: float, what: str,
+               interval_s: float = 0.05):
     """Calls `predicate` until it returns something true, and returns that. Timeout after `deadline_s`."""
     until = time.monotonic() + deadline_s
     while True:

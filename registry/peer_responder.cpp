@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/peer_responder.hpp"
+
+#include <cerrno>
+
+#include "registry/file_body.hpp"
+#include "registry/manifest.hpp"
+#include "registry/oci_error.hpp"
+#include "registry/range.hpp"
+#include "userspace/base/deadline.hpp"
+
+namespace hagring::registry {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+http::Response response_of(unsigned status, bool keep_alive) {
+  http::Response response;
+  response.status = status;
+  response.keep_alive = keep_alive;
+  return response;
+}
+
+Result<Bytes> read_whole(const OpenBlob& blob) {
+  Bytes bytes(blob.size);
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const auto size = ::pread(blob.file.get(), bytes.data() + done, bytes.size() - done,
+                              static_cast<off_t>(done));
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return last_system_error();
+    if (size == 0) return Errc::truncated;
+    done += static_cast<std::size_t>(size);
+  }
+  return bytes;
+}
+
+/// A manifest's media type is told by its bytes alone: containerd takes it from our Content-Type.
+Result<std::string> manifest_media_type(const OpenBlob& blob) {
+  if (blob.size > kMaxManifestBytes) return Errc::not_found;
+  TRY(const auto bytes, read_whole(blob));
+  auto manifest = parse_manifest(bytes);
+  if (!manifest) return Errc::not_found;  // a blob, asked for as a manifest
+  return std::move(manifest->media_type);
+}
+
+}  // namespace
+
+struct PeerResponder::Content {
+  Digest digest;
+  OpenBlob blob;
+  std::string media_type;
+};
+
+awaitable<Result<void>> PeerResponder::answer(http::Connection& connection, http::Request request,
+                                              asio::ip::address peer, bool keep_alive) {
+  if (request.method != "GET" && request.method != "HEAD") {
+    auto response = response_of(405, false);
+    response.headers.add("Allow", "GET, HEAD");
+    co_return co_await refuse(connection, std::move(response), "UNSUPPORTED",
+                              "peers may only read");
+  }
+  if (!connection.body_ended()) {
+    co_return co_await refuse(connection, response_of(400, false), "UNSUPPORTED",
+                              "a read has no body");
+  }
+  const auto asked = route(request.method, request.target);
+  if (asked.kind == Route::Kind::version) {
+    auto response = response_of(200, keep_alive);
+    response.headers.add("Docker-Distribution-Api-Version", "registry/2.0");
+    co_return co_await connection.write_response_with(std::move(response), "");
+  }
+  auto content = co_await find(asked);
+  if (!content) co_return co_await refuse_missing(connection, asked, content.error(), keep_alive);
+  co_return co_await send(connection, request, std::move(*content), std::move(peer), keep_alive);
+}
+
+awaitable<Result<void>> PeerResponder::answer_malformed(http::Connection& connection,
+                                                        error_code error) {
+  counters_.refused.fetch_add(1, kRelaxed);
+  auto response = response_of(error == Errc::too_large ? 431 : 400, false);
+  co_return co_await connection.write_response_with(std::move(response), "");
+}
+
+awaitable<Result<PeerResponder::Content>> PeerResponder::find(const Route& asked) {
+  const bool is_read = asked.kind == Route::Kind::manifest || asked.kind == Route::Kind::blob;
+  if (!is_read) co_return Errc::not_found;
+  auto digest = asked.digest;
+  if (!digest) {
+    // Without `ns` nobody knows whose tag is meant.
+    if (asked.registry.empty()) co_return Errc::not_found;
+    CO_TRY(auto descriptor,
+           co_await store_.resolve(asked.registry + "/" + asked.repository + ":" + *asked.tag));
+    digest = std::move(descriptor.digest);
+  }
+  CO_TRY(auto blob, co_await store_.open(*digest));
+  std::string media_type = "application/octet-stream";
+  if (asked.kind == Route::Kind::manifest) {
+    CO_TRY(media_type, manifest_media_type(blob));
+  }
+  co_return Content{std::move(*digest), std::move(blob), std::move(media_type)};
+}
+
+awaitable<Result<void>> PeerResponder::refuse(http::Connection& connection, http::Response response,
+                                              std::string_view code, std::string_view message) {
+  counters_.refused.fetch_add(1, kRelaxed);
+  response.headers.set("Content-Type", "application/json");
+  co_return co_await connection.write_response_with(std::move(response), oci_error(code, message));
+}
+
+awaitable<Result<void>> PeerResponder::refuse_missing(http::Connection& connection,
+                                                      const Route& asked, error_code error,
+                                                      bool keep_alive) {
+  const bool missing = error == Errc::not_found;
+  (missing ? counters_.not_found : counters_.failed).fetch_add(1, kRelaxed);
+  auto response = response_of(missing ? 404 : 503, keep_alive);
+  response.headers.set("Content-Type", "application/json");
+  const auto code = asked.kind == Route::Kind::manifest ? "MANIFEST_UNKNOWN"
+                    : asked.kind == Route::Kind::blob   ? "BLOB_UNKNOWN"
+                                                        : "NAME_UNKNOWN";
+  const auto message =
+      missing ? "this node doesn't have it" : "this node's content store can't be read now";
+  co_return co_await connection.write_response_with(std::move(response), oci_error(code, message));
+}
+
+awaitable<Result<void>> PeerResponder::send(http::Connection& connection,
+                                            const http::Request& request, Content content,
+                                            asio::ip::address peer, bool keep_alive) {
+  const auto size = content.blob.size;
+  // RFC 9110: Range is for GET only, and under a condition that we can't judge it doesn't count.
+  const bool ranged = request.method == "GET" && !request.headers.contains("If-Range");
+  const auto selection = select_range(ranged ? request.headers.get("Range") : std::nullopt, size);
+  auto response = response_of(200, keep_alive);
+  response.headers = {{"Content-Type", content.media_type},
+                      {"Docker-Content-Digest", content.digest.to_string()},
+                      {"Accept-Ranges", "bytes"}};
+  if (selection.kind != Selection::Kind::whole) {
+    response.headers.add("Content-Range", content_range(selection, size));
+  }
+  if (selection.kind == Selection::Kind::unsatisfiable) {
+    response.status = 416;
+    co_return co_await refuse(connection, std::move(response), "UNSUPPORTED",
+                              "the range begins beyond the end");
+  }
+  if (selection.kind == Selection::Kind::part) response.status = 206;
+  response.body = {http::BodyLength::Kind::length, selection.length};
+  CO_CHECK(co_await connection.write_response(response));
+  if (request.method == "HEAD") {
+    counters_.served.fetch_add(1, kRelaxed);
+    co_return Result<void>();
+  }
+  co_return co_await send_part(connection, content, selection.first, selection.length,
+                               std::move(peer));
+}
+
+awaitable<Result<void>> PeerResponder::send_part(http::Connection& connection,
+                                                 const Content& content, std::uint64_t first,
+                                                 std::uint64_t length, asio::ip::address peer) {
+  const auto limit = options_.grace + std::chrono::seconds(length / options_.least_speed);
+  std::uint64_t sent = 0;
+  const auto done = co_await with_deadline(
+      clock_, limit, send_file(connection, content.blob.file.get(), first, length, sent));
+  (done ? counters_.served : counters_.failed).fetch_add(1, kRelaxed);
+  counters_.bytes.fetch_add(sent, kRelaxed);
+  if (on_served_) on_served_({std::move(peer), content.digest, sent, done.has_value()});
+  co_return done;
+}
+
+}  // namespace hagring::registry

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/proxy/heartbeat.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "tests/proxy/accept_thread.hpp"
+#include "userspace/base/task_group.hpp"
+
+namespace hagring::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+using test::eventually;
+
+struct HeartbeatTest : testing::Test {
+  HeartbeatTest() {
+    accept.call([this] { group.spawn([this] { return heartbeat.run(); }); });
+  }
+  ~HeartbeatTest() override {
+    accept.call([this] { group.cancel(); });
+    accept.run(group.drain());
+  }
+  void wait_for_beats() {
+    eventually([this, before = beats.load()] { return beats > before + 2; });
+  }
+  /// Until there has been none for a hundred intervals.
+  void wait_for_silence() {
+    auto last = beats.load();
+    auto since = std::chrono::steady_clock::now();
+    eventually([&] {
+      if (beats != last) {
+        last = beats;
+        since = std::chrono::steady_clock::now();
+      }
+      return std::chrono::steady_clock::now() - since > 500ms;
+    });
+  }
+
+  std::atomic<int> beats = 0;
+  std::atomic<bool> willing = true;
+  DataThreads data{2, "data"};
+  test::AcceptThread accept;
+  TaskGroup group{accept.executor(), "test"};
+  Heartbeat heartbeat{{data.at(0).get_executor(), data.at(1).get_executor()},
+                      [this] { return willing.load(); },
+                      [this] { ++beats; },
+                      {.interval = 5ms, .patience = 200ms}};
+};
+
+TEST_F(HeartbeatTest, StopsWhileAThreadHangs) {
+  wait_for_beats();
+  std::promise<void> gate;
+  asio::post(data.at(1), [open = gate.get_future().share()] { open.wait(); });
+  wait_for_silence();
+  gate.set_value();
+  wait_for_beats();
+}
+
+TEST_F(HeartbeatTest, StopsWhileConnectionsAreNotWelcome) {
+  wait_for_beats();
+  willing = false;
+  wait_for_silence();
+  willing = true;
+  wait_for_beats();
+}
+
+}  // namespace
+}  // namespace hagring::proxy

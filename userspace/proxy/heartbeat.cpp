@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/proxy/heartbeat.hpp"
+
+#include <atomic>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "userspace/base/log.hpp"
+#include "userspace/base/task_group.hpp"
+
+namespace hagring::proxy {
+
+/// One thread's answers.
+struct Heartbeat::Pulse {
+  std::atomic<TimePoint::rep> answered = 0;
+  std::atomic<bool> asked = false;  ///< one question at a time: a hung thread's queue doesn't grow
+
+  TimePoint when() const { return TimePoint(Duration(answered.load())); }
+  void answer(TimePoint at) { answered = at.time_since_epoch().count(); }
+};
+
+Heartbeat::Heartbeat(std::vector<asio::any_io_executor> watched, std::function<bool()> willing,
+                     std::function<void()> beat, Options options)
+    : watched_(std::move(watched)),
+      willing_(std::move(willing)),
+      beat_(std::move(beat)),
+      options_(options) {
+  for (std::size_t i = 0; i < watched_.size(); ++i) pulses_.push_back(std::make_shared<Pulse>());
+}
+
+Heartbeat::~Heartbeat() = default;
+
+awaitable<void> Heartbeat::run() {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  while (!co_await asked_to_stop()) {
+    for (std::size_t i = 0; i < watched_.size(); ++i) ask(i);
+    timer.expires_after(options_.interval);
+    if (auto [cancelled] = co_await timer.async_wait(kTuple); cancelled) co_return;
+    if (all_answer(std::chrono::steady_clock::now()) && willing_()) beat_();
+  }
+}
+
+void Heartbeat::ask(std::size_t index) {
+  if (pulses_[index]->asked.exchange(true)) return;
+  asio::post(watched_[index], [pulse = pulses_[index]] {
+    pulse->answer(std::chrono::steady_clock::now());
+    pulse->asked = false;
+  });
+}
+
+bool Heartbeat::all_answer(TimePoint now) {
+  for (std::size_t i = 0; i < pulses_.size(); ++i) {
+    if (now - pulses_[i]->when() <= options_.patience) continue;
+    if (!std::exchange(complained_, true)) {
+      log::error("heartbeat",
+                 "thread {} of {} does not answer: connections go past the mirror until it does", i,
+                 pulses_.size());
+    }
+    return false;
+  }
+  if (std::exchange(complained_, false)) {
+    log::info("heartbeat", "all threads answer again");
+  }
+  return true;
+}
+
+}  // namespace hagring::proxy

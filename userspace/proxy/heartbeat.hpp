@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "userspace/base/asio.hpp"
+#include "userspace/base/clock.hpp"
+
+namespace hagring::proxy {
+
+/// Tells the hook that connections will be served. It beats on the accept loop's executor, and only
+/// while every other thread that a connection needs answers, too: whoever hangs stops the
+/// redirection, and pulls go to the origin.
+class Heartbeat {
+ public:
+  struct Options {
+    /// Well below the hook's time-out of 500 ms.
+    Duration interval = std::chrono::milliseconds(75);
+    /// How old a thread's last answer may be.
+    Duration patience = std::chrono::milliseconds(300);
+  };
+
+  /// `watched`: the executors that must answer; their contexts outlive run(). `willing`: asked
+  /// before each beat, such as whether the listener has room. `beat` is called on the executor
+  /// of run().
+  Heartbeat(std::vector<asio::any_io_executor> watched, std::function<bool()> willing,
+            std::function<void()> beat, Options options);
+  ~Heartbeat();
+
+  /// Beats until it is cancelled. Logs when it stops beating because of a thread, and when it
+  /// goes on.
+  awaitable<void> run();
+
+ private:
+  struct Pulse;
+
+  void ask(std::size_t index);
+  bool all_answer(TimePoint now);
+
+  std::vector<asio::any_io_executor> watched_;
+  std::function<bool()> willing_;
+  std::function<void()> beat_;
+  Options options_;
+  /// Each shared with the question that waits in the thread's queue.
+  std::vector<std::shared_ptr<Pulse>> pulses_;
+  bool complained_ = false;
+};
+
+}  // namespace hagring::proxy

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/proxy/session.hpp"
+
+#include <boost/asio/buffer.hpp>
+
+#include "userspace/base/deadline.hpp"
+#include "userspace/base/log.hpp"
+#include "userspace/base/socket_stream.hpp"
+#include "userspace/base/task_group.hpp"
+#include "userspace/base/tls_stream.hpp"
+#include "userspace/proxy/client_hello.hpp"
+#include "userspace/proxy/session_stream.hpp"
+
+namespace hagring::proxy {
+namespace {
+
+using tcp = asio::ip::tcp;
+
+/// The whole of linger_close, whose own limit a client could stretch byte by byte.
+awaitable<Result<void>> linger(std::shared_ptr<ByteStream> stream, Duration limit,
+                               std::size_t max_bytes) {
+  co_await linger_close(*stream, limit, max_bytes);
+  co_return Result<void>();
+}
+
+std::string describe(const tcp::endpoint& endpoint) {
+  return endpoint.address().to_string() + " port " + std::to_string(endpoint.port());
+}
+
+}  // namespace
+
+std::string_view to_string(SpliceReason reason) {
+  switch (reason) {
+    case SpliceReason::not_tls:
+      return "not_tls";
+    case SpliceReason::client_silent:
+      return "client_silent";
+    case SpliceReason::hello_late:
+      return "hello_late";
+    case SpliceReason::hello_malformed:
+      return "hello_malformed";
+    case SpliceReason::hello_unsupported:
+      return "hello_unsupported";
+    case SpliceReason::no_server_name:
+      return "no_server_name";
+    case SpliceReason::not_mirrored:
+      return "not_mirrored";
+    case SpliceReason::client_untrusting:
+      return "client_untrusting";
+    case SpliceReason::origin_unverifiable:
+      return "origin_unverifiable";
+    case SpliceReason::undecided:
+      return "undecided";
+    case SpliceReason::no_leaf:
+      return "no_leaf";
+  }
+  return "unknown";
+}
+
+/// One connection, from accept to close.
+class Sessions::Session {
+ public:
+  Session(Sessions& owner, tcp::socket client)
+      : owner_(owner), hooks_(owner.hooks_), options_(owner.options_), client_(std::move(client)) {}
+
+  awaitable<void> run();
+
+ private:
+  /// What the client's first bytes have turned out to be.
+  enum class Opening { tls, http, other, silent, late, malformed, left };
+
+  awaitable<Opening> read_opening();
+  std::optional<Opening> recognize();
+  awaitable<Result<std::size_t>> read_more();
+
+  awaitable<void> serve_tls();
+  awaitable<Result<Decision>> decide();
+  awaitable<void> terminate(std::string name, bool probe);
+  void report_failure(const TlsStream& tls, error_code error, const std::string& name, bool probe);
+  awaitable<void> serve_http();
+  awaitable<void> hand_over(std::shared_ptr<ByteStream> stream, Intercepted connection,
+                            Bytes read_ahead);
+  awaitable<void> end_politely(std::shared_ptr<ByteStream> stream);
+  awaitable<void> splice(SpliceReason reason);
+
+  SessionCounters& count() { return owner_.counters_; }
+
+  Sessions& owner_;
+  const SessionHooks& hooks_;
+  const SessionOptions& options_;
+  tcp::socket client_;
+  Original original_;
+  ClientHelloReader opening_;
+};
+
+Sessions::Sessions(Clock& clock, Dialer& dialer, Splicer& splicer, SessionCounters& counters,
+                   SessionHooks hooks, SessionOptions options)
+    : clock_(clock),
+      dialer_(dialer),
+      splicer_(splicer),
+      counters_(counters),
+      hooks_(std::move(hooks)),
+      options_(options) {}
+
+awaitable<void> Sessions::serve(tcp::socket client) {
+  // Cancellation comes as errors from here on.
+  co_await asio::this_coro::throw_if_cancelled(false);
+  Session session(*this, std::move(client));
+  co_await session.run();
+}
+
+awaitable<void> Sessions::Session::run() {
+  auto original = hooks_.original(client_.native_handle());
+  if (!original) {
+    ++count().lost;
+    log::debug("session", "closed a connection that the hook has no record of: {}",
+               original.error().message());
+    co_return;
+  }
+  original_ = *original;
+  const Opening opening = co_await read_opening();
+  if (opening == Opening::left || co_await asked_to_stop()) {
+    ++count().left_early;
+    co_return;
+  }
+  switch (opening) {
+    case Opening::tls:
+      co_return co_await serve_tls();
+    case Opening::http:
+      co_return co_await serve_http();
+    case Opening::silent:
+      co_return co_await splice(SpliceReason::client_silent);
+    case Opening::late:
+      co_return co_await splice(SpliceReason::hello_late);
+    case Opening::malformed:
+      co_return co_await splice(SpliceReason::hello_malformed);
+    case Opening::other:
+    case Opening::left:
+      co_return co_await splice(SpliceReason::not_tls);
+  }
+}
+
+awaitable<Sessions::Session::Opening> Sessions::Session::read_opening() {
+  const auto end = owner_.clock_.now() + options_.hello_limit;
+  Duration limit = options_.first_bytes_limit;
+  while (true) {
+    auto size = co_await with_deadline(owner_.clock_, limit, read_more());
+    if (!size && size.error() == Errc::timed_out) {
+      co_return opening_.bytes().empty() ? Opening::silent : Opening::late;
+    }
+    if (!size) co_return Opening::left;
+    if (const auto opening = recognize()) co_return *opening;
+    limit = end - owner_.clock_.now();
+    if (limit <= Duration::zero()) co_return Opening::late;
+    if (co_await asked_to_stop()) co_return Opening::left;
+  }
+}
+
+/// Nothing when more bytes are needed to tell.
+std::optional<Sessions::Session::Opening> Sessions::Session::recognize() {
+  switch (opening_.progress()) {
+    case HelloProgress::need_more:
+      return std::nullopt;
+    case HelloProgress::hello:
+      return Opening::tls;
+    case HelloProgress::malformed:
+      return Opening::malformed;
+    case HelloProgress::not_tls:
+      break;
+  }
+  if (!hooks_.is_plain_registry(original_)) return Opening::other;
+  switch (http_request_prefix(opening_.bytes())) {
+    case Prefix::maybe:
+      return std::nullopt;
+    case Prefix::yes:
+      return Opening::http;
+    case Prefix::no:
+      break;
+  }
+  return Opening::other;
+}
+
+awaitable<Result<std::size_t>> Sessions::Session::read_more() {
+  std::array<std::uint8_t, 4096> buffer;
+  auto [error, size] = co_await client_.async_read_some(asio::buffer(buffer), kTuple);
+  if (error) co_return error;
+  opening_.feed(ByteView(buffer).first(size));
+  co_return size;
+}
+
+awaitable<void> Sessions::Session::serve_tls() {
+  const ClientHello& hello = opening_.hello();
+  if (hello.server_name.empty()) {
+    if (original_.endpoint != options_.probe)
+      co_return co_await splice(SpliceReason::no_server_name);
+    co_return co_await terminate(options_.probe.address().to_string(), true);
+  }
+  if (!hello.can_be_terminated() || hello.has_encrypted_client_hello) {
+    co_return co_await splice(SpliceReason::hello_unsupported);
+  }
+  const auto end = owner_.clock_.now() + options_.decision_limit;
+  const auto decision = co_await with_deadline(owner_.clock_, options_.decision_limit, decide());
+  // A decision that came after its cancellation may have been cut short.
+  if (!decision || owner_.clock_.now() >= end) co_return co_await splice(SpliceReason::undecided);
+  if (!decision->terminate) co_return co_await splice(decision->reason);
+  co_await terminate(hello.server_name, false);
+}
+
+awaitable<Result<Decision>> Sessions::Session::decide() {
+  co_return co_await hooks_.may_terminate(opening_.hello().server_name, original_);
+}
+
+awaitable<void> Sessions::Session::terminate(std::string name, bool probe) {
+  SslHandle ssl = hooks_.make_server_ssl(name);
+  if (!ssl) {
+    log::warning("session", "no certificate could be made for {}: connections to it are spliced",
+                 name);
+    co_return co_await splice(SpliceReason::no_leaf);
+  }
+  // Shared with the stream that the handler gets: see SessionStream.
+  auto tls = std::make_shared<TlsStream>(
+      ssl.release(), std::make_unique<SocketStream>(std::move(client_)), opening_.bytes());
+  if (auto done = co_await with_deadline(owner_.clock_, options_.handshake_limit, tls->handshake());
+      !done) {
+    report_failure(*tls, done.error(), name, probe);
+    co_return co_await end_politely(tls);
+  }
+  ++(probe ? count().probes_passed : count().terminated);
+  if (probe) hooks_.probed(original_, true, "the handshake came through");
+  co_await hand_over(tls,
+                     {.stream = nullptr,
+                      .host = name,
+                      .port = original_.endpoint.port(),
+                      .original = original_.endpoint,
+                      .tls = true,
+                      .probe = probe,
+                      .client_pid = original_.client_pid},
+                     {});
+  // A client may finish its handshake and refuse the certificate only then.
+  if (is_certificate_alert(tls->failure().alert)) {
+    hooks_.refused(original_, name, tls->failure().alert);
+  }
+}
+
+void Sessions::Session::report_failure(const TlsStream& tls, error_code error,
+                                       const std::string& name, bool probe) {
+  const auto& failure = tls.failure();
+  const std::string why = failure.text.empty() ? error.message() : failure.text;
+  log::debug("session", "TLS with client {} for {} failed: {} (alert {})", original_.client_pid,
+             name, why, failure.alert);
+  if (probe) {
+    ++count().probes_failed;
+    return hooks_.probed(original_, false, why);
+  }
+  if (!is_certificate_alert(failure.alert)) {
+    ++count().handshake_failed;
+    return;
+  }
+  ++count().refused;
+  hooks_.refused(original_, name, failure.alert);
+}
+
+awaitable<void> Sessions::Session::serve_http() {
+  ++count().plain;
+  const ByteView first = opening_.bytes();
+  co_await hand_over(std::make_shared<SocketStream>(std::move(client_)),
+                     {.stream = nullptr,
+                      .host = {},
+                      .port = original_.endpoint.port(),
+                      .original = original_.endpoint,
+                      .tls = false,
+                      .probe = false,
+                      .client_pid = original_.client_pid},
+                     Bytes(first.begin(), first.end()));
+}
+
+awaitable<void> Sessions::Session::hand_over(std::shared_ptr<ByteStream> stream,
+                                             Intercepted connection, Bytes read_ahead) {
+  connection.stream = std::make_unique<SessionStream>(stream, std::move(read_ahead));
+  co_await hooks_.handle(std::move(connection));
+  co_await end_politely(std::move(stream));
+}
+
+awaitable<void> Sessions::Session::end_politely(std::shared_ptr<ByteStream> stream) {
+  const bool stopping = co_await asked_to_stop();
+  const auto limit = stopping ? options_.linger_limit_at_stop : options_.linger_limit;
+  co_await with_deadline(owner_.clock_, 2 * limit, linger(stream, limit, options_.linger_bytes));
+  stream->close();
+}
+
+awaitable<void> Sessions::Session::splice(SpliceReason reason) {
+  ++count().spliced[static_cast<std::size_t>(reason)];
+  const auto& name = opening_.hello().server_name;
+  auto origin = co_await owner_.dialer_.dial(
+      {original_.endpoint, is_host_name(name) ? name : "", original_.endpoint.port()});
+  if (!origin) {
+    ++count().dial_failed;
+    log::debug("session", "{} ({}) can't be reached for client {}: {}",
+               describe(original_.endpoint), name, original_.client_pid, origin.error().message());
+    reset(client_);
+    co_return;
+  }
+  const ByteView first = opening_.bytes();
+  const auto result = co_await owner_.splicer_.relay(std::move(client_), *std::move(origin),
+                                                     Bytes(first.begin(), first.end()));
+  count().bytes_to_origin += result.to_origin;
+  count().bytes_to_client += result.to_client;
+}
+
+}  // namespace hagring::proxy

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/proxy/trust_keeper.hpp"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <utility>
+
+#include "userspace/base/bytes.hpp"
+#include "userspace/base/log.hpp"
+#include "userspace/base/tls_context.hpp"
+
+namespace hagring::proxy {
+namespace {
+
+/// How long a change of the client may go unseen.
+constexpr std::chrono::seconds kLongestSleep{1};
+
+/// A tag that can't be guessed: the grammar is [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}.
+std::string make_nonce() {
+  std::array<unsigned char, 16> random{};
+  if (RAND_bytes(random.data(), random.size()) != 1) {
+    throw std::runtime_error("no random numbers: " + take_openssl_error());
+  }
+  return to_hex(random);
+}
+
+/// Logs a state that differs from the one that was `shown` last: not each of many failures.
+void log_change(const Trust& trust, TrustState& shown) {
+  if (trust.state() == std::exchange(shown, trust.state())) return;
+  if (trust.state() == TrustState::trusted) log::info("trust", "{}", trust.reason());
+  if (trust.state() == TrustState::refused) log::warning("trust", "{}", trust.reason());
+}
+
+}  // namespace
+
+std::string_view probe_nonce(std::string_view path) noexcept {
+  if (!path.starts_with(kProbePath)) return {};
+  path.remove_prefix(kProbePath.size());
+  return path.substr(0, path.find('?'));
+}
+
+awaitable<void> keep_proving(Trust& trust, Prober& prober, Clock& clock) {
+  const auto stopped = [](asio::cancellation_state state) {
+    return state.cancelled() != asio::cancellation_type::none;
+  };
+  auto shown = trust.state();
+  while (!stopped(co_await asio::this_coro::cancellation_state)) {
+    log_change(trust, shown);
+    const auto due = trust.probe_due_at();
+    if (!due || *due > clock.now()) {
+      const auto latest = clock.now() + kLongestSleep;
+      co_await clock.sleep_until(due ? std::min(*due, latest) : latest);
+      continue;
+    }
+    const auto nonce = make_nonce();
+    trust.probe_started(nonce);
+    const auto error = co_await prober.probe(nonce);
+    trust.probe_failed(nonce, error);
+  }
+}
+
+}  // namespace hagring::proxy

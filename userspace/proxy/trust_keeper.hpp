@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "userspace/base/clock.hpp"
+#include "userspace/proxy/trust.hpp"
+
+namespace hagring::proxy {
+
+/// Makes a client under way pull from kProbeAddress, by CRI.
+class Prober {
+ public:
+  virtual ~Prober() = default;
+
+  /// Asks the client to pull "192.0.2.1/hagring/probe:<nonce>" and returns the error that it
+  /// reports (it always reports one: nothing is there). Ends within a deadline of its own.
+  virtual awaitable<std::string> probe(std::string nonce) = 0;
+};
+
+/// The path that a client asks for when it pulls the probe begins so; the nonce is what follows.
+/// Trust::probe_seen must be posted before such a request is answered, so that it is known when the
+/// pull's error is.
+inline constexpr std::string_view kProbePath = "/v2/hagring/probe/manifests/";
+
+/// The nonce in a request's path; empty if it isn't a probe's.
+std::string_view probe_nonce(std::string_view path) noexcept;
+
+/// Probes whenever `trust` says that it is due, and logs what becomes of it, until it is cancelled.
+/// All arguments outlive it. Runs on the control thread; a change of the client is seen within a
+/// second.
+awaitable<void> keep_proving(Trust& trust, Prober& prober, Clock& clock);
+
+}  // namespace hagring::proxy
