@@ -139,7 +139,7 @@ awaitable<Result<void>> Session::dispatch(Inquiry& inquiry) {
 awaitable<Result<void>> Session::answer_probe(Inquiry& inquiry) {
   const auto& what = inquiry.route;
   const bool is_probe = what.kind == Route::Kind::manifest && what.repository == kProbeRepository;
-  if (is_probe && what.tag && parts_.hooks.probed) parts_.hooks.probed(*what.tag);
+  if (is_probe && what.tag && parts_.hooks.probed) parts_.hooks.probed(*what.tag, about_.client);
   co_return co_await inquiry.answer.refuse(404, "MANIFEST_UNKNOWN",
                                            "hagring: the probe came through; there is no image");
 }

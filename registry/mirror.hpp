@@ -8,6 +8,7 @@
 #include "registry/conduct.hpp"
 #include "registry/content_store.hpp"
 #include "registry/fetcher.hpp"
+#include "registry/known_sizes.hpp"
 #include "registry/origin.hpp"
 #include "registry/policy.hpp"
 #include "registry/pull_record.hpp"
@@ -54,8 +55,8 @@ struct MirrorOptions {
 
 /// What the rest of the agent wants to know. Called on the mirror's thread; must not throw.
 struct MirrorHooks {
-  /// The trust probe came through, with this tag: the client trusts our certificates.
-  std::function<void(std::string nonce)> probed;
+  /// The trust probe came through, with this tag: the client, a process, trusts our certificates.
+  std::function<void(std::string nonce, std::uint32_t client)> probed;
   /// A client was sent the whole of this content, from elsewhere than this node's store.
   std::function<void(std::string registry, std::string repository, Digest digest,
                      std::uint64_t size)>
@@ -74,6 +75,8 @@ struct MirrorParts {
   Origin& origin;
   MirrorOptions options{};
   MirrorHooks hooks{};
+  /// Sizes that peers must not contradict, shared by all threads; null: peers are believed.
+  KnownSizes* sizes = nullptr;
   /// Bytes held for verification at the moment.
   std::size_t held = 0;
 };

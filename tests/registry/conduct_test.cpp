@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "registry/known_sizes.hpp"
 #include "registry/pull_record.hpp"
 #include "tests/support/manual_clock.hpp"
 
@@ -44,6 +45,26 @@ TEST(Conduct, RemembersNoMoreThanItsCapacity) {
   Conduct conduct(clock, {.capacity = 2});
   for (int i = 0; i < 5; ++i) conduct.wrong_digest(kDigest, {"peer-" + std::to_string(i)});
   EXPECT_EQ(conduct.banned().size(), 2U);
+}
+
+TEST(KnownSizes, LearnsFromManifestsOnlyAndForgetsTheOldest) {
+  KnownSizes sizes(2);
+  const auto learn = [&](char digit, int size) {
+    sizes.learn(R"({"schemaVersion":2,"manifests":[{"digest":"sha256:)" + std::string(64, digit) +
+                R"(","size":)" + std::to_string(size) +
+                R"(,"mediaType":"application/vnd.oci.image.manifest.v1+json"}]})");
+  };
+  const auto of = [&](char digit) {
+    return sizes.of(Digest::parse("sha256:" + std::string(64, digit)).value());
+  };
+  sizes.learn("no manifest");
+  learn('a', 1);
+  learn('b', 2);
+  learn('a', 3);
+  learn('c', 4);
+  EXPECT_EQ(of('a'), std::optional<std::uint64_t>(3));
+  EXPECT_EQ(of('b'), std::nullopt);
+  EXPECT_EQ(of('c'), std::optional<std::uint64_t>(4));
 }
 
 TEST(PullRecord, KeepsTheLastPullsAndCountsAll) {

@@ -58,7 +58,8 @@ void MirrorTest::start() {
                               .fetcher = *fetcher_,
                               .origin = *origin_part_,
                               .options = options,
-                              .hooks = hooks});
+                              .hooks = hooks,
+                              .sizes = &sizes});
 }
 
 void MirrorTest::with_client(std::function<awaitable<void>(http::Connection&)> client) {

@@ -76,6 +76,7 @@ struct MirrorTest : testing::Test {
   UpstreamClient::Options peer_limits;
   UpstreamClient::Options origin_limits;
   MirrorHooks hooks;
+  KnownSizes sizes;
   Interception about;
 
  private:

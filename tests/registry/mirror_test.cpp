@@ -162,12 +162,15 @@ TEST_F(MirrorTest, AnswersPipelinedRequestsInOrder) {
 
 TEST_F(MirrorTest, AnswersTheTrustProbe) {
   std::string nonce;
-  hooks.probed = [&](std::string tag) { nonce = std::move(tag); };
+  hooks.probed = [&](std::string tag, std::uint32_t client) {
+    nonce = std::move(tag) + " " + std::to_string(client);
+  };
+  about.client = 77;
   about.host = "192.0.2.1";
   about.original = {asio::ip::make_address("192.0.2.1"), 443};
   const auto reply = ask("HEAD", "/v2/hagring/probe/manifests/n0nce");
   EXPECT_EQ(reply.status, 404U);
-  EXPECT_EQ(nonce, "n0nce");
+  EXPECT_EQ(nonce, "n0nce 77");
   EXPECT_EQ(ask("GET", "/v2/other/manifests/1").status, 404U);
   EXPECT_TRUE(dialer.dialled.empty());
 }
