@@ -57,6 +57,8 @@ struct MirrorOptions {
 struct MirrorHooks {
   /// The trust probe came through, with this tag: the client, a process, trusts our certificates.
   std::function<void(std::string nonce, std::uint32_t client)> probed;
+  /// The origin's chain has been refused although it was verified once: ask OriginCheck anew.
+  std::function<void(std::string host, std::uint16_t port)> not_verified;
   /// A client was sent the whole of this content, from elsewhere than this node's store.
   std::function<void(std::string registry, std::string repository, Digest digest,
                      std::uint64_t size)>

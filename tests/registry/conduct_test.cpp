@@ -72,10 +72,13 @@ TEST(PullRecord, KeepsTheLastPullsAndCountsAll) {
   for (int i = 0; i < 3; ++i) {
     record.add({.reference = std::to_string(i), .source = PullSource::peer, .bytes = 10});
   }
-  record.add({.repository = std::string(5000, 'x'), .source = PullSource::passthrough});
+  record.add({.repository = std::string(5000, 'x'),
+              .source = PullSource::passthrough,
+              .note = "\x1b\xff!"});
   const auto pulls = record.recent();
   ASSERT_EQ(pulls.size(), 2U);
   EXPECT_EQ(pulls[0].repository.size(), 512U);
+  EXPECT_EQ(pulls[0].note, std::string(2, '?') + "!");
   EXPECT_EQ(pulls[1].reference, "2");
   EXPECT_EQ(record.totals(PullSource::peer).requests, 3U);
   EXPECT_EQ(record.totals(PullSource::peer).bytes, 30U);
