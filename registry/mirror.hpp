@@ -56,13 +56,13 @@ struct MirrorOptions {
 /// What the rest of the agent wants to know. Called on the mirror's thread; must not throw.
 struct MirrorHooks {
   /// The trust probe came through, with this tag: the client, a process, trusts our certificates.
-  std::function<void(std::string nonce, std::uint32_t client)> probed;
+  std::function<void(std::string nonce, std::uint32_t client)> probed{};
   /// The origin's chain has been refused although it was verified once: ask OriginCheck anew.
-  std::function<void(std::string host, std::uint16_t port)> not_verified;
+  std::function<void(std::string host, std::uint16_t port)> not_verified{};
   /// A client was sent the whole of this content, from elsewhere than this node's store.
   std::function<void(std::string registry, std::string repository, Digest digest,
                      std::uint64_t size)>
-      seen;
+      seen{};
 };
 
 /// What a mirror works with; all of it outlives the mirror. `policy`, `store`, `conduct` and
