@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/file_body.hpp"
 
+#include <signal.h>
 #include <sys/sendfile.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <ctime>
 
 namespace hagring::registry {
 namespace {
@@ -37,6 +39,41 @@ awaitable<Result<void>> copy(http::Connection& connection, FileRange range, std:
   co_return Result<void>();
 }
 
+/// Keeps SIGPIPE from this thread while it lives: sendfile(2) has no MSG_NOSIGNAL.
+class WithoutSigpipe {
+ public:
+  WithoutSigpipe() {
+    sigset_t pending;
+    sigemptyset(&sigpipe_);
+    sigaddset(&sigpipe_, SIGPIPE);
+    sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    pthread_sigmask(SIG_BLOCK, &sigpipe_, &before_);
+  }
+  WithoutSigpipe(const WithoutSigpipe&) = delete;
+  WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
+  ~WithoutSigpipe() {
+    const int kept = errno;
+    const timespec at_once{};
+    // The signal of our own making is taken back (it comes with a short count, too, not only with
+    // EPIPE); another one stays.
+    if (!was_pending_) sigtimedwait(&sigpipe_, nullptr, &at_once);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    errno = kept;
+  }
+
+ private:
+  sigset_t sigpipe_{};
+  sigset_t before_{};
+  bool was_pending_ = false;
+};
+
+ssize_t send_piece(int socket, const FileRange& range) {
+  const WithoutSigpipe guard;
+  auto offset = static_cast<off_t>(range.offset);
+  return ::sendfile(socket, range.file, &offset, std::min<std::uint64_t>(kTurn, range.remaining));
+}
+
 /// Lets the thread's other handlers run.
 awaitable<Result<void>> yield() {
   co_await asio::post(kTuple);
@@ -48,9 +85,7 @@ awaitable<Result<void>> yield() {
 awaitable<Result<void>> splice_out(http::Connection& connection, FileRange range,
                                    std::uint64_t& sent) {
   while (range.remaining > 0) {
-    auto offset = static_cast<off_t>(range.offset);
-    const auto size = ::sendfile(connection.stream().plain_socket(), range.file, &offset,
-                                 std::min<std::uint64_t>(kTurn, range.remaining));
+    const auto size = send_piece(connection.stream().plain_socket(), range);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0 && errno == EAGAIN) {
       CO_CHECK(co_await connection.stream().wait_writable());

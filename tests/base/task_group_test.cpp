@@ -69,6 +69,21 @@ TEST_F(TaskGroupTest, CallerCanBeCancelledAfterADrain) {
   EXPECT_TRUE(test::run(context, with_deadline(clock, 20ms, drain_and_sleep())));
 }
 
+TEST_F(TaskGroupTest, CancellationIsNotTakenForADeadlineThatPassed) {
+  std::optional<error_code> seen;
+  group.spawn([this, &seen]() -> awaitable<void> {
+    const auto forever = [this]() -> awaitable<Result<int>> {
+      co_await clock.sleep_for(1h);
+      co_return Errc::cancelled;
+    };
+    seen = (co_await with_deadline(clock, 1h, forever())).error();
+  });
+  context.poll();
+  group.cancel();
+  test::run(context, group.drain());
+  EXPECT_EQ(seen, Errc::cancelled);
+}
+
 TEST_F(TaskGroupTest, ExceptionEndsOnlyItsTask) {
   group.spawn([]() -> awaitable<void> {
     throw std::runtime_error("on purpose");

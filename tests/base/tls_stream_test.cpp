@@ -99,7 +99,7 @@ struct TlsStreamTest : testing::TestWithParam<int> {
   SslContext server_context = test::make_server_context_with(certificate);
   SslContext trusting = test::make_client_context_trusting(&certificate);
   SslContext untrusting = test::make_client_context_trusting(nullptr);
-  Bytes buffer = Bytes(64 * 1024);
+  Bytes buffer = Bytes(65'536);
 };
 
 TEST_P(TlsStreamTest, CarriesBytesWhereverReadsAreCut) {
@@ -135,7 +135,7 @@ TEST_P(TlsStreamTest, LargeTransfersBothWaysAtOnce) {
 
 TEST_P(TlsStreamTest, GathersRecordsIntoLargeSends) {
   auto ends = connected({.capacity = 10 << 20});
-  ASSERT_TRUE(test::run(context, ends.client->write(pattern(256 * 1024, 1))));
+  ASSERT_TRUE(test::run(context, ends.client->write(pattern(262'144, 1))));
   // Sixteen records were sent at once, so the pipe holds all of them.
   Bytes raw(1 << 20);
   const auto size = test::run(context, ends.server_below->read_some(raw));

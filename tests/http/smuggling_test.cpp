@@ -133,6 +133,7 @@ TEST(Smuggling, ResponsesWithDoubtfulFramingAreRefused) {
            "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"s,
            "HTTP/1.1 2000 OK\r\n\r\n"s,
            "HTTP/1.1 20 OK\r\n\r\n"s,
+           "HTTP/1.1 099 OK\r\n\r\n"s,
            "HTTP/1.1 abc OK\r\n\r\n"s,
            "HTTP/3.1 200 OK\r\n\r\n"s,
            "\r\nHTTP/1.1 200 OK\r\n\r\n"s,

@@ -92,6 +92,15 @@ TEST_P(FileBody, EndsWhenNobodyReads) {
   EXPECT_LT(sent, content.size());
 }
 
+TEST_P(FileBody, AReceiverThatHasGoneIsAnErrorAndNoSignal) {
+  blob = *test::run(context, store.open(store.add(content)));
+  http::Response response;
+  response.body = {http::BodyLength::Kind::length, content.size()};
+  ASSERT_TRUE(test::run(context, sender->write_response(response)));
+  receiver.reset();
+  EXPECT_FALSE(test::run(context, send_file(*sender, blob->file.get(), 0, content.size(), sent)));
+}
+
 TEST_P(FileBody, MoreThanAnnouncedIsRefused) {
   blob = *test::run(context, store.open(store.add("ten bytes.")));
   EXPECT_EQ(test::run(context, send(0, 10, 5)).error(), Errc::bad_message);

@@ -29,7 +29,7 @@ constexpr std::array kBundles = {
 constexpr std::array kDirectories = {"etc/ssl/certs", "etc/pki/tls/certs"};
 
 /// No bundle is larger; what is (a device, a log) isn't one.
-constexpr std::uintmax_t kMaxFileSize = 16 * 1024 * 1024;
+constexpr std::uintmax_t kMaxFileSize = std::uintmax_t{16} << 20;
 
 /// Threat: an encrypted block would make OpenSSL ask for its password on the terminal.
 int no_password(char*, int, int, void*) { return -1; }

@@ -14,11 +14,11 @@ namespace hagring {
 namespace {
 
 /// Plain text that is encrypted before a send: sixteen records of TLS's greatest size.
-constexpr std::size_t kSendSize = 256 * 1024;
+constexpr std::size_t kSendSize = std::size_t{256} * 1024;
 /// What is asked of the stream below at a time.
-constexpr std::size_t kReadSize = 64 * 1024;
+constexpr std::size_t kReadSize = std::size_t{64} * 1024;
 /// Threat: a peer that makes us answer (warnings, for example) and never reads.
-constexpr std::size_t kMaxUnsent = 1024 * 1024;
+constexpr std::size_t kMaxUnsent = std::size_t{1} << 20;
 
 /// What the SSL reads from and writes to.
 struct Buffers {

@@ -162,9 +162,10 @@ Result<Parsed<Response>> parse_response_head(std::string_view head, std::string_
   if (!transfer_encoding_is_plain(response.headers, response.version_minor)) {
     return Errc::bad_message;
   }
+  const auto status = response.status;
+  if (status < 100) return Errc::bad_message;
   TRY(response.body, announced_length(*parser));
   response.keep_alive = parser->keep_alive();
-  const auto status = response.status;
   // A tunnel's bytes are nobody's body (RFC 9112, section 6.3).
   const bool tunnel = status == 101 || (method == "CONNECT" && status / 100 == 2);
   if (status / 100 == 1 || status == 204 || tunnel) {

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kPart = "certificate authority";
 constexpr const char* kOrganization = "hagring";
-constexpr std::size_t kMaxPem = 64 * 1024;
+constexpr std::size_t kMaxPem = std::size_t{64} * 1024;
 /// A clock that is set back a little after the CA was made must not make it useless.
 constexpr std::chrono::hours kBackdated{24};
 /// A CA without a DNS constraint could sign any name: this one can't exist (RFC 6761).

@@ -38,9 +38,9 @@ class ClientHelloReader {
  public:
   /// The handshake message's greatest size that is read. Hellos with ML-KEM shares have 2 to 3 KiB,
   /// OpenSSL itself accepts 128 KiB, Go 64 KiB.
-  static constexpr std::size_t kMaxHello = 32 * 1024;
+  static constexpr std::size_t kMaxHello = std::size_t{32} * 1024;
   /// All bytes together, record headers included: a record may carry as little as one byte.
-  static constexpr std::size_t kMaxBytes = 64 * 1024;
+  static constexpr std::size_t kMaxBytes = std::size_t{64} * 1024;
 
   /// Takes the next bytes of the connection. After an answer other than need_more it gives that
   /// answer again, and still keeps what it is fed.

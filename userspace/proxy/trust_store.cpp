@@ -27,7 +27,7 @@ constexpr const char* kDirectories[] = {"/etc/ssl/certs", "/etc/pki/tls/certs"};
 /// The first line of a file of ours. PEM readers skip what is before the first block.
 constexpr std::string_view kMark = "# Made by hagring, the node's registry mirror; ";
 constexpr std::string_view kHint = "removed by `hagring` when it is uninstalled.\n";
-constexpr std::size_t kMaxFile = 64 * 1024;
+constexpr std::size_t kMaxFile = std::size_t{64} * 1024;
 
 class TrustCategory : public boost::system::error_category {
  public:

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/answer.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "registry/forwarding.hpp"
+
+namespace hagring::registry {
+namespace {
+
+constexpr std::size_t kPiece = 128 * 1024;
+
+}  // namespace
+
+awaitable<Result<void>> Answer::head(http::Response response) {
+  const auto status = response.status;
+  CO_CHECK(co_await client_.write_response(response));
+  pull_.status = status;
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> Answer::body(ByteView part) {
+  CO_CHECK(co_await client_.write_body(part));
+  pull_.bytes += part.size();
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> Answer::finish() {
+  CO_CHECK(co_await client_.finish_body());
+  pull_.complete = true;
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> Answer::whole(http::Response response, std::string body) {
+  const auto status = response.status;
+  const auto size = pull_.method == "HEAD" ? 0 : body.size();
+  CO_CHECK(co_await client_.write_response_with(std::move(response), std::move(body)));
+  pull_.status = status;
+  pull_.bytes += size;
+  pull_.complete = true;
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> Answer::refuse(unsigned status, std::string code, std::string message) {
+  pull_.note = message;
+  http::Response response{.status = status,
+                          .headers = {{"Content-Type", "application/json"},
+                                      {"Docker-Distribution-Api-Version", "registry/2.0"}}};
+  co_return co_await whole(std::move(response), error_body(code, message));
+}
+
+awaitable<Result<void>> Answer::relay(Exchange& exchange) {
+  auto response = forwarded(exchange.response);
+  if (response.body.kind == http::BodyLength::Kind::until_close) {
+    response.body.kind = http::BodyLength::Kind::chunked;
+  }
+  CO_CHECK(co_await head(std::move(response)));
+  auto& connection = exchange.connection();
+  Bytes buffer(connection.body_ended() ? 0 : kPiece);
+  while (!connection.body_ended()) {
+    const auto size = co_await connection.read_body(buffer);
+    if (!size) {
+      pull_.note = "the origin broke off: " + size.error().message();
+      co_return size.error();
+    }
+    if (*size == 0) break;
+    CO_CHECK(co_await body(ByteView(buffer).first(*size)));
+  }
+  co_return co_await finish();
+}
+
+awaitable<Result<void>> Answer::file(http::Response response, OpenBlob blob, std::uint64_t first,
+                                     std::uint64_t length) {
+  response.body = {http::BodyLength::Kind::length, length};
+  CO_CHECK(co_await head(std::move(response)));
+  if (pull_.method == "HEAD") co_return co_await finish();
+  Bytes buffer(std::min<std::uint64_t>(kPiece, length));
+  const auto end = first + length;
+  while (first < end) {
+    const auto want = std::min<std::uint64_t>(buffer.size(), end - first);
+    const auto got = ::pread(blob.file.get(), buffer.data(), want, static_cast<off_t>(first));
+    if (got < 0) co_return last_system_error();
+    if (got == 0) co_return Errc::bad_message;  // it is shorter than it was
+    CO_CHECK(co_await body(ByteView(buffer).first(static_cast<std::size_t>(got))));
+    first += static_cast<std::uint64_t>(got);
+  }
+  co_return co_await finish();
+}
+
+}  // namespace hagring::registry

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "registry/content_store.hpp"
+#include "registry/pull_record.hpp"
+#include "registry/upstream.hpp"
+#include "userspace/http/connection.hpp"
+
+namespace hagring::registry {
+
+/// Writes the one answer to a client's request and notes in the request's record what was sent.
+/// Errors of all functions: the client's connection's, or, in mid-body, the source's; after either
+/// the connection can only be closed, short of the length that was announced.
+class Answer {
+ public:
+  /// Both outlive the answer.
+  Answer(http::Connection& client, Pull& pull) : client_(client), pull_(pull) {}
+
+  awaitable<Result<void>> head(http::Response response);
+  awaitable<Result<void>> body(ByteView part);
+  awaitable<Result<void>> finish();
+
+  /// A whole answer with its body.
+  awaitable<Result<void>> whole(http::Response response, std::string body);
+  /// An error in the form of the OCI distribution-spec.
+  awaitable<Result<void>> refuse(unsigned status, std::string code, std::string message);
+  /// What a server answers, as it comes.
+  awaitable<Result<void>> relay(Exchange& exchange);
+  /// A head, then bytes of a file.
+  awaitable<Result<void>> file(http::Response response, OpenBlob blob, std::uint64_t first,
+                               std::uint64_t length);
+
+  /// Whether a head has been written.
+  bool begun() const { return pull_.status != 0; }
+
+ private:
+  http::Connection& client_;
+  Pull& pull_;
+};
+
+}  // namespace hagring::registry

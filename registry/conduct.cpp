@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/conduct.hpp"
+
+#include <algorithm>
+
+namespace hagring::registry {
+
+void Conduct::wrong_digest(const Digest& digest, const std::vector<std::string>& peers) {
+  const auto now = clock_.now();
+  const std::lock_guard lock(mutex_);
+  std::erase_if(bans_, [&](const auto& entry) { return entry.second.until <= now; });
+  std::erase_if(origin_first_, [&](const auto& entry) { return entry.second <= now; });
+  const auto until = now + (peers.size() == 1 ? options_.ban : options_.suspicion);
+  for (const auto& peer : peers) {
+    if (bans_.size() >= options_.capacity && !bans_.contains(peer)) break;
+    auto& ban = bans_[peer];
+    if (ban.until >= until) continue;
+    ban = {until,
+           (peers.size() == 1 ? "sent wrong content for " : "sent a part of wrong content for ") +
+               digest.to_string()};
+  }
+  if (origin_first_.size() < options_.capacity) {
+    origin_first_.insert_or_assign(digest, now + options_.origin_first);
+  }
+}
+
+bool Conduct::banned(const std::string& peer) const {
+  const std::lock_guard lock(mutex_);
+  const auto ban = bans_.find(peer);
+  return ban != bans_.end() && ban->second.until > clock_.now();
+}
+
+bool Conduct::origin_first(const Digest& digest) const {
+  const std::lock_guard lock(mutex_);
+  const auto entry = origin_first_.find(digest);
+  return entry != origin_first_.end() && entry->second > clock_.now();
+}
+
+std::vector<Conduct::Banned> Conduct::banned() const {
+  const auto now = clock_.now();
+  const std::lock_guard lock(mutex_);
+  std::vector<Banned> result;
+  for (const auto& [peer, ban] : bans_) {
+    if (ban.until > now) result.push_back({peer, ban.until - now, ban.reason});
+  }
+  return result;
+}
+
+}  // namespace hagring::registry

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/content_answer.hpp"
+
+#include <unistd.h>
+
+#include "registry/manifest.hpp"
+
+namespace hagring::registry {
+namespace {
+
+constexpr std::string_view kOctets = "application/octet-stream";
+
+std::string media_type_of(const Inquiry& inquiry, std::string_view content) {
+  if (inquiry.route.kind == Route::Kind::manifest) {
+    const auto manifest = parse_manifest(as_bytes(content));
+    if (manifest && !manifest->media_type.empty()) return manifest->media_type;
+  }
+  return std::string(kOctets);
+}
+
+Result<std::string> read_file(const OpenBlob& blob) {
+  std::string content(blob.size, '\0');
+  std::size_t offset = 0;
+  while (offset < content.size()) {
+    const auto got = ::pread(blob.file.get(), content.data() + offset, content.size() - offset,
+                             static_cast<off_t>(offset));
+    if (got < 0) return last_system_error();
+    if (got == 0) return Errc::bad_message;
+    offset += static_cast<std::size_t>(got);
+  }
+  return content;
+}
+
+}  // namespace
+
+ContentAnswer content_answer(const Inquiry& inquiry, const Digest& digest, std::string media_type,
+                             std::uint64_t size) {
+  ContentAnswer answer;
+  const auto range = inquiry.route.head ? std::nullopt : inquiry.request.headers.get("Range");
+  answer.part = select_range(range, size);
+  auto& response = answer.response;
+  response.headers = {{"Content-Type", std::move(media_type)},
+                      {"Docker-Content-Digest", digest.to_string()},
+                      {"Docker-Distribution-Api-Version", "registry/2.0"},
+                      {"Accept-Ranges", "bytes"}};
+  switch (answer.part.kind) {
+    case Selection::Kind::whole:
+      answer.part = {Selection::Kind::whole, 0, size};
+      break;
+    case Selection::Kind::part:
+      response.status = 206;
+      response.headers.add("Content-Range", content_range(answer.part, size));
+      break;
+    case Selection::Kind::unsatisfiable:
+      response.status = 416;
+      response.headers.add("Content-Range", content_range(answer.part, size));
+      answer.part.length = 0;
+      break;
+  }
+  response.body = {http::BodyLength::Kind::length, answer.part.length};
+  return answer;
+}
+
+awaitable<Result<void>> answer_with(Inquiry& inquiry, const Digest& digest, std::string content) {
+  auto answer = content_answer(inquiry, digest, media_type_of(inquiry, content), content.size());
+  if (answer.part.length != content.size()) {
+    content = content.substr(answer.part.length == 0 ? 0 : answer.part.first, answer.part.length);
+  }
+  co_return co_await inquiry.answer.whole(std::move(answer.response), std::move(content));
+}
+
+awaitable<Result<void>> answer_with(Inquiry& inquiry, const Digest& digest, OpenBlob blob) {
+  inquiry.pull.source = PullSource::local;
+  inquiry.pull.verified = true;  // by containerd, at its commit
+  if (inquiry.route.kind == Route::Kind::manifest && blob.size <= kMaxManifestBytes) {
+    auto content = read_file(blob);
+    if (!content) co_return content.error();
+    co_return co_await answer_with(inquiry, digest, *std::move(content));
+  }
+  auto answer = content_answer(inquiry, digest, std::string(kOctets), blob.size);
+  co_return co_await inquiry.answer.file(std::move(answer.response), std::move(blob),
+                                         answer.part.first, answer.part.length);
+}
+
+ContentRequest content_request(const Inquiry& inquiry, const Digest& digest) {
+  return {.manifest = inquiry.route.kind == Route::Kind::manifest,
+          .registry = inquiry.registry,
+          .repository = inquiry.route.repository,
+          .digest = digest,
+          .accept = std::string(inquiry.request.headers.get("Accept").value_or(""))};
+}
+
+}  // namespace hagring::registry

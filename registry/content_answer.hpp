@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "registry/inquiry.hpp"
+#include "registry/range.hpp"
+
+namespace hagring::registry {
+
+/// The head of an answer with content, and the part of the content that the client asked for.
+struct ContentAnswer {
+  http::Response response;
+  Selection part;
+};
+
+/// What the inquiry's Range field selects of content of that size, with the fields that clients of
+/// registries read. containerd takes its descriptor from Content-Type, Docker-Content-Digest and
+/// Content-Length of a HEAD (core/remotes/docker/resolver.go), and the offset of a part from
+/// Content-Range (1.6 to 2.0: without it they drop bytes that they need).
+ContentAnswer content_answer(const Inquiry& inquiry, const Digest& digest, std::string media_type,
+                             std::uint64_t size);
+
+/// Answers with content that is in memory.
+awaitable<Result<void>> answer_with(Inquiry& inquiry, const Digest& digest, std::string content);
+
+/// Answers with a blob of the local store.
+awaitable<Result<void>> answer_with(Inquiry& inquiry, const Digest& digest, OpenBlob blob);
+
+/// Whether some source had the content and the client has its answer. With `no` nothing has been
+/// sent to the client.
+enum class Found { no, yes };
+
+/// Answers from peers.
+awaitable<Result<Found>> answer_from_peers(Inquiry& inquiry, const Digest& digest);
+
+/// Gets content of at most `limit` bytes from peers and verifies it; who sends something else is
+/// banned, and another peer is asked. Errors: Errc::not_found, Errc::too_large.
+awaitable<Result<std::string>> verified_from_peers(Inquiry& inquiry, const Digest& digest,
+                                                   std::size_t limit);
+
+/// The request for peers that is behind an inquiry.
+ContentRequest content_request(const Inquiry& inquiry, const Digest& digest);
+
+}  // namespace hagring::registry

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/fetcher.hpp"
+
+#include "registry/peer_request.hpp"
+#include "userspace/base/deadline.hpp"
+#include "userspace/base/log.hpp"
+
+namespace hagring::registry {
+
+awaitable<Result<Peer>> Fetcher::next(PeerSearch& search) {
+  while (true) {
+    CO_TRY(auto peer, co_await with_deadline(clock_, options_.search, search.next()));
+    if (!conduct_.banned(peer.name)) co_return peer;
+    log::debug("fetcher", "peer {} is banned for now", peer.name);
+  }
+}
+
+awaitable<Result<Exchange>> Fetcher::ask(Peer peer, http::Request request) {
+  const Upstream to{
+      .host = {}, .port = peer.address.port(), .tls = false, .preferred = peer.address};
+  co_return co_await client_.send(to, std::move(request), options_.first_byte);
+}
+
+awaitable<Result<ContentStream>> Fetcher::open(ContentRequest request, std::uint64_t offset,
+                                               Continuation continuation) {
+  auto search = router_.find(request.digest.to_string());
+  ContentStream stream(*this, std::move(request), offset, std::move(continuation),
+                       std::move(search));
+  const auto begun = co_await with_deadline(clock_, options_.budget, stream.begin());
+  if (!begun) co_return is_cancelled(begun.error()) ? begun.error() : Errc::not_found;
+  co_return std::move(stream);
+}
+
+awaitable<Result<std::uint64_t>> Fetcher::size_of(ContentRequest request) {
+  const auto search = router_.find(request.digest.to_string());
+  const auto end = clock_.now() + options_.budget;
+  for (std::size_t asked = 0; asked < options_.max_peers && clock_.now() < end; ++asked) {
+    const auto peer = co_await next(*search);
+    if (!peer) co_return is_cancelled(peer.error()) ? peer.error() : Errc::not_found;
+    const auto size = co_await size_at(*peer, request);
+    if (size || is_cancelled(size.error())) co_return size;
+  }
+  co_return Errc::not_found;
+}
+
+awaitable<Result<std::uint64_t>> Fetcher::size_at(Peer peer, const ContentRequest& request) {
+  CO_TRY(const auto exchange, co_await ask(peer, peer_request(peer, "HEAD", request, 0)));
+  const auto& response = exchange.response;
+  const bool known = response.body.kind == http::BodyLength::Kind::length;
+  if (response.status != 200 || !known) co_return Errc::not_found;
+  if (request.size && *request.size != response.body.bytes) co_return Errc::bad_message;
+  co_return response.body.bytes;
+}
+
+awaitable<Result<Digest>> Fetcher::resolve(std::string registry, std::string repository,
+                                           std::string tag, std::string accept) {
+  const auto search = router_.find(fmt::format("{}/{}:{}", registry, repository, tag));
+  const auto path = fmt::format("{}/manifests/{}", repository, tag);
+  const auto end = clock_.now() + options_.budget;
+  for (std::size_t asked = 0; asked < options_.max_peers && clock_.now() < end; ++asked) {
+    const auto peer = co_await next(*search);
+    if (!peer) co_return is_cancelled(peer.error()) ? peer.error() : Errc::not_found;
+    auto digest = co_await digest_at(*peer, peer_read(*peer, "HEAD", path, registry, accept));
+    if (digest || is_cancelled(digest.error())) co_return digest;
+  }
+  co_return Errc::not_found;
+}
+
+awaitable<Result<Digest>> Fetcher::digest_at(Peer peer, http::Request request) {
+  CO_TRY(const auto exchange, co_await ask(std::move(peer), std::move(request)));
+  const auto& response = exchange.response;
+  const auto digest = Digest::parse(response.headers.get("Docker-Content-Digest").value_or(""));
+  if (response.status != 200 || !digest) co_return Errc::not_found;
+  co_return *digest;
+}
+
+}  // namespace hagring::registry

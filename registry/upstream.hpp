@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "userspace/base/clock.hpp"
+#include "userspace/base/dialer.hpp"
+#include "userspace/base/tls_context.hpp"
+#include "userspace/http/connection.hpp"
+
+namespace hagring::registry {
+
+/// A server that we ask: an origin, the host of a redirect, or a peer.
+struct Upstream {
+  std::string host;  ///< a name, or empty: only `preferred` is connected to
+  std::uint16_t port = 443;
+  bool tls = true;
+  std::optional<asio::ip::tcp::endpoint> preferred;  ///< tried first
+
+  /// What connections to it are kept by.
+  std::string key() const;
+};
+
+/// Idle connections, by server. Used from one thread.
+class ConnectionPool {
+ public:
+  struct Options {
+    /// Below what servers allow an idle connection (nginx: 75 s, Docker Hub's: more).
+    Duration idle_limit = std::chrono::seconds(20);
+    std::size_t per_server = 4;
+    std::size_t total = 64;
+  };
+
+  ConnectionPool(Clock& clock, Options options) : clock_(clock), options_(options) {}
+
+  /// A connection that was idle, the one used last; null if there is none.
+  std::unique_ptr<http::Connection> take(const std::string& key);
+  void give_back(std::string key, std::unique_ptr<http::Connection> connection);
+  /// Closes those that have been idle for too long.
+  void sweep();
+  std::size_t size() const { return idle_.size(); }
+
+ private:
+  struct Idle {
+    std::string key;
+    TimePoint since;
+    std::unique_ptr<http::Connection> connection;
+  };
+  Clock& clock_;
+  const Options options_;
+  std::list<Idle> idle_;  ///< the oldest first
+};
+
+/// A response whose body is still to be read. When it goes, its connection goes back to the pool if
+/// it is fit for another request.
+class Exchange {
+ public:
+  Exchange(ConnectionPool& pool, std::string key, std::unique_ptr<http::Connection> connection)
+      : pool_(&pool), key_(std::move(key)), connection_(std::move(connection)) {}
+  Exchange(Exchange&&) noexcept = default;
+  Exchange& operator=(Exchange&& other) noexcept;
+  ~Exchange() { release(); }
+
+  http::Connection& connection() { return *connection_; }
+  /// Empty until UpstreamClient has read it.
+  http::Response response{};
+
+ private:
+  void release();
+
+  ConnectionPool* pool_;
+  std::string key_;
+  std::unique_ptr<http::Connection> connection_;
+};
+
+/// Sends requests to servers over kept connections, one at a time on each (never pipelined). Used
+/// from one thread; what it hands out must be gone before it.
+class UpstreamClient {
+ public:
+  struct Options {
+    Duration connect = std::chrono::seconds(10);   ///< TCP connection and TLS handshake together
+    Duration response = std::chrono::seconds(20);  ///< from the request to the response's head
+    Duration stall = std::chrono::seconds(30);     ///< without a byte of a body moving
+    ConnectionPool::Options pool{};
+  };
+
+  /// `tls` makes the handshakes of upstreams with TLS, whose chains it must verify; null if there
+  /// are none.
+  UpstreamClient(Clock& clock, Dialer& dialer, SSL_CTX* tls, Options options);
+
+  /// Sends a request without a body and reads the response's head. A request of GET or HEAD that
+  /// dies on a kept connection before the response's head is sent once more on a new one.
+  /// `limit` replaces Options::response.
+  /// Errors: Errc::timed_out, Errc::unavailable (TLS: the chain was refused), the dialer's,
+  /// Errc::bad_message.
+  awaitable<Result<Exchange>> send(Upstream to, http::Request request,
+                                   std::optional<Duration> limit = std::nullopt);
+
+  /// Opens a new connection for a request that can't be sent twice; the caller does the rest.
+  awaitable<Result<Exchange>> open(Upstream to);
+
+  void sweep() { pool_.sweep(); }
+  std::size_t idle_connections() const { return pool_.size(); }
+
+ private:
+  awaitable<Result<std::unique_ptr<ByteStream>>> connect(Upstream to);
+  awaitable<Result<void>> ask(Exchange& exchange, const http::Request& request);
+
+  Clock& clock_;
+  Dialer& dialer_;
+  SSL_CTX* tls_;
+  const Options options_;
+  ConnectionPool pool_;
+};
+
+}  // namespace hagring::registry

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/conduct.hpp"
+
+#include <gtest/gtest.h>
+
+#include "registry/pull_record.hpp"
+#include "tests/support/manual_clock.hpp"
+
+namespace hagring::registry {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Digest kDigest = Digest::parse("sha256:" + std::string(64, 'a')).value();
+
+TEST(Conduct, BansForAWhile) {
+  test::ManualClock clock;
+  Conduct conduct(clock, {.ban = 30min, .suspicion = 1min, .origin_first = 10min});
+  conduct.wrong_digest(kDigest, {"liar"});
+  EXPECT_TRUE(conduct.banned("liar"));
+  EXPECT_FALSE(conduct.banned("other"));
+  EXPECT_TRUE(conduct.origin_first(kDigest));
+  clock.advance(10min);
+  EXPECT_FALSE(conduct.origin_first(kDigest));
+  EXPECT_EQ(conduct.banned().front().remaining, 20min);
+  clock.advance(20min);
+  EXPECT_FALSE(conduct.banned("liar"));
+  EXPECT_TRUE(conduct.banned().empty());
+}
+
+TEST(Conduct, SuspicionIsShortAndDoesNotShortenABan) {
+  test::ManualClock clock;
+  Conduct conduct(clock, {.ban = 30min, .suspicion = 1min});
+  conduct.wrong_digest(kDigest, {"liar"});
+  conduct.wrong_digest(kDigest, {"liar", "bystander"});
+  EXPECT_TRUE(conduct.banned("bystander"));
+  clock.advance(2min);
+  EXPECT_FALSE(conduct.banned("bystander"));
+  EXPECT_TRUE(conduct.banned("liar"));
+}
+
+TEST(Conduct, RemembersNoMoreThanItsCapacity) {
+  test::ManualClock clock;
+  Conduct conduct(clock, {.capacity = 2});
+  for (int i = 0; i < 5; ++i) conduct.wrong_digest(kDigest, {"peer-" + std::to_string(i)});
+  EXPECT_EQ(conduct.banned().size(), 2U);
+}
+
+TEST(PullRecord, KeepsTheLastPullsAndCountsAll) {
+  PullRecord record(2);
+  for (int i = 0; i < 3; ++i) {
+    record.add({.reference = std::to_string(i), .source = PullSource::peer, .bytes = 10});
+  }
+  record.add({.repository = std::string(5000, 'x'), .source = PullSource::passthrough});
+  const auto pulls = record.recent();
+  ASSERT_EQ(pulls.size(), 2U);
+  EXPECT_EQ(pulls[0].repository.size(), 512U);
+  EXPECT_EQ(pulls[1].reference, "2");
+  EXPECT_EQ(record.totals(PullSource::peer).requests, 3U);
+  EXPECT_EQ(record.totals(PullSource::peer).bytes, 30U);
+  EXPECT_EQ(record.totals(PullSource::local).requests, 0U);
+}
+
+}  // namespace
+}  // namespace hagring::registry

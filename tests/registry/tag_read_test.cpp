@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+
+#include "tests/registry/mirror_fixture.hpp"
+
+namespace hagring::registry {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string kManifest =
+    R"({"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json",)"
+    R"("config":{"mediaType":"application/vnd.docker.container.image.v1+json","size":2,)"
+    R"("digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},)"
+    R"("layers":[]})";
+constexpr auto kType = "application/vnd.docker.distribution.manifest.v2+json";
+constexpr auto kTarget = "/v2/library/nginx/manifests/1.25";
+constexpr auto kTag = "library/nginx/manifests/1.25";
+
+TEST_F(MirrorTest, HeadByTagIsTheOriginsAnswer) {
+  origin.media_type = kType;
+  const auto digest = origin.add(kManifest);
+  origin.tag(kTag, digest);
+  add_peer();
+  const auto reply = ask("HEAD", kTarget, {{"Authorization", "Bearer secret"}});
+  EXPECT_EQ(reply.status, 200U);
+  EXPECT_EQ(reply.header("Docker-Content-Digest"), digest.to_string());
+  EXPECT_EQ(reply.header("Content-Type"), kType);
+  EXPECT_EQ(reply.length.bytes, kManifest.size());
+  EXPECT_EQ(origin.server.requests.front().headers.get("Authorization"), "Bearer secret");
+  EXPECT_TRUE(peers.front().server.requests.empty());
+}
+
+TEST_F(MirrorTest, GetByTagIsServedByThePeerThatHasTheDigest) {
+  const auto digest = origin.add(kManifest);
+  origin.tag(kTag, digest);
+  add_peer().add(kManifest);
+  const auto reply = ask("GET", kTarget);
+  EXPECT_EQ(reply.body, kManifest);
+  EXPECT_EQ(last_pull().source, PullSource::peer);
+  EXPECT_EQ(origin.server.count("GET", ""), 0);
+  EXPECT_EQ(origin.server.count("HEAD", kTarget), 1);
+}
+
+TEST_F(MirrorTest, OriginsNoToThisClientIsFinal) {
+  auto& peer = add_peer();
+  peer.tag(kTag, peer.add(kManifest));
+  for (const unsigned status : {401U, 403U}) {
+    origin.behaviour.status = status;
+    origin.behaviour.headers = {{"WWW-Authenticate", "Bearer realm=\"r\""}};
+    const auto reply = ask("HEAD", kTarget);
+    EXPECT_EQ(reply.status, status);
+    EXPECT_EQ(reply.header("WWW-Authenticate"), "Bearer realm=\"r\"");
+    EXPECT_EQ(ask("GET", kTarget).body, "refused");
+  }
+  EXPECT_TRUE(peer.server.requests.empty());
+}
+
+struct OriginTrouble : MirrorTest, testing::WithParamInterface<int> {
+  OriginTrouble() {
+    options.tag_patience = 100ms;
+    switch (GetParam()) {
+      case 0:
+        origin.server.close();
+        return;
+      case 1:
+        origin.server.handler = [this](http::Connection&, http::Request) -> awaitable<bool> {
+          co_await clock.sleep_for(1h);
+          co_return false;
+        };
+        return;
+      case 2:
+        origin.server.handler = [](http::Connection&, http::Request) -> awaitable<bool> {
+          co_return false;
+        };
+        return;
+      default:
+        origin.behaviour.status = GetParam();
+    }
+  }
+};
+
+TEST_P(OriginTrouble, TagComesFromThisNodesStore) {
+  const auto digest = store.add(kManifest);
+  store.tag("docker.io/library/nginx:1.25", digest, kType);
+  const auto head = ask("HEAD", kTarget);
+  EXPECT_EQ(head.status, 200U);
+  EXPECT_EQ(head.header("Docker-Content-Digest"), digest.to_string());
+  EXPECT_EQ(head.header("Content-Type"), kType);
+  EXPECT_EQ(head.length.bytes, kManifest.size());
+  EXPECT_EQ(ask("GET", kTarget).body, kManifest);
+  EXPECT_EQ(last_pull().source, PullSource::local);
+}
+
+TEST_P(OriginTrouble, TagComesFromAPeer) {
+  add_peer();
+  auto& peer = add_peer();
+  const auto digest = peer.add(kManifest);
+  peer.tag(kTag, digest);
+  const auto head = ask("HEAD", kTarget);
+  EXPECT_EQ(head.status, 200U);
+  EXPECT_EQ(head.header("Docker-Content-Digest"), digest.to_string());
+  EXPECT_EQ(head.header("Content-Type"), kType);
+  EXPECT_EQ(head.length.bytes, kManifest.size());
+  EXPECT_EQ(ask("GET", kTarget).body, kManifest);
+  EXPECT_EQ(last_pull().peers, "peer-2");
+}
+
+TEST_P(OriginTrouble, WithoutPeersItIsTheOriginsOwnAnswer) {
+  add_peer();
+  const auto reply = ask("HEAD", kTarget);
+  if (GetParam() > 100) {
+    EXPECT_EQ(reply.status, static_cast<unsigned>(GetParam()));
+  } else {
+    EXPECT_EQ(reply.status, GetParam() == 1 ? 504U : 502U);
+    EXPECT_THAT(last_pull().note, testing::HasSubstr("registry-1.docker.io"));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Mirror, OriginTrouble, testing::Values(0, 1, 2, 404, 429, 500, 503));
+
+}  // namespace
+}  // namespace hagring::registry

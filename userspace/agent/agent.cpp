@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/agent/agent.hpp"
+
+#include <sys/resource.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <exception>
+
+#include "userspace/agent/node_agent.hpp"
+#include "userspace/base/log.hpp"
+#include "userspace/base/version.hpp"
+
+namespace hagring::agent {
+namespace {
+
+/// Connections take two descriptors each, and pipes: everything that we are allowed.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void log_configuration(const LoadedConfig& loaded) {
+  const auto text = describe(loaded);
+  for (std::size_t begin = 0; begin < text.size();) {
+    const auto end = text.find('\n', begin);
+    log::info("config", "{}", text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+}
+
+awaitable<void> serve(NodeAgent& agent, asio::signal_set& signals) {
+  agent.start();
+  auto [error, signal] = co_await signals.async_wait(kTuple);
+  log::info("agent", "signal {}: redirection ends, streams may end", error ? 0 : signal);
+  co_await agent.stop();
+}
+
+}  // namespace
+
+int run(const LoadedConfig& loaded) {
+  const auto& config = loaded.config;
+  log::configure(config.log_level, config.log_format);
+  log::info("agent", "hagring {}, pid {}", kVersion, ::getpid());
+  log_configuration(loaded);
+  raise_descriptor_limit();
+  std::signal(SIGPIPE, SIG_IGN);
+
+  asio::io_context control(1);
+  asio::signal_set signals(control, SIGTERM, SIGINT);
+  NodeAgent agent(config, control.get_executor());
+  std::exception_ptr failure;
+  asio::co_spawn(control, serve(agent, signals),
+                 [&](std::exception_ptr error) { failure = error; });
+  control.run();
+  if (failure) std::rethrow_exception(failure);
+  log::info("agent", "ended in order");
+  return 0;
+}
+
+}  // namespace hagring::agent

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/agent/mirror_worker.hpp"
+
+#include "userspace/base/log.hpp"
+
+namespace hagring::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Peers are near: who doesn't answer soon is passed by.
+registry::UpstreamClient::Options peer_options(const Config& config) {
+  return {.connect = 2s, .response = 2s, .stall = config.stall_timeout};
+}
+
+registry::UpstreamClient::Options origin_options(const Config& config) {
+  return {.stall = std::max<Duration>(config.stall_timeout, 30s)};
+}
+
+registry::MirrorOptions mirror_options(const Config& config) {
+  return {.tag_patience = config.origin_timeout,
+          .verify_whole = static_cast<std::size_t>(config.verify_first)};
+}
+
+}  // namespace
+
+MirrorWorker::MirrorWorker(const MirrorShared& shared, const Config& config)
+    : clock_(shared.clock),
+      client_tls_(shared.client_tls),
+      mint_(shared.authority, shared.clock),
+      origins_(shared.clock, shared.dialer, shared.origin_tls, origin_options(config)),
+      peers_(shared.clock, shared.dialer, nullptr, peer_options(config)),
+      fetcher_(shared.clock, peers_, shared.router, shared.conduct),
+      origin_(origins_),
+      check_(shared.clock, shared.dialer, shared.origin_tls),
+      mirror_({.clock = shared.clock,
+               .policy = shared.policy,
+               .store = shared.store,
+               .conduct = shared.conduct,
+               .record = shared.record,
+               .fetcher = fetcher_,
+               .origin = origin_,
+               .options = mirror_options(config),
+               .hooks = shared.hooks}) {}
+
+awaitable<void> MirrorWorker::serve(proxy::Intercepted connection) {
+  registry::Interception about{.host = connection.host,
+                               .original = connection.original,
+                               .tls = connection.tls,
+                               .client = connection.client_pid};
+  if (about.host.empty()) about.host = connection.original.address().to_string();
+  return mirror_.serve(std::move(connection.stream), std::move(about));
+}
+
+SslHandle MirrorWorker::make_server_ssl(const std::string& name) {
+  auto ssl = hagring::make_server_ssl(client_tls_);
+  if (const auto put = mint_.put_on(ssl.get(), name); !put) {
+    log::warning("proxy", "no certificate for {}: {}", name, put.error().message());
+    return nullptr;
+  }
+  return ssl;
+}
+
+awaitable<void> MirrorWorker::sweep() {
+  while (true) {
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return;
+    origins_.sweep();
+    peers_.sweep();
+    co_await clock_.sleep_for(5s);
+  }
+}
+
+}  // namespace hagring::agent

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "registry/fetcher.hpp"
+#include "registry/mirror.hpp"
+#include "registry/origin.hpp"
+#include "registry/origin_check.hpp"
+#include "registry/upstream.hpp"
+#include "userspace/agent/config.hpp"
+#include "userspace/proxy/leaf_mint.hpp"
+#include "userspace/proxy/session.hpp"
+
+namespace hagring::agent {
+
+/// What all data threads share; all of it is safe on any thread and outlives the workers.
+struct MirrorShared {
+  Clock& clock;
+  const registry::Policy& policy;
+  registry::ContentStore& store;
+  registry::ContentRouter& router;
+  registry::Conduct& conduct;
+  registry::PullRecord& record;
+  Dialer& dialer;
+  SSL_CTX* origin_tls;
+  SSL_CTX* client_tls;
+  const proxy::CertificateAuthority& authority;
+  registry::MirrorHooks hooks{};
+};
+
+/// The mirror of one data thread: kept connections, certificates and verdicts on origins are the
+/// thread's own, so that nothing is locked. Used on that thread only.
+class MirrorWorker {
+ public:
+  MirrorWorker(const MirrorShared& shared, const Config& config);
+
+  /// Answers the requests of one connection until it ends.
+  awaitable<void> serve(proxy::Intercepted connection);
+
+  /// Whether we could stand in for the client at this origin.
+  awaitable<registry::OriginVerdict> inspect(std::string host, asio::ip::tcp::endpoint original) {
+    return check_.inspect(std::move(host), original);
+  }
+
+  /// A server's SSL with a leaf for `name`; null when none may be made.
+  SslHandle make_server_ssl(const std::string& name);
+
+  /// Closes connections that have been idle for too long, again and again until cancelled.
+  awaitable<void> sweep();
+
+ private:
+  Clock& clock_;
+  SSL_CTX* client_tls_;
+  proxy::LeafMint mint_;
+  registry::UpstreamClient origins_;
+  registry::UpstreamClient peers_;
+  registry::Fetcher fetcher_;
+  registry::Origin origin_;
+  registry::OriginCheck check_;
+  registry::Mirror mirror_;
+};
+
+}  // namespace hagring::agent

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/agent/node_agent.hpp"
+
+#include <unistd.h>
+
+#include "userspace/agent/setting_value.hpp"
+#include "userspace/agent/start_options.hpp"
+#include "userspace/agent/status_document.hpp"
+#include "userspace/base/log.hpp"
+#include "userspace/base/run_on.hpp"
+#include "userspace/redirect/process.hpp"
+
+namespace hagring::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// What streams under way have to end once nothing new is redirected.
+constexpr auto kDrainLimit = 10s;
+
+std::vector<asio::any_io_executor> executors(DataThreads& threads) {
+  std::vector<asio::any_io_executor> all;
+  for (std::size_t i = 0; i < threads.size(); ++i) all.push_back(threads.at(i).get_executor());
+  return all;
+}
+
+std::vector<asio::any_io_executor> watched(DataThreads& threads, asio::any_io_executor control) {
+  auto all = executors(threads);
+  all.push_back(std::move(control));
+  return all;
+}
+
+}  // namespace
+
+NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
+    : config_(config),
+      control_(control),
+      admin_(control, config.admin_socket, [this] { return status(); }),
+      policy_(make_policy(config)),
+      peers_(make_peers(config)),
+      redirector_(redirector_options(config, policy_)),
+      authority_(
+          proxy::CertificateAuthority::load_or_make(authority_options(config, policy_), clock_)),
+      trust_store_({.host = config.host_root}),
+      client_tls_(make_server_context()),
+      origin_tls_(make_client_context(load_origin_roots(config))),
+      threads_(config.data_threads, "data"),
+      dialer_(resolver_, connector_,
+              {.refuses = [this](const Endpoint& endpoint) { return is_own(endpoint); }}),
+      splicer_({}),
+      trust_(clock_),
+      prober_([this] { return store_.state().socket; }),
+      router_(peers_),
+      advertiser_(control, clock_, router_),
+      store_(control, clock_, store_options(config),
+             [this](containerd::Changes changes) {
+               advertiser_.notify({std::move(changes.added), std::move(changes.removed)});
+             }),
+      conduct_(clock_),
+      peer_server_(control, threads_, store_, clock_, {.listen = config.peer_listen}),
+      listener_(threads_.at(0).get_executor(), executors(threads_),
+                {.max_connections = static_cast<std::size_t>(config.max_connections)},
+                [this](asio::ip::tcp::socket client, std::size_t thread) {
+                  return sessions_[thread]->serve(std::move(client));
+                }),
+      heartbeat_(
+          watched(threads_, control), [this] { return listener_.has_room(); },
+          [this] { redirector_.beat(); }, {}),
+      interception_(redirector_, clock_, {.socket = [this] { return store_.state().socket; }},
+                    [this](const redirect::InterceptionState& state) { client_changed(state); }),
+      interception_tasks_(control, "interception"),
+      control_tasks_(control, "control") {
+  const MirrorShared shared{.clock = clock_,
+                            .policy = policy_,
+                            .store = store_,
+                            .router = router_,
+                            .conduct = conduct_,
+                            .record = record_,
+                            .dialer = dialer_,
+                            .origin_tls = origin_tls_.get(),
+                            .client_tls = client_tls_.get(),
+                            .authority = authority_,
+                            .hooks = mirror_hooks()};
+  for (std::size_t i = 0; i < threads_.size(); ++i) {
+    workers_.push_back(std::make_unique<MirrorWorker>(shared, config_));
+    sessions_.push_back(
+        std::make_unique<proxy::Sessions>(clock_, dialer_, splicer_, session_counters_,
+                                          session_hooks(*workers_[i]), proxy::SessionOptions()));
+    data_tasks_.push_back(std::make_unique<TaskGroup>(threads_.at(i).get_executor(), "data"));
+  }
+}
+
+void NodeAgent::start() {
+  // What can fail comes first, while there is nothing to stop yet.
+  if (const auto set = redirector_.set_listeners(listener_.fd_v4(), listener_.fd_v6()); !set) {
+    throw StartError("the mirror's listeners can't be made known to the kernel: " +
+                     set.error().message());
+  }
+  peer_server_.start();
+  install_ca();
+  listener_.start();
+  spawn_on_data_threads();
+  store_.start();
+  admin_.start();
+  interception_tasks_.spawn([this] { return interception_.run(); });
+  control_tasks_.spawn([this] { return proxy::keep_proving(trust_, prober_, clock_); });
+  control_tasks_.spawn([this] { return advertiser_.run(); });
+  log::info("agent", "mirror at {} and {}, peers served at {}",
+            write_endpoint(listener_.endpoint_v4()), write_endpoint(listener_.endpoint_v6()),
+            write_endpoint(peer_server_.endpoint()));
+}
+
+void NodeAgent::spawn_on_data_threads() {
+  for (std::size_t i = 0; i < threads_.size(); ++i) {
+    asio::post(threads_.at(i), [this, i] {
+      data_tasks_[i]->spawn([this, i] { return workers_[i]->sweep(); });
+      if (i == 0) data_tasks_[i]->spawn([this] { return heartbeat_.run(); });
+    });
+  }
+}
+
+awaitable<void> NodeAgent::stop() {
+  interception_tasks_.cancel();
+  co_await interception_tasks_.drain();
+  co_await end_streams();
+  control_tasks_.cancel();
+  co_await control_tasks_.drain();
+  co_await peer_server_.drain();
+  co_await store_.stop();
+  co_await admin_.stop();
+  redirector_.remove_pins();
+}
+
+awaitable<void> NodeAgent::end_streams() {
+  for (const auto end = clock_.now() + kDrainLimit;
+       listener_.connections() > 0 && clock_.now() < end;) {
+    co_await clock_.sleep_for(20ms);
+  }
+  co_await run_on<bool>(threads_.at(0).get_executor(), *data_tasks_[0],
+                        [this]() -> awaitable<Result<bool>> {
+                          co_await listener_.drain();
+                          co_return true;
+                        });
+  TaskGroup enders(control_, "end");
+  for (std::size_t i = 0; i < threads_.size(); ++i) {
+    co_await run_on<bool>(threads_.at(i).get_executor(), enders,
+                          [this, i]() -> awaitable<Result<bool>> {
+                            data_tasks_[i]->cancel();
+                            co_await data_tasks_[i]->drain();
+                            co_return true;
+                          });
+  }
+  co_await enders.drain();
+}
+
+void NodeAgent::install_ca() {
+  if (!config_.install_ca) return;
+  if (const auto installed = trust_store_.install(authority_.pem()); !installed) {
+    log::warning("trust", "the node's CA can't be put into {}: {}", trust_store_.path(),
+                 installed.error().message());
+    return;
+  }
+  const auto since = trust_store_.installed_at();
+  if (since) trust_.ca_installed(*since);
+  log::info("trust", "the node's CA is {} (SHA-256 {})", trust_store_.path(),
+            authority_.fingerprint());
+}
+
+void NodeAgent::client_changed(const redirect::InterceptionState& state) {
+  if (state.client && state.attached) {
+    trust_.client_appeared(state.client->pid, redirect::wall_time_of(state.client->start_time));
+  } else if (const auto former = trust_.client()) {
+    trust_.client_gone(*former);
+  }
+}
+
+bool NodeAgent::is_own(const Endpoint& endpoint) const {
+  return listener_.is_own(endpoint) || endpoint.address().to_string() == proxy::kProbeAddress;
+}
+
+std::string NodeAgent::status() const {
+  return make_status({.uptime = clock_.now() - started_,
+                      .listener = listener_,
+                      .sessions = session_counters_,
+                      .trust = trust_,
+                      .interception = interception_,
+                      .redirector = redirector_,
+                      .store = store_,
+                      .peer_server = peer_server_,
+                      .peers = peers_,
+                      .conduct = conduct_,
+                      .record = record_});
+}
+
+}  // namespace hagring::agent

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "registry/advertiser.hpp"
+#include "registry/conduct.hpp"
+#include "registry/containerd/store.hpp"
+#include "registry/peer_server.hpp"
+#include "registry/policy.hpp"
+#include "registry/pull_record.hpp"
+#include "registry/static_router.hpp"
+#include "userspace/agent/admin_server.hpp"
+#include "userspace/agent/config.hpp"
+#include "userspace/agent/cri_prober.hpp"
+#include "userspace/agent/mirror_worker.hpp"
+#include "userspace/base/data_threads.hpp"
+#include "userspace/base/racing_dialer.hpp"
+#include "userspace/base/tls_context.hpp"
+#include "userspace/proxy/certificate_authority.hpp"
+#include "userspace/proxy/heartbeat.hpp"
+#include "userspace/proxy/listener.hpp"
+#include "userspace/proxy/session.hpp"
+#include "userspace/proxy/splice.hpp"
+#include "userspace/proxy/trust.hpp"
+#include "userspace/proxy/trust_store.hpp"
+#include "userspace/redirect/interception.hpp"
+#include "userspace/redirect/redirector.hpp"
+
+namespace hagring::agent {
+
+/// The composition root: owns every part, wires them, starts and stops them in order. Lives on the
+/// control thread; what sessions and mirrors call, on the data threads.
+class NodeAgent {
+ public:
+  /// Throws StartError; nothing stays behind then.
+  NodeAgent(const Config& config, asio::any_io_executor control);
+
+  /// Starts to serve, then to redirect. Throws StartError.
+  void start();
+
+  /// Stops redirecting, lets streams end within a limit, ends everything else. Once, after start().
+  awaitable<void> stop();
+
+ private:
+  using Endpoint = asio::ip::tcp::endpoint;
+
+  // What sessions ask (userspace/proxy/session.hpp), on data threads.
+  proxy::SessionHooks session_hooks(MirrorWorker& worker);
+  Result<proxy::Original> original_of(int fd) const;
+  awaitable<proxy::Decision> may_terminate(MirrorWorker& worker, std::string server_name,
+                                           proxy::Original original);
+  bool is_plain_registry(const proxy::Original& original) const;
+
+  registry::MirrorHooks mirror_hooks();
+  /// Whether dialling `endpoint` would lead back to us.
+  bool is_own(const Endpoint& endpoint) const;
+
+  void client_changed(const redirect::InterceptionState& state);
+  void install_ca();
+  void spawn_on_data_threads();
+  awaitable<void> end_streams();
+  std::string status() const;
+
+  const Config config_;
+  const asio::any_io_executor control_;
+  mutable SystemClock clock_;
+  const TimePoint started_ = clock_.now();
+  AdminServer admin_;  ///< first, since it refuses a second agent
+
+  const registry::Policy policy_;
+  const std::vector<registry::Peer> peers_;
+  redirect::Redirector redirector_;
+  const proxy::CertificateAuthority authority_;
+  proxy::TrustStore trust_store_;
+  SslContext client_tls_;
+  SslContext origin_tls_;
+
+  // The threads outlive what runs on them, which stop() has drained before they end.
+  DataThreads threads_;
+  SystemResolver resolver_;
+  SystemConnector connector_;
+  RacingDialer dialer_;
+  proxy::Splicer splicer_;
+
+  proxy::Trust trust_;
+  CriProber prober_;
+  registry::StaticRouter router_;
+  registry::Advertiser advertiser_;
+  containerd::ContainerdStore store_;
+  registry::Conduct conduct_;
+  registry::PullRecord record_;
+  registry::PeerServer peer_server_;
+  proxy::SessionCounters session_counters_;
+  std::vector<std::unique_ptr<MirrorWorker>> workers_;      ///< one a data thread
+  std::vector<std::unique_ptr<proxy::Sessions>> sessions_;  ///< one a data thread
+  proxy::Listener listener_;
+  proxy::Heartbeat heartbeat_;
+  redirect::Interception interception_;
+
+  TaskGroup interception_tasks_;  ///< ends first
+  TaskGroup control_tasks_;
+  /// One a data thread, used on that thread only; the first one's thread accepts and beats.
+  std::vector<std::unique_ptr<TaskGroup>> data_tasks_;
+};
+
+}  // namespace hagring::agent

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/agent/start_options.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "userspace/agent/setting_value.hpp"
+#include "userspace/base/log.hpp"
+#include "userspace/base/tls_roots.hpp"
+#include "userspace/proxy/trust_store.hpp"
+
+namespace hagring::agent {
+namespace {
+
+/// Empty where the host's root is our own.
+std::string mounted_root(const Config& config) {
+  return config.host_root == "/" ? std::string() : config.host_root;
+}
+
+}  // namespace
+
+registry::Policy make_policy(const Config& config) {
+  auto policy = config.default_registries ? registry::Policy::defaults() : registry::Policy();
+  for (const auto& registry : config.registries) policy.add(registry);
+  if (policy.hosts().empty()) {
+    throw StartError("no registry is mirrored: give --registry, or leave --default-registries on");
+  }
+  return policy;
+}
+
+std::vector<registry::Peer> make_peers(const Config& config) {
+  std::vector<registry::Peer> peers;
+  for (const auto& address : config.peers) peers.push_back({write_endpoint(address), address});
+  return peers;
+}
+
+redirect::RedirectorOptions redirector_options(const Config& config,
+                                               const registry::Policy& policy) {
+  // A rule for each port that a mirrored registry listens on, at any address: which registry it is,
+  // the name in the TLS handshake tells.
+  const auto anywhere = redirect::default_rules();
+  auto rules = anywhere;
+  for (const auto& host : policy.hosts()) {
+    for (auto rule : anywhere) {
+      rule.port = host.port;
+      if (std::find(rules.begin(), rules.end(), rule) == rules.end()) rules.push_back(rule);
+    }
+  }
+  for (const auto& text : config.exclude) {
+    const auto prefix = redirect::parse_prefix(text);
+    if (!prefix) {
+      throw StartError(
+          fmt::format("--exclude: '{}' is not a range such as 10.0.0.0/8 or fd00::/8", text));
+    }
+    rules.push_back({.destinations = *prefix, .action = redirect::Rule::Action::leave});
+  }
+  return {.pin_directory = config.pin_dir,
+          .heartbeat_timeout = config.heartbeat_timeout,
+          .rules = std::move(rules)};
+}
+
+proxy::CertificateAuthorityOptions authority_options(const Config& config,
+                                                     const registry::Policy& policy) {
+  char name[256] = {};
+  ::gethostname(name, sizeof(name) - 1);
+  return {.directory = config.state_dir,
+          .permitted_names = policy.name_constraints(),
+          .node_name = name};
+}
+
+containerd::FollowerOptions store_options(const Config& config) {
+  return {.socket = config.containerd_socket,
+          .host_root = mounted_root(config),
+          .name_space = config.containerd_namespace,
+          .rescan_interval = config.rescan_interval};
+}
+
+CertificateStore load_origin_roots(const Config& config) {
+  auto roots = load_roots({.file = config.origin_roots,
+                           .host = config.host_root,
+                           .ignore_prefix = proxy::kTrustFilePrefix});
+  log::info("agent", "{} root certificates for origins, from {}", roots.certificates, roots.source);
+  return std::move(roots.store);
+}
+
+}  // namespace hagring::agent

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "registry/containerd/store.hpp"
+#include "registry/content_router.hpp"
+#include "registry/policy.hpp"
+#include "userspace/agent/config.hpp"
+#include "userspace/base/tls_context.hpp"
+#include "userspace/proxy/certificate_authority.hpp"
+#include "userspace/redirect/redirector.hpp"
+
+/// What each part is given at start, made from the configuration. All throw StartError for values
+/// that only turn out to be wrong here, naming the setting.
+namespace hagring::agent {
+
+registry::Policy make_policy(const Config& config);
+std::vector<registry::Peer> make_peers(const Config& config);
+redirect::RedirectorOptions redirector_options(const Config& config,
+                                               const registry::Policy& policy);
+proxy::CertificateAuthorityOptions authority_options(const Config& config,
+                                                     const registry::Policy& policy);
+containerd::FollowerOptions store_options(const Config& config);
+/// The roots that origins are verified against, without the node's own CA among them.
+CertificateStore load_origin_roots(const Config& config);
+
+}  // namespace hagring::agent

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/agent/status_document.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "userspace/agent/setting_value.hpp"
+#include "userspace/base/version.hpp"
+
+namespace hagring::agent {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// RFC 3339, UTC, milliseconds.
+std::string timestamp(WallTime time) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(time - seconds);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)), rest.count());
+}
+
+Json listeners(const StatusSources& sources) {
+  const auto v6 = sources.listener.endpoint_v6();
+  return {{"mirror_v4", write_endpoint(sources.listener.endpoint_v4())},
+          {"mirror_v6", v6.port() == 0 ? Json() : Json(write_endpoint(v6))},
+          {"peer", write_endpoint(sources.peer_server.endpoint())}};
+}
+
+Json clients(const StatusSources& sources) {
+  const auto& state = sources.interception.state();
+  auto list = Json::array();
+  if (state.client) {
+    Json entry{{"pid", state.client->pid},
+               {"comm", state.client->comm},
+               {"socket", sources.store.state().socket},
+               {"flavour", sources.store.state().flavour},
+               {"cgroup", state.client->cgroup.path},
+               {"intercepted", state.attached && !state.problem},
+               {"trust", proxy::to_string(sources.trust.state())},
+               {"reason", sources.trust.reason()}};
+    if (state.problem) entry["problem"] = state.problem.message();
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+Json store(const containerd::FollowerState& state) {
+  Json entry{{"connected", state.connected}, {"images", state.images},   {"blobs", state.blobs},
+             {"socket", state.socket},       {"version", state.version}, {"root", state.root}};
+  if (!state.problem.empty()) entry["problem"] = state.problem;
+  return entry;
+}
+
+Json peers(const StatusSources& sources) {
+  const auto banned = sources.conduct.banned();
+  auto list = Json::array();
+  for (const auto& peer : sources.peers) {
+    std::string state = "asked";
+    for (const auto& ban : banned) {
+      if (ban.peer != peer.name) continue;
+      state = fmt::format("banned for {} s: {}",
+                          std::chrono::duration_cast<std::chrono::seconds>(ban.remaining).count(),
+                          ban.reason);
+    }
+    list.push_back({{"address", write_endpoint(peer.address)}, {"state", state}});
+  }
+  return list;
+}
+
+Json content_sources(const registry::PullRecord& record) {
+  Json all;
+  for (std::size_t i = 0; i < registry::kPullSources; ++i) {
+    const auto source = static_cast<registry::PullSource>(i);
+    const auto totals = record.totals(source);
+    all[std::string(registry::to_string(source))] = {{"requests", totals.requests},
+                                                     {"bytes", totals.bytes}};
+  }
+  return all;
+}
+
+Json peer_server(const registry::PeerServer& server) {
+  const auto& requests = server.requests();
+  const auto& connections = server.connections();
+  return {{"served", requests.served.load()},
+          {"bytes", requests.bytes.load()},
+          {"not_found", requests.not_found.load()},
+          {"refused", requests.refused.load()},
+          {"failed", requests.failed.load()},
+          {"connections_open", server.open_connections()},
+          {"connections_accepted", connections.accepted.load()},
+          {"connections_refused", connections.refused.load()}};
+}
+
+Json connections(const StatusSources& sources) {
+  const auto& sessions = sources.sessions;
+  Json all{{"open", sources.listener.connections()},
+           {"accepted", sources.listener.counters().accepted.load()},
+           {"turned_away", sources.listener.counters().turned_away.load()},
+           {"terminated", sessions.terminated.load()},
+           {"plain_http", sessions.plain.load()},
+           {"probes_passed", sessions.probes_passed.load()},
+           {"probes_failed", sessions.probes_failed.load()},
+           {"refused_by_client", sessions.refused.load()},
+           {"handshake_failed", sessions.handshake_failed.load()},
+           {"without_flow", sessions.lost.load()},
+           {"left_early", sessions.left_early.load()}};
+  for (std::size_t i = 0; i < proxy::kSpliceReasons; ++i) {
+    const auto reason = proxy::to_string(static_cast<proxy::SpliceReason>(i));
+    all[fmt::format("spliced_{}", reason)] = sessions.spliced[i].load();
+  }
+  all["splice_dial_failed"] = sessions.dial_failed.load();
+  all["spliced_bytes_to_origin"] = sessions.bytes_to_origin.load();
+  all["spliced_bytes_to_client"] = sessions.bytes_to_client.load();
+  return all;
+}
+
+Json kernel(const redirect::Redirector& redirector) {
+  Json all;
+  for (const auto& counter : redirector.counters()) all[std::string(counter.name)] = counter.value;
+  return all;
+}
+
+Json recent(const registry::PullRecord& record) {
+  auto list = Json::array();
+  for (const auto& pull : record.recent()) {
+    auto source = std::string(registry::to_string(pull.source));
+    if (!pull.peers.empty()) source += " " + pull.peers;
+    Json entry{{"time", timestamp(pull.time)},
+               {"method", pull.method},
+               {"kind", registry::to_string(pull.kind)},
+               {"registry", pull.registry},
+               {"repository", pull.repository},
+               {"reference", pull.reference},
+               {"status", pull.status},
+               {"source", std::move(source)},
+               {"bytes", pull.bytes},
+               {"duration_ms",
+                std::chrono::duration_cast<std::chrono::milliseconds>(pull.duration).count()},
+               {"verified", pull.verified},
+               {"complete", pull.complete},
+               {"client_pid", pull.client}};
+    if (!pull.note.empty()) entry["note"] = pull.note;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+}  // namespace
+
+std::string make_status(const StatusSources& sources) {
+  const Json status{
+      {"version", kVersion},
+      {"pid", ::getpid()},
+      {"uptime_seconds", std::chrono::duration_cast<std::chrono::seconds>(sources.uptime).count()},
+      {"listeners", listeners(sources)},
+      {"clients", clients(sources)},
+      {"store", store(sources.store.state())},
+      {"peers", peers(sources)},
+      {"sources", content_sources(sources.record)},
+      {"peer_server", peer_server(sources.peer_server)},
+      {"connections", connections(sources)},
+      {"kernel", kernel(sources.redirector)},
+      {"recent", recent(sources.record)}};
+  // Names from the network may be no UTF-8: shown with replacement characters.
+  return status.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace hagring::agent

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "registry/conduct.hpp"
+#include "registry/containerd/store.hpp"
+#include "registry/content_router.hpp"
+#include "registry/peer_server.hpp"
+#include "registry/pull_record.hpp"
+#include "userspace/proxy/listener.hpp"
+#include "userspace/proxy/session.hpp"
+#include "userspace/proxy/trust.hpp"
+#include "userspace/redirect/interception.hpp"
+
+namespace hagring::agent {
+
+/// What `hagring status` tells of, at the moment of asking.
+struct StatusSources {
+  Duration uptime{0};
+  const proxy::Listener& listener;
+  const proxy::SessionCounters& sessions;
+  const proxy::Trust& trust;
+  const redirect::Interception& interception;
+  const redirect::Redirector& redirector;
+  const containerd::ContainerdStore& store;
+  const registry::PeerServer& peer_server;
+  const std::vector<registry::Peer>& peers;
+  const registry::Conduct& conduct;
+  const registry::PullRecord& record;
+};
+
+/// The status as JSON. Called on the control thread.
+std::string make_status(const StatusSources& sources);
+
+}  // namespace hagring::agent

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hagring::redirect {
+
+/// The names under which maps are shown in the BPF file system, for bpftool and people.
+/// Old pins are always replaced: their contents are worth nothing after their agent's end, and
+/// libbpf would take a map over whose sizes fit though its fields have other meanings.
+class Pins {
+ public:
+  struct Map {
+    std::string_view name;
+    int fd;
+  };
+
+  /// Makes `directory` (mode 0700) and pins `maps` there. Throws StartError.
+  Pins(std::string directory, std::vector<Map> maps);
+
+  /// Removes those that are still ours, and the directory if it is empty then.
+  void remove();
+
+ private:
+  std::string path(const Map& map) const { return directory_ + "/" + std::string(map.name); }
+
+  std::string directory_;
+  std::vector<Map> maps_;
+};
+
+}  // namespace hagring::redirect

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/redirect/redirector.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "redirect.skel.h"
+#include "userspace/redirect/abi_address.hpp"
+#include "userspace/redirect/error.hpp"
+#include "userspace/redirect/flow_table.hpp"
+#include "userspace/redirect/hook_object.hpp"
+#include "userspace/redirect/pins.hpp"
+#include "userspace/redirect/privileges.hpp"
+#include "userspace/redirect/socket_address.hpp"
+
+namespace hagring::redirect {
+namespace {
+
+constexpr __u32 kOnlyEntry = 0;
+
+abi::rule_key key_of(const Rule& rule) {
+  abi::rule_key key{};
+  const bool v4 = rule.destinations.address.is_v4();
+  const unsigned family_and_port = 8 * (sizeof(key.family) + sizeof(key.port));
+  key.matched_bits = family_and_port + rule.destinations.length + (v4 ? 96 : 0);
+  key.family = v4 ? abi::ipv4 : abi::ipv6;
+  key.port = rule.port;
+  key.address = to_abi(rule.destinations.address);
+  return key;
+}
+
+abi::rule value_of(const Rule& rule) {
+  abi::rule value{};
+  set_text(value.destination, to_string(rule.destinations));
+  value.port = rule.port;
+  value.prefix_bits = rule.destinations.length;
+  value.action = rule.action == Rule::Action::redirect ? abi::redirect : abi::leave;
+  return value;
+}
+
+/// The listener's address, after marking it as the mirror's own.
+Result<asio::ip::tcp::endpoint> mark_listener(int tokens_fd, int listener_fd) {
+  TRY(const auto endpoint, local_endpoint(listener_fd));
+  if (endpoint.address().is_unspecified() || endpoint.port() == 0) return Errc::not_loopback;
+  const abi::listener_token token{endpoint.port()};
+  if (::bpf_map_update_elem(tokens_fd, &listener_fd, &token, BPF_ANY) != 0) {
+    return last_system_error();
+  }
+  return endpoint;
+}
+
+void store_port(__u32& port, std::uint16_t value) {
+  std::atomic_ref<__u32>(port).store(value, std::memory_order_release);
+}
+
+#define HAGRING_COUNTER(field) {#field, offsetof(abi::counters, field)}
+constexpr struct {
+  std::string_view name;
+  std::size_t offset;
+} kCounters[] = {
+    HAGRING_COUNTER(redirected),
+    HAGRING_COUNTER(passed_not_tcp),
+    HAGRING_COUNTER(passed_loopback),
+    HAGRING_COUNTER(passed_no_rule),
+    HAGRING_COUNTER(passed_rule_says_leave),
+    HAGRING_COUNTER(passed_other_process),
+    HAGRING_COUNTER(passed_bound_device),
+    HAGRING_COUNTER(passed_stale_heartbeat),
+    HAGRING_COUNTER(passed_no_listener),
+    HAGRING_COUNTER(passed_foreign_listener),
+    HAGRING_COUNTER(passed_no_memory),
+    HAGRING_COUNTER(flows_recorded),
+    HAGRING_COUNTER(flows_not_recorded),
+};
+#undef HAGRING_COUNTER
+static_assert(std::size(kCounters) * sizeof(__u64) == sizeof(abi::counters));
+
+}  // namespace
+
+struct Redirector::State {
+  explicit State(const RedirectorOptions& options)
+      : object(load_hook_object(options.max_flows, can_ask_netns_cookie())),
+        config(bpf_map__fd(object->maps.config)),
+        flows(bpf_map__fd(object->maps.flows), options.max_flows, can_ask_netns_cookie()) {}
+
+  int fd(const bpf_map* map) const { return bpf_map__fd(map); }
+
+  HookObject object;
+  MappedConfig config;
+  FlowTable flows;
+  std::optional<Pins> pins;
+};
+
+Redirector::Redirector(RedirectorOptions options) {
+  require_bpf_capabilities();
+  state_ = std::make_unique<State>(options);
+  auto& maps = state_->object->maps;
+  state_->config->heartbeat_timeout_ns =
+      static_cast<__u64>(std::chrono::nanoseconds(options.heartbeat_timeout).count());
+  state_->config->agent_pid = static_cast<__u32>(::getpid());
+  for (const auto& rule : options.rules) {
+    if (const auto set = set_rule(rule); !set) {
+      throw StartError("the rule for " + to_string(rule.destinations) +
+                       " could not be set: " + set.error().message());
+    }
+  }
+  if (options.pin_directory.empty()) return;
+  state_->pins.emplace(options.pin_directory,
+                       std::vector<Pins::Map>{{"config", state_->fd(maps.config)},
+                                              {"clients", state_->fd(maps.clients)},
+                                              {"rules", state_->fd(maps.rules)},
+                                              {"flows", state_->fd(maps.flows)},
+                                              {"counters", state_->fd(maps.counters)}});
+}
+
+Redirector::~Redirector() = default;
+
+Result<void> Redirector::set_listeners(int v4_fd, int v6_fd) {
+  const int tokens = state_->fd(state_->object->maps.listeners);
+  asio::ip::tcp::endpoint v4;
+  asio::ip::tcp::endpoint v6;
+  if (v4_fd >= 0) {
+    TRY(v4, mark_listener(tokens, v4_fd));
+    if (!v4.address().is_v4()) return Errc::not_loopback;
+  }
+  if (v6_fd >= 0) {
+    TRY(v6, mark_listener(tokens, v6_fd));
+    if (!v6.address().is_v6()) return Errc::not_loopback;
+  }
+  // The ports go last: an address that is read half-written finds no listener with our token.
+  auto& config = state_->config;
+  store_port(config->mirror_ipv4_port, 0);
+  store_port(config->mirror_ipv6_port, 0);
+  if (v4_fd >= 0) {
+    set_text(config->mirror_ipv4, v4.address().to_string());
+    config->mirror_ipv4_binary = to_abi(v4.address()).words[3];
+    store_port(config->mirror_ipv4_port, v4.port());
+  }
+  if (v6_fd >= 0) {
+    set_text(config->mirror_ipv6, v6.address().to_string());
+    config->mirror_ipv6_binary = to_abi(v6.address());
+    store_port(config->mirror_ipv6_port, v6.port());
+  }
+  return Result<void>();
+}
+
+Result<Attachment> Redirector::attach(const std::string& cgroup_path) {
+  const auto& programs = state_->object->progs;
+  // connect last: a connection that is redirected is also recorded and shown as it should be.
+  return Attachment::make(
+      cgroup_path, {{bpf_program__fd(programs.hagring_sockops), BPF_CGROUP_SOCK_OPS},
+                    {bpf_program__fd(programs.hagring_getpeername4), BPF_CGROUP_INET4_GETPEERNAME},
+                    {bpf_program__fd(programs.hagring_getpeername6), BPF_CGROUP_INET6_GETPEERNAME},
+                    {bpf_program__fd(programs.hagring_connect4), BPF_CGROUP_INET4_CONNECT},
+                    {bpf_program__fd(programs.hagring_connect6), BPF_CGROUP_INET6_CONNECT}});
+}
+
+Result<void> Redirector::set_client(const Client& client) {
+  abi::client value{};
+  set_text(value.comm, client.comm);
+  value.policy = client.redirected ? abi::redirected : abi::left_alone;
+  value.pid = client.pid;
+  value.cgroup_id = client.cgroup_id;
+  std::string_view cgroup = client.cgroup;
+  if (cgroup.size() >= sizeof(value.cgroup)) {
+    cgroup.remove_prefix(cgroup.size() - sizeof(value.cgroup) + 1);
+  }
+  set_text(value.cgroup, cgroup);
+  if (::bpf_map_update_elem(state_->fd(state_->object->maps.clients), &client.tgid, &value,
+                            BPF_ANY) != 0) {
+    return last_system_error();
+  }
+  return Result<void>();
+}
+
+void Redirector::remove_client(std::uint32_t tgid) {
+  ::bpf_map_delete_elem(state_->fd(state_->object->maps.clients), &tgid);
+}
+
+Result<void> Redirector::set_rule(const Rule& rule) {
+  const auto key = key_of(rule);
+  const auto value = value_of(rule);
+  if (::bpf_map_update_elem(state_->fd(state_->object->maps.rules), &key, &value, BPF_ANY) != 0) {
+    return last_system_error();
+  }
+  return Result<void>();
+}
+
+void Redirector::remove_rule(const Rule& rule) {
+  const auto key = key_of(rule);
+  ::bpf_map_delete_elem(state_->fd(state_->object->maps.rules), &key);
+}
+
+void Redirector::beat() noexcept {
+  // CLOCK_MONOTONIC, as bpf_ktime_get_ns().
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  std::atomic_ref<__u64>(state_->config->heartbeat_monotonic_ns)
+      .store(static_cast<__u64>(std::chrono::nanoseconds(now).count()), std::memory_order_relaxed);
+}
+
+Result<Flow> Redirector::find_flow(int accepted_fd) const {
+  return state_->flows.find(accepted_fd);
+}
+
+std::vector<Flow> Redirector::recent_flows(std::size_t most) const {
+  return state_->flows.recent(most);
+}
+
+std::vector<Counter> Redirector::counters() const {
+  const int cpus = libbpf_num_possible_cpus();
+  std::vector<Counter> sums;
+  for (const auto& counter : kCounters) sums.push_back({counter.name});
+  if (cpus <= 0) return sums;
+  std::vector<abi::counters> per_cpu(static_cast<std::size_t>(cpus));
+  if (::bpf_map_lookup_elem(state_->fd(state_->object->maps.counters), &kOnlyEntry,
+                            per_cpu.data()) != 0) {
+    return sums;
+  }
+  for (const auto& one : per_cpu) {
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      __u64 value = 0;
+      std::memcpy(&value, reinterpret_cast<const char*>(&one) + kCounters[i].offset, sizeof(value));
+      sums[i].value += value;
+    }
+  }
+  return sums;
+}
+
+void Redirector::remove_pins() {
+  if (state_->pins) state_->pins->remove();
+  state_->pins.reset();
+}
+
+}  // namespace hagring::redirect
