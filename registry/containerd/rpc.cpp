@@ -20,6 +20,8 @@ using namespace std::chrono_literals;
 constexpr int kMaxMessageBytes = 16 * 1024 * 1024;
 constexpr std::chrono::milliseconds kFirstReconnect = 100ms;
 constexpr std::chrono::milliseconds kLongestReconnect = 1s;
+/// From connect(2) to the server's first HTTP/2 frame (gRPC's own default is 20 s).
+constexpr std::chrono::milliseconds kConnectLimit = 5s;
 
 error_code code_of(grpc::StatusCode status) {
   switch (status) {
@@ -69,7 +71,7 @@ std::shared_ptr<grpc::Channel> open_channel(const std::string& path) {
   arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnect.count());
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kLongestReconnect.count());
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectLimit.count());
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLongestReconnect.count());
   // A new channel must not inherit the waiting time of the one before.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
