@@ -37,7 +37,7 @@ struct ListenerTest : testing::Test {
     accept.call([this] { listener->start(); });
   }
   void TearDown() override {
-    if (listener) accept.run(listener->drain());
+    if (listener && listener->fd_v4() >= 0) accept.run(listener->drain());
   }
   static std::vector<asio::any_io_executor> data_executors(DataThreads& threads) {
     std::vector<asio::any_io_executor> executors;
@@ -155,6 +155,18 @@ TEST_F(ListenerTest, DrainEndsConnections) {
   EXPECT_EQ(client.receive_all(), "");
   EXPECT_EQ(listener->connections(), 0U);
   EXPECT_EQ(listener->fd_v4(), -1);
+}
+
+TEST_F(ListenerTest, DrainCancelsAgainWhatWentOnWaiting) {
+  start({}, [](tcp::socket, std::size_t) -> awaitable<void> {
+    SystemClock clock;
+    co_await clock.sleep_for(1h);
+    co_await clock.sleep_for(1h);
+  });
+  auto client = connect();
+  eventually([&] { return listener->connections() == 1; });
+  accept.run(listener->drain());
+  EXPECT_EQ(client.receive_all(), "");
 }
 
 }  // namespace

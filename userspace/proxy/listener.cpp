@@ -25,6 +25,10 @@ constexpr int kBacklog = 4096;
 /// After a failed accept, in pauses: longer than one, so that has_room() doesn't flicker between
 /// two attempts.
 constexpr int kRoomAfterPauses = 5;
+/// How often drain() looks whether connections have ended, and after how many looks it cancels
+/// them again: later than a session lingers at a stop.
+constexpr auto kDrainRound = std::chrono::milliseconds(10);
+constexpr int kRoundsBetweenCancels = 50;
 /// Between two log lines about failed accepts.
 constexpr auto kComplaintInterval = std::chrono::seconds(10);
 
@@ -36,6 +40,18 @@ struct Leave {
   ~Leave() { --count; }
   std::atomic<std::size_t>& count;
 };
+
+/// A cancellation that falls between two operations ends neither (asked_to_stop()), and not all
+/// that serves connections is ours: say it again until it was heard.
+awaitable<void> cancel_until_empty(TaskGroup& group) {
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  for (int round = 0; group.size() > 0; ++round) {
+    if (round % kRoundsBetweenCancels == 0) group.cancel();
+    timer.expires_after(kDrainRound);
+    co_await timer.async_wait(kTuple);
+  }
+  co_await group.drain();
+}
 
 bool is_node_port(std::uint16_t port) { return port >= kFirstNodePort && port <= kLastNodePort; }
 
@@ -171,11 +187,7 @@ awaitable<void> Listener::drain() {
   v6_.reset();
   for (std::size_t i = 0; i < data_.size(); ++i) {
     // On the group's own thread, behind whatever was handed over before.
-    const auto stop = [](TaskGroup& group) -> awaitable<void> {
-      group.cancel();
-      co_await group.drain();
-    };
-    co_await asio::co_spawn(data_[i], stop(*serving_[i]), kTuple);
+    co_await asio::co_spawn(data_[i], cancel_until_empty(*serving_[i]), kTuple);
   }
 }
 
