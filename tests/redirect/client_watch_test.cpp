@@ -107,6 +107,7 @@ class ClientWatchTest : public HookTest, public ClientWatch::Observer {
   asio::io_context context_;
   SystemClock clock_;
   TaskGroup tasks_{context_.get_executor(), "watch"};
+  const std::string socket_path_ = "/tmp/hagring-hook-" + std::to_string(::getpid()) + ".sock";
   ClientWatchOptions watch_options_;
   std::unique_ptr<ClientWatch> watch_;
   std::optional<WatchedClient> present_;

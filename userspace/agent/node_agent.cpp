@@ -126,6 +126,8 @@ awaitable<void> NodeAgent::stop() {
   control_tasks_.cancel();
   co_await control_tasks_.drain();
   co_await peer_server_.drain();
+  // A coroutine that has told that it ended may still be leaving its thread.
+  threads_.join();
   co_await store_.stop();
   co_await admin_.stop();
   redirector_.remove_pins();

@@ -18,9 +18,13 @@ DataThreads::DataThreads(std::size_t count, const std::string& name) {
   }
 }
 
-DataThreads::~DataThreads() {
+DataThreads::~DataThreads() { join(); }
+
+void DataThreads::join() {
   for (auto& thread : threads_) thread->context.stop();
-  for (auto& thread : threads_) thread->thread.join();
+  for (auto& thread : threads_) {
+    if (thread->thread.joinable()) thread->thread.join();
+  }
 }
 
 }  // namespace hagring

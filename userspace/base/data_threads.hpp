@@ -15,8 +15,12 @@ class DataThreads {
  public:
   /// Starts `count` (at least one) threads named `name`-0, `name`-1, ….
   DataThreads(std::size_t count, const std::string& name);
-  /// Stops the contexts and joins the threads; what they own must have been drained before.
+  /// Joins; what runs on the threads must have been drained before.
   ~DataThreads();
+
+  /// Stops the contexts and waits until the threads have ended; whatever was used on them may be
+  /// destroyed from then on. More than once is harmless.
+  void join();
 
   std::size_t size() const { return threads_.size(); }
   boost::asio::io_context& at(std::size_t index) { return threads_[index]->context; }
