@@ -14,8 +14,8 @@ namespace hagring::registry {
 
 /// What came to a store and what went: keys as ContentRouter has them, digests and image names.
 struct StoreChange {
-  std::vector<std::string> added;
-  std::vector<std::string> removed;
+  std::vector<std::string> added{};
+  std::vector<std::string> removed{};
 };
 
 /// Tells the router what the store has. Changes are gathered for a moment, since a pull adds many

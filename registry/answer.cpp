@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/answer.hpp"
 
-#include <unistd.h>
-
-#include <algorithm>
-
+#include "registry/file_body.hpp"
 #include "registry/forwarding.hpp"
+#include "registry/manifest.hpp"
+#include "registry/oci_error.hpp"
 
 namespace hagring::registry {
 namespace {
@@ -48,10 +47,10 @@ awaitable<Result<void>> Answer::refuse(unsigned status, std::string code, std::s
   http::Response response{.status = status,
                           .headers = {{"Content-Type", "application/json"},
                                       {"Docker-Distribution-Api-Version", "registry/2.0"}}};
-  co_return co_await whole(std::move(response), error_body(code, message));
+  co_return co_await whole(std::move(response), oci_error(code, message));
 }
 
-awaitable<Result<void>> Answer::relay(Exchange& exchange) {
+awaitable<Result<void>> Answer::relay(Exchange& exchange, std::string* copy) {
   auto response = forwarded(exchange.response);
   if (response.body.kind == http::BodyLength::Kind::until_close) {
     response.body.kind = http::BodyLength::Kind::chunked;
@@ -66,7 +65,11 @@ awaitable<Result<void>> Answer::relay(Exchange& exchange) {
       co_return size.error();
     }
     if (*size == 0) break;
-    CO_CHECK(co_await body(ByteView(buffer).first(*size)));
+    const auto part = ByteView(buffer).first(*size);
+    if (copy != nullptr && copy->size() + part.size() <= kMaxManifestBytes) {
+      copy->append(as_text(part));
+    }
+    CO_CHECK(co_await body(part));
   }
   co_return co_await finish();
 }
@@ -76,17 +79,9 @@ awaitable<Result<void>> Answer::file(http::Response response, OpenBlob blob, std
   response.body = {http::BodyLength::Kind::length, length};
   CO_CHECK(co_await head(std::move(response)));
   if (pull_.method == "HEAD") co_return co_await finish();
-  Bytes buffer(std::min<std::uint64_t>(kPiece, length));
-  const auto end = first + length;
-  while (first < end) {
-    const auto want = std::min<std::uint64_t>(buffer.size(), end - first);
-    const auto got = ::pread(blob.file.get(), buffer.data(), want, static_cast<off_t>(first));
-    if (got < 0) co_return last_system_error();
-    if (got == 0) co_return Errc::bad_message;  // it is shorter than it was
-    CO_CHECK(co_await body(ByteView(buffer).first(static_cast<std::size_t>(got))));
-    first += static_cast<std::uint64_t>(got);
-  }
-  co_return co_await finish();
+  CO_CHECK(co_await send_file(client_, blob.file.get(), first, length, pull_.bytes));
+  pull_.complete = true;
+  co_return Result<void>();
 }
 
 }  // namespace hagring::registry

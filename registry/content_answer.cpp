@@ -61,7 +61,15 @@ ContentAnswer content_answer(const Inquiry& inquiry, const Digest& digest, std::
   return answer;
 }
 
+bool is_content(const Digest& digest, std::string_view content) {
+  Hasher hasher(digest.algorithm());
+  hasher.update(as_bytes(content));
+  return digest.matches(hasher);
+}
+
 awaitable<Result<void>> answer_with(Inquiry& inquiry, const Digest& digest, std::string content) {
+  const bool manifest = inquiry.route.kind == Route::Kind::manifest;
+  if (manifest && inquiry.parts.sizes != nullptr) inquiry.parts.sizes->learn(content);
   auto answer = content_answer(inquiry, digest, media_type_of(inquiry, content), content.size());
   if (answer.part.length != content.size()) {
     content = content.substr(answer.part.length == 0 ? 0 : answer.part.first, answer.part.length);
@@ -87,7 +95,8 @@ ContentRequest content_request(const Inquiry& inquiry, const Digest& digest) {
           .registry = inquiry.registry,
           .repository = inquiry.route.repository,
           .digest = digest,
-          .accept = std::string(inquiry.request.headers.get("Accept").value_or(""))};
+          .accept = std::string(inquiry.request.headers.get("Accept").value_or("")),
+          .size = inquiry.parts.sizes ? inquiry.parts.sizes->of(digest) : std::nullopt};
 }
 
 }  // namespace hagring::registry

@@ -19,7 +19,10 @@ struct ContentAnswer {
 ContentAnswer content_answer(const Inquiry& inquiry, const Digest& digest, std::string media_type,
                              std::uint64_t size);
 
-/// Answers with content that is in memory.
+/// Whether `content` is what `digest` says.
+bool is_content(const Digest& digest, std::string_view content);
+
+/// Answers with content that is in memory and verified.
 awaitable<Result<void>> answer_with(Inquiry& inquiry, const Digest& digest, std::string content);
 
 /// Answers with a blob of the local store.

@@ -20,10 +20,19 @@ awaitable<Result<Exchange>> ask_origin(Inquiry& inquiry) {
   co_return co_await inquiry.parts.origin.read(inquiry.origin, forwarded(inquiry.request));
 }
 
-awaitable<Result<void>> relay_origin(Inquiry& inquiry, Result<Exchange> exchange) {
+awaitable<Result<void>> relay_origin(Inquiry& inquiry, const Digest& digest,
+                                     Result<Exchange> exchange) {
   if (!exchange) co_return co_await refuse_unreachable(inquiry, exchange.error());
   inquiry.pull.source = PullSource::origin;
-  co_return co_await inquiry.answer.relay(*exchange);
+  const bool manifest = inquiry.route.kind == Route::Kind::manifest && !inquiry.route.head;
+  if (!manifest || exchange->response.status != 200) {
+    co_return co_await inquiry.answer.relay(*exchange);
+  }
+  std::string content;
+  CO_CHECK(co_await inquiry.answer.relay(*exchange, &content));
+  inquiry.pull.verified = is_content(digest, content);
+  if (inquiry.pull.verified && inquiry.parts.sizes) inquiry.parts.sizes->learn(content);
+  co_return Result<void>();
 }
 
 awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest) {
@@ -31,7 +40,7 @@ awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest)
   if (!origin_first) {
     CO_TRY(const auto answered, co_await answer_from_peers(inquiry, digest));
     if (answered == Found::yes) co_return Result<void>();
-    co_return co_await relay_origin(inquiry, co_await ask_origin(inquiry));
+    co_return co_await relay_origin(inquiry, digest, co_await ask_origin(inquiry));
   }
   auto exchange = co_await ask_origin(inquiry);
   if (!exchange && is_cancelled(exchange.error())) co_return exchange.error();
@@ -39,7 +48,7 @@ awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest)
     CO_TRY(const auto answered, co_await answer_from_peers(inquiry, digest));
     if (answered == Found::yes) co_return Result<void>();
   }
-  co_return co_await relay_origin(inquiry, std::move(exchange));
+  co_return co_await relay_origin(inquiry, digest, std::move(exchange));
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/forwarding.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -15,15 +13,6 @@ namespace {
 constexpr std::array<std::string_view, 8> kOfOneConnection = {
     "Connection", "Keep-Alive",        "Proxy-Connection", "TE",
     "Trailer",    "Transfer-Encoding", "Upgrade",          "Proxy-Authorization"};
-
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    result += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-  return result;
-}
 
 }  // namespace
 
@@ -59,11 +48,6 @@ http::Response forwarded(const http::Response& response) {
           .reason = response.reason,
           .headers = end_to_end(response.headers),
           .body = response.body};
-}
-
-std::string error_body(std::string_view code, std::string_view message) {
-  return fmt::format(R"({{"errors":[{{"code":"{}","message":"{}"}}]}})", escaped(code),
-                     escaped(message));
 }
 
 }  // namespace hagring::registry

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "userspace/http/message.hpp"
 
 namespace hagring::registry {
@@ -19,9 +16,5 @@ http::Request forwarded(const http::Request& request);
 
 /// A server's response as it goes on to the client.
 http::Response forwarded(const http::Response& response);
-
-/// The body of an error in the form that clients of registries read and show (OCI
-/// distribution-spec, "Error Codes"). `code` is one of the specification's, `message` for people.
-std::string error_body(std::string_view code, std::string_view message);
 
 }  // namespace hagring::registry

@@ -35,7 +35,7 @@ class Session {
 
  private:
   awaitable<Result<void>> answer(http::Request request);
-  awaitable<Result<void>> dispatch(Inquiry& inquiry);
+  awaitable<Result<void>> dispatch(Inquiry& inquiry, bool mirrored);
   awaitable<Result<void>> answer_probe(Inquiry& inquiry);
   Upstream upstream_for(const std::string& host, bool mirrored) const;
 
@@ -108,7 +108,7 @@ awaitable<Result<void>> Session::answer(http::Request request) {
                   .registry = registry.value_or(host),
                   .pull = pull,
                   .answer = Answer(client_, pull)};
-  const auto answered = co_await dispatch(inquiry);
+  const auto answered = co_await dispatch(inquiry, registry.has_value());
   pull.duration = parts_.clock.now() - begin;
   if (!answered && pull.note.empty()) pull.note = answered.error().message();
   log::debug("mirror", "{} {}/{} {}: {} from {} {}, {} bytes {}", pull.method, pull.registry,
@@ -118,10 +118,9 @@ awaitable<Result<void>> Session::answer(http::Request request) {
   co_return answered;
 }
 
-awaitable<Result<void>> Session::dispatch(Inquiry& inquiry) {
-  if (about_.original.address().to_string() == kProbeHost || about_.host == kProbeHost) {
-    co_return co_await answer_probe(inquiry);
-  }
+awaitable<Result<void>> Session::dispatch(Inquiry& inquiry, bool mirrored) {
+  // By name, not by address: names that don't resolve are given addresses of the same network.
+  if (about_.host == kProbeHost && !mirrored) co_return co_await answer_probe(inquiry);
   switch (inquiry.route.kind) {
     case Route::Kind::manifest:
       if (inquiry.route.tag) co_return co_await read_by_tag(inquiry);
@@ -139,7 +138,7 @@ awaitable<Result<void>> Session::dispatch(Inquiry& inquiry) {
 awaitable<Result<void>> Session::answer_probe(Inquiry& inquiry) {
   const auto& what = inquiry.route;
   const bool is_probe = what.kind == Route::Kind::manifest && what.repository == kProbeRepository;
-  if (is_probe && what.tag && parts_.hooks.probed) parts_.hooks.probed(*what.tag);
+  if (is_probe && what.tag && parts_.hooks.probed) parts_.hooks.probed(*what.tag, about_.client);
   co_return co_await inquiry.answer.refuse(404, "MANIFEST_UNKNOWN",
                                            "hagring: the probe came through; there is no image");
 }

@@ -8,6 +8,7 @@
 #include "registry/conduct.hpp"
 #include "registry/content_store.hpp"
 #include "registry/fetcher.hpp"
+#include "registry/known_sizes.hpp"
 #include "registry/origin.hpp"
 #include "registry/policy.hpp"
 #include "registry/pull_record.hpp"
@@ -54,12 +55,14 @@ struct MirrorOptions {
 
 /// What the rest of the agent wants to know. Called on the mirror's thread; must not throw.
 struct MirrorHooks {
-  /// The trust probe came through, with this tag: the client trusts our certificates.
-  std::function<void(std::string nonce)> probed;
+  /// The trust probe came through, with this tag: the client, a process, trusts our certificates.
+  std::function<void(std::string nonce, std::uint32_t client)> probed{};
+  /// The origin's chain has been refused although it was verified once: ask OriginCheck anew.
+  std::function<void(std::string host, std::uint16_t port)> not_verified{};
   /// A client was sent the whole of this content, from elsewhere than this node's store.
   std::function<void(std::string registry, std::string repository, Digest digest,
                      std::uint64_t size)>
-      seen;
+      seen{};
 };
 
 /// What a mirror works with; all of it outlives the mirror. `policy`, `store`, `conduct` and
@@ -74,6 +77,8 @@ struct MirrorParts {
   Origin& origin;
   MirrorOptions options{};
   MirrorHooks hooks{};
+  /// Sizes that peers must not contradict, shared by all threads; null: peers are believed.
+  KnownSizes* sizes = nullptr;
   /// Bytes held for verification at the moment.
   std::size_t held = 0;
 };

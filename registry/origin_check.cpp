@@ -106,6 +106,10 @@ void OriginCheck::remember(const std::string& key, Entry entry) {
   entries_.insert_or_assign(key, std::move(entry));
 }
 
+void OriginCheck::forget(const std::string& host, std::uint16_t port) {
+  entries_.erase(fmt::format("{}:{}", host, port));
+}
+
 std::vector<OriginCheck::Known> OriginCheck::known() const {
   std::vector<Known> result;
   for (const auto& [host, entry] : entries_) {

@@ -51,6 +51,9 @@ class OriginCheck {
   /// origin may be stood in for: peers may have what it would give.
   awaitable<OriginVerdict> inspect(std::string host, asio::ip::tcp::endpoint original);
 
+  /// Drops what is remembered of a host, because it has turned out otherwise.
+  void forget(const std::string& host, std::uint16_t port);
+
   /// What is remembered, for the status page.
   std::vector<Known> known() const;
 

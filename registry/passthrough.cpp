@@ -61,6 +61,10 @@ awaitable<Result<void>> pass_through(Inquiry& inquiry) {
 
 awaitable<Result<void>> refuse_unreachable(Inquiry& inquiry, error_code cause) {
   if (is_cancelled(cause)) co_return cause;
+  const auto& hooks = inquiry.parts.hooks;
+  if (inquiry.origin.tls && cause == Errc::unavailable && hooks.not_verified) {
+    hooks.not_verified(inquiry.origin.host, inquiry.origin.port);
+  }
   const bool late = cause == Errc::timed_out;
   const bool shared = inquiry.pull.source != PullSource::passthrough;
   inquiry.pull.source = PullSource::none;

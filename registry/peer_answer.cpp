@@ -53,12 +53,6 @@ awaitable<Result<std::string>> collect(ContentStream& stream) {
   }
 }
 
-bool is_content(const Digest& digest, std::string_view content) {
-  Hasher hasher(digest.algorithm());
-  hasher.update(as_bytes(content));
-  return digest.matches(hasher);
-}
-
 /// The origin as the source that goes on where the last peer has stopped.
 Continuation origin_continuation(Inquiry& inquiry) {
   return [&inquiry](std::uint64_t offset) -> awaitable<Result<Exchange>> {

@@ -85,15 +85,6 @@ std::string_view take_label(std::string_view& name) {
   return label;
 }
 
-bool matches(std::string_view pattern, std::string_view host) {
-  while (!pattern.empty() && !host.empty()) {
-    const auto want = take_label(pattern);
-    const auto have = take_label(host);
-    if (have.empty() || (want != "*" && want != have)) return false;
-  }
-  return pattern.empty() && host.empty();
-}
-
 bool is_label(std::string_view label) {
   if (label == "*") return true;
   if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-') {
@@ -102,6 +93,17 @@ bool is_label(std::string_view label) {
   return std::ranges::all_of(label, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
   });
+}
+
+bool matches(std::string_view pattern, std::string_view host) {
+  while (!pattern.empty() && !host.empty()) {
+    const auto want = take_label(pattern);
+    const auto have = take_label(host);
+    // The name comes from the network and goes on into requests and records.
+    const bool fits = want == "*" ? have != "*" && is_label(have) : want == have;
+    if (!fits) return false;
+  }
+  return pattern.empty() && host.empty();
 }
 
 /// Whether `host` is a DNS name or an IPv4 address, with `*` for labels allowed before the last

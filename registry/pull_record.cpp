@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/pull_record.hpp"
 
+#include <algorithm>
+
 namespace hagring::registry {
 
 std::string_view to_string(PullSource source) {
@@ -32,10 +34,13 @@ std::string_view to_string(PullKind kind) {
 }
 
 void PullRecord::add(Pull pull) {
-  // Texts that the client chose: a record must not keep its 64 KiB for long.
+  // Texts that the client chose: a record must not keep its 64 KiB for long, nor hand control
+  // characters or broken UTF-8 to a terminal or to JSON.
   constexpr std::size_t kMaxText = 512;
-  for (auto* text : {&pull.repository, &pull.reference, &pull.method, &pull.peers, &pull.note}) {
+  for (auto* text :
+       {&pull.registry, &pull.repository, &pull.reference, &pull.method, &pull.peers, &pull.note}) {
     if (text->size() > kMaxText) text->resize(kMaxText);
+    std::ranges::replace_if(*text, [](char c) { return c < ' ' || c > '~'; }, '?');
   }
   const std::lock_guard lock(mutex_);
   auto& totals = totals_[static_cast<std::size_t>(pull.source)];

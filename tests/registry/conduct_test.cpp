@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "registry/known_sizes.hpp"
 #include "registry/pull_record.hpp"
 #include "tests/support/manual_clock.hpp"
 
@@ -46,15 +47,38 @@ TEST(Conduct, RemembersNoMoreThanItsCapacity) {
   EXPECT_EQ(conduct.banned().size(), 2U);
 }
 
+TEST(KnownSizes, LearnsFromManifestsOnlyAndForgetsTheOldest) {
+  KnownSizes sizes(2);
+  const auto learn = [&](char digit, int size) {
+    sizes.learn(R"({"schemaVersion":2,"manifests":[{"digest":"sha256:)" + std::string(64, digit) +
+                R"(","size":)" + std::to_string(size) +
+                R"(,"mediaType":"application/vnd.oci.image.manifest.v1+json"}]})");
+  };
+  const auto of = [&](char digit) {
+    return sizes.of(Digest::parse("sha256:" + std::string(64, digit)).value());
+  };
+  sizes.learn("no manifest");
+  learn('a', 1);
+  learn('b', 2);
+  learn('a', 3);
+  learn('c', 4);
+  EXPECT_EQ(of('a'), std::optional<std::uint64_t>(3));
+  EXPECT_EQ(of('b'), std::nullopt);
+  EXPECT_EQ(of('c'), std::optional<std::uint64_t>(4));
+}
+
 TEST(PullRecord, KeepsTheLastPullsAndCountsAll) {
   PullRecord record(2);
   for (int i = 0; i < 3; ++i) {
     record.add({.reference = std::to_string(i), .source = PullSource::peer, .bytes = 10});
   }
-  record.add({.repository = std::string(5000, 'x'), .source = PullSource::passthrough});
+  record.add({.repository = std::string(5000, 'x'),
+              .source = PullSource::passthrough,
+              .note = "\x1b\xff!"});
   const auto pulls = record.recent();
   ASSERT_EQ(pulls.size(), 2U);
   EXPECT_EQ(pulls[0].repository.size(), 512U);
+  EXPECT_EQ(pulls[0].note, std::string(2, '?') + "!");
   EXPECT_EQ(pulls[1].reference, "2");
   EXPECT_EQ(record.totals(PullSource::peer).requests, 3U);
   EXPECT_EQ(record.totals(PullSource::peer).bytes, 30U);

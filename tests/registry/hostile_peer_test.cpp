@@ -171,6 +171,23 @@ TEST_F(MirrorTest, SourcesThatDisagreeOnTheSizeAreNotMixed) {
   EXPECT_TRUE(conduct.banned().empty());
 }
 
+TEST_F(MirrorTest, PeerThatContradictsAManifestOnTheSizeIsNotHeard) {
+  const auto content = test::noise(1000);
+  auto& liar = add_peer();
+  const auto layer = origin.add(content);
+  liar.contents[layer.to_string()] = test::noise(kLarge);
+  const auto manifest = origin.add(
+      R"({"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json",)"
+      R"("digest":")" +
+      layer.to_string() + R"(","size":1000},"layers":[]})");
+  EXPECT_EQ(ask("GET", "/v2/library/nginx/manifests/" + manifest.to_string()).status, 200U);
+  EXPECT_TRUE(last_pull().verified);
+  EXPECT_EQ(last_pull().source, PullSource::origin);
+  EXPECT_TRUE(get_blob(layer).body == content);
+  EXPECT_EQ(last_pull().bytes, 1000U);
+  EXPECT_TRUE(store.aborted().empty());
+}
+
 TEST_F(MirrorTest, PeersInTroubleAreSkipped) {
   const auto content = test::noise(1000);
   for (const unsigned status : {500U, 429U, 302U, 401U}) {

@@ -58,7 +58,8 @@ void MirrorTest::start() {
                               .fetcher = *fetcher_,
                               .origin = *origin_part_,
                               .options = options,
-                              .hooks = hooks});
+                              .hooks = hooks,
+                              .sizes = &sizes});
 }
 
 void MirrorTest::with_client(std::function<awaitable<void>(http::Connection&)> client) {
@@ -69,6 +70,7 @@ void MirrorTest::with_client(std::function<awaitable<void>(http::Connection&)> c
   auto theirs = acceptor.accept();
   set_connection_options(theirs);
   TaskGroup tasks(context.get_executor(), "mirror");
+  serving_ = &tasks;
   tasks.spawn([this, stream = std::make_shared<std::unique_ptr<ByteStream>>(
                          std::make_unique<SocketStream>(std::move(theirs)))] {
     return mirror_->serve(std::move(*stream), about);

@@ -55,6 +55,8 @@ struct MirrorTest : testing::Test {
   }
   /// Runs `client` with a connection to the mirror.
   void with_client(std::function<awaitable<void>(http::Connection&)> client);
+  /// Tells the mirror to stop, from within with_client().
+  void stop() { serving_->cancel(); }
   Pull last_pull() { return record.recent().front(); }
 
   asio::io_context context;
@@ -76,12 +78,14 @@ struct MirrorTest : testing::Test {
   UpstreamClient::Options peer_limits;
   UpstreamClient::Options origin_limits;
   MirrorHooks hooks;
+  KnownSizes sizes;
   Interception about;
 
  private:
   void start();
   awaitable<Reply> exchange(http::Connection& connection, http::Request request);
 
+  TaskGroup* serving_ = nullptr;
   std::optional<StaticRouter> router_;
   std::optional<UpstreamClient> peer_client_, origin_client_;
   std::optional<Fetcher> fetcher_;

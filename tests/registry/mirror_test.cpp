@@ -162,14 +162,87 @@ TEST_F(MirrorTest, AnswersPipelinedRequestsInOrder) {
 
 TEST_F(MirrorTest, AnswersTheTrustProbe) {
   std::string nonce;
-  hooks.probed = [&](std::string tag) { nonce = std::move(tag); };
+  hooks.probed = [&](std::string tag, std::uint32_t client) {
+    nonce = std::move(tag) + " " + std::to_string(client);
+  };
+  about.client = 77;
   about.host = "192.0.2.1";
   about.original = {asio::ip::make_address("192.0.2.1"), 443};
   const auto reply = ask("HEAD", "/v2/hagring/probe/manifests/n0nce");
   EXPECT_EQ(reply.status, 404U);
-  EXPECT_EQ(nonce, "n0nce");
+  EXPECT_EQ(nonce, "n0nce 77");
   EXPECT_EQ(ask("GET", "/v2/other/manifests/1").status, 404U);
   EXPECT_TRUE(dialer.dialled.empty());
+}
+
+TEST_F(MirrorTest, NameThatWasGivenTheProbesAddressIsNoProbe) {
+  about.original = {asio::ip::make_address("192.0.2.1"), 443};
+  const auto digest = store.add("content");
+  EXPECT_EQ(get_blob(digest).body, "content");
+}
+
+TEST_F(MirrorTest, StoppedInMidBodyItEndsWithFin) {
+  const auto content = test::noise(1'000'000);
+  const auto digest = origin.add(content);
+  origin.behaviour.stall_at = 500'000;
+  std::size_t received = 0;
+  error_code end;
+  with_client([&](http::Connection& connection) -> awaitable<void> {
+    const http::Request request{.target = "/v2/a/blobs/" + digest.to_string(),
+                                .headers = {{"Host", about.host}}};
+    (void)co_await connection.write_request(request);
+    (void)co_await connection.finish_body();
+    (void)co_await connection.read_response("GET");
+    Bytes buffer(64 * 1024);
+    while (true) {
+      const auto size = co_await connection.read_body(buffer);
+      if (!size) end = size.error();
+      if (!size) break;
+      received += *size;
+      if (received == 500'000) stop();
+    }
+  });
+  EXPECT_EQ(received, 500'000U);
+  EXPECT_EQ(end, Errc::bad_message);  // its length is not reached; a RST would be the system's
+  EXPECT_FALSE(last_pull().complete);
+}
+
+TEST_F(MirrorTest, BlobOfTheStoreThatHasShrunkEndsWithFin) {
+  const auto content = test::noise(100'000);
+  const auto digest = store.add(content);
+  store.truncate(digest, 40'000);
+  const auto reply = get_blob(digest);
+  EXPECT_TRUE(reply.body == content.substr(0, 40'000));
+  EXPECT_EQ(reply.error, Errc::bad_message);
+}
+
+TEST_F(MirrorTest, ManifestOfTheStoreThatHasShrunkComesFromElsewhere) {
+  const auto digest = store.add(kManifest);
+  store.truncate(digest, 10);
+  origin.add(kManifest);
+  const auto reply = ask("GET", "/v2/library/nginx/manifests/" + digest.to_string());
+  EXPECT_EQ(reply.body, kManifest);
+  EXPECT_EQ(last_pull().source, PullSource::origin);
+}
+
+TEST_F(MirrorTest, VerifiesSha512) {
+  const auto content = test::noise(5'000'000);
+  Hasher hasher(HashAlgorithm::sha512);
+  hasher.update(as_bytes(content));
+  const auto digest = Digest::of(HashAlgorithm::sha512, hasher);
+  add_peer().contents[digest.to_string()] = content;
+  EXPECT_TRUE(get_blob(digest).body == content);
+  EXPECT_TRUE(last_pull().verified);
+}
+
+TEST_F(MirrorTest, OriginThatIsNoLongerVerifiedIsReported) {
+  client_tls = test::make_client_context_trusting(nullptr);
+  std::string reported;
+  hooks.not_verified = [&](std::string host, std::uint16_t port) {
+    reported = host + " " + std::to_string(port);
+  };
+  EXPECT_EQ(ask("GET", "/v2/").status, 502U);
+  EXPECT_EQ(reported, "registry-1.docker.io 443");
 }
 
 TEST_F(MirrorTest, RefusesWhatIsNoHttpAndClosesInOrder) {

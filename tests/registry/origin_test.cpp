@@ -190,6 +190,15 @@ TEST_F(OriginCheckTest, NoticesThatAClientCertificateIsWanted) {
   }
 }
 
+TEST_F(OriginCheckTest, ForgetsWhenAsked) {
+  OriginCheck check(clock, dialer, client_tls.get());
+  EXPECT_EQ(inspect(check), OriginVerdict::verified);
+  check.forget("registry-1.docker.io", 443);
+  EXPECT_TRUE(check.known().empty());
+  EXPECT_EQ(inspect(check), OriginVerdict::verified);
+  EXPECT_EQ(origin.server.connections, 2);
+}
+
 TEST_F(OriginCheckTest, VerdictsEnd) {
   OriginCheck check(clock, dialer, client_tls.get(), {.verified = 0s});
   EXPECT_EQ(inspect(check), OriginVerdict::verified);

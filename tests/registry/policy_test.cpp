@@ -27,7 +27,8 @@ TEST(Policy, LeavesOtherHostsAlone) {
   const auto policy = Policy::defaults();
   for (const auto* host :
        {"auth.docker.io", "production.cloudflare.docker.com", "evil-ghcr.io", "ghcr.io.evil.test",
-        "a.b.gcr.io", "s3.amazonaws.com", "dkr.ecr.eu-north-1.amazonaws.com", "", ".", ".gcr.io"}) {
+        "a.b.gcr.io", "s3.amazonaws.com", "dkr.ecr.eu-north-1.amazonaws.com", "", ".", ".gcr.io",
+        "*.gcr.io", "a\"b.gcr.io", "a/b.gcr.io"}) {
     EXPECT_EQ(policy.registry_of(host, 443, false), std::nullopt) << host;
   }
   EXPECT_EQ(policy.registry_of("ghcr.io", 8443, false), std::nullopt);

@@ -8,6 +8,7 @@
 #include "userspace/agent/status_document.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/run_on.hpp"
+#include "userspace/redirect/process.hpp"
 
 namespace hagring::agent {
 namespace {
@@ -57,16 +58,17 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
              }),
       conduct_(clock_),
       peer_server_(control, threads_, store_, clock_, {.listen = config.peer_listen}),
-      sessions_(clock_, dialer_, splicer_, session_hooks(), {}),
-      listener_(
-          threads_.at(0).get_executor(), executors(threads_),
-          {.max_connections = static_cast<std::size_t>(config.max_connections)},
-          [this](asio::ip::tcp::socket client) { return sessions_.serve(std::move(client)); }),
+      listener_(threads_.at(0).get_executor(), executors(threads_),
+                {.max_connections = static_cast<std::size_t>(config.max_connections)},
+                [this](asio::ip::tcp::socket client, std::size_t thread) {
+                  return sessions_[thread]->serve(std::move(client));
+                }),
       heartbeat_(
           watched(threads_, control), [this] { return listener_.has_room(); },
           [this] { redirector_.beat(); }, {}),
-      interception_(control, clock_, redirector_, interception_options(config),
-                    [this](const redirect::ClientEvent& event) { client_changed(event); }),
+      interception_(redirector_, clock_, {.socket = [this] { return store_.state().socket; }},
+                    [this](const redirect::InterceptionState& state) { client_changed(state); }),
+      interception_tasks_(control, "interception"),
       control_tasks_(control, "control") {
   const MirrorShared shared{.clock = clock_,
                             .policy = policy_,
@@ -81,6 +83,9 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
                             .hooks = mirror_hooks()};
   for (std::size_t i = 0; i < threads_.size(); ++i) {
     workers_.push_back(std::make_unique<MirrorWorker>(shared, config_));
+    sessions_.push_back(
+        std::make_unique<proxy::Sessions>(clock_, dialer_, splicer_, session_counters_,
+                                          session_hooks(*workers_[i]), proxy::SessionOptions()));
     data_tasks_.push_back(std::make_unique<TaskGroup>(threads_.at(i).get_executor(), "data"));
   }
 }
@@ -97,7 +102,7 @@ void NodeAgent::start() {
   spawn_on_data_threads();
   store_.start();
   admin_.start();
-  interception_.start();
+  interception_tasks_.spawn([this] { return interception_.run(); });
   control_tasks_.spawn([this] { return proxy::keep_proving(trust_, prober_, clock_); });
   control_tasks_.spawn([this] { return advertiser_.run(); });
   log::info("agent", "mirror at {} and {}, peers served at {}",
@@ -115,7 +120,8 @@ void NodeAgent::spawn_on_data_threads() {
 }
 
 awaitable<void> NodeAgent::stop() {
-  co_await interception_.stop();
+  interception_tasks_.cancel();
+  co_await interception_tasks_.drain();
   co_await end_streams();
   control_tasks_.cancel();
   co_await control_tasks_.drain();
@@ -160,11 +166,11 @@ void NodeAgent::install_ca() {
             authority_.fingerprint());
 }
 
-void NodeAgent::client_changed(const redirect::ClientEvent& event) {
-  if (event.appeared) {
-    trust_.client_appeared(event.pid, event.started);
-  } else {
-    trust_.client_gone(event.pid);
+void NodeAgent::client_changed(const redirect::InterceptionState& state) {
+  if (state.client && state.attached) {
+    trust_.client_appeared(state.client->pid, redirect::wall_time_of(state.client->start_time));
+  } else if (const auto former = trust_.client()) {
+    trust_.client_gone(*former);
   }
 }
 
@@ -175,7 +181,7 @@ bool NodeAgent::is_own(const Endpoint& endpoint) const {
 std::string NodeAgent::status() const {
   return make_status({.uptime = clock_.now() - started_,
                       .listener = listener_,
-                      .sessions = sessions_.counters(),
+                      .sessions = session_counters_,
                       .trust = trust_,
                       .interception = interception_,
                       .redirector = redirector_,

@@ -48,20 +48,18 @@ class NodeAgent {
   using Endpoint = asio::ip::tcp::endpoint;
 
   // What sessions ask (userspace/proxy/session.hpp), on data threads.
-  proxy::SessionHooks session_hooks();
+  proxy::SessionHooks session_hooks(MirrorWorker& worker);
   Result<proxy::Original> original_of(int fd) const;
-  awaitable<proxy::Decision> may_terminate(std::string server_name, proxy::Original original);
+  awaitable<proxy::Decision> may_terminate(MirrorWorker& worker, std::string server_name,
+                                           proxy::Original original);
   bool is_plain_registry(const proxy::Original& original) const;
 
   registry::MirrorHooks mirror_hooks();
-  /// The current data thread's.
-  MirrorWorker& worker();
   /// Whether dialling `endpoint` would lead back to us.
   bool is_own(const Endpoint& endpoint) const;
 
-  void client_changed(const redirect::ClientEvent& event);
+  void client_changed(const redirect::InterceptionState& state);
   void install_ca();
-  /// Runs `task` on each data thread until stop().
   void spawn_on_data_threads();
   awaitable<void> end_streams();
   std::string status() const;
@@ -95,12 +93,14 @@ class NodeAgent {
   registry::Conduct conduct_;
   registry::PullRecord record_;
   registry::PeerServer peer_server_;
-  std::vector<std::unique_ptr<MirrorWorker>> workers_;  ///< one a data thread
-  proxy::Sessions sessions_;
+  proxy::SessionCounters session_counters_;
+  std::vector<std::unique_ptr<MirrorWorker>> workers_;      ///< one a data thread
+  std::vector<std::unique_ptr<proxy::Sessions>> sessions_;  ///< one a data thread
   proxy::Listener listener_;
   proxy::Heartbeat heartbeat_;
   redirect::Interception interception_;
 
+  TaskGroup interception_tasks_;  ///< ends first
   TaskGroup control_tasks_;
   /// One a data thread, used on that thread only; the first one's thread accepts and beats.
   std::vector<std::unique_ptr<TaskGroup>> data_tasks_;

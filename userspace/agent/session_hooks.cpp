@@ -7,18 +7,19 @@
 
 namespace hagring::agent {
 
-proxy::SessionHooks NodeAgent::session_hooks() {
+proxy::SessionHooks NodeAgent::session_hooks(MirrorWorker& worker) {
   return {
       .original = [this](int fd) { return original_of(fd); },
       .may_terminate =
-          [this](std::string server_name, proxy::Original original) {
-            return may_terminate(std::move(server_name), original);
+          [this, &worker](std::string server_name, proxy::Original original) {
+            return may_terminate(worker, std::move(server_name), original);
           },
       .is_plain_registry =
           [this](const proxy::Original& original) { return is_plain_registry(original); },
-      .make_server_ssl = [this](const std::string& name) { return worker().make_server_ssl(name); },
+      .make_server_ssl =
+          [&worker](const std::string& name) { return worker.make_server_ssl(name); },
       .handle =
-          [this](proxy::Intercepted connection) { return worker().serve(std::move(connection)); },
+          [&worker](proxy::Intercepted connection) { return worker.serve(std::move(connection)); },
       .probed =
           [](const proxy::Original& original, bool trusted, const std::string& why) {
             if (!trusted) {
@@ -43,14 +44,14 @@ Result<proxy::Original> NodeAgent::original_of(int fd) const {
       .endpoint = flow.original, .client_pid = flow.client_tgid, .cookie = flow.socket_cookie};
 }
 
-awaitable<proxy::Decision> NodeAgent::may_terminate(std::string server_name,
+awaitable<proxy::Decision> NodeAgent::may_terminate(MirrorWorker& worker, std::string server_name,
                                                     proxy::Original original) {
   using proxy::SpliceReason;
   if (!policy_.registry_of(server_name, original.endpoint.port(), false)) {
     co_return proxy::Decision{false, SpliceReason::not_mirrored};
   }
   if (!trust_.terminates()) co_return proxy::Decision{false, SpliceReason::client_untrusting};
-  switch (co_await worker().inspect(std::move(server_name), original.endpoint)) {
+  switch (co_await worker.inspect(std::move(server_name), original.endpoint)) {
     case registry::OriginVerdict::not_verified:
     case registry::OriginVerdict::wants_client_certificate:
       co_return proxy::Decision{false, SpliceReason::origin_unverifiable};
@@ -78,16 +79,9 @@ registry::MirrorHooks NodeAgent::mirror_hooks() {
           .seen =
               [this](std::string, std::string, registry::Digest digest, std::uint64_t) {
                 asio::post(control_, [this, key = digest.to_string()]() mutable {
-                  advertiser_.notify({.added = {std::move(key)}});
+                  advertiser_.notify({.added = {std::move(key)}, .removed = {}});
                 });
               }};
-}
-
-MirrorWorker& NodeAgent::worker() {
-  for (std::size_t i = 0; i < threads_.size(); ++i) {
-    if (threads_.at(i).get_executor().running_in_this_thread()) return *workers_[i];
-  }
-  throw std::logic_error("a session outside the data threads");
 }
 
 }  // namespace hagring::agent

@@ -9,7 +9,6 @@
 #include "userspace/agent/config.hpp"
 #include "userspace/base/tls_context.hpp"
 #include "userspace/proxy/certificate_authority.hpp"
-#include "userspace/redirect/interception.hpp"
 #include "userspace/redirect/redirector.hpp"
 
 /// What each part is given at start, made from the configuration. All throw StartError for values
@@ -20,7 +19,6 @@ registry::Policy make_policy(const Config& config);
 std::vector<registry::Peer> make_peers(const Config& config);
 redirect::RedirectorOptions redirector_options(const Config& config,
                                                const registry::Policy& policy);
-redirect::InterceptionOptions interception_options(const Config& config);
 proxy::CertificateAuthorityOptions authority_options(const Config& config,
                                                      const registry::Policy& policy);
 containerd::FollowerOptions store_options(const Config& config);

@@ -31,16 +31,18 @@ Json listeners(const StatusSources& sources) {
 }
 
 Json clients(const StatusSources& sources) {
+  const auto& state = sources.interception.state();
   auto list = Json::array();
-  if (const auto client = sources.interception.client()) {
-    Json entry{{"pid", client->pid},
-               {"comm", client->comm},
-               {"socket", client->socket},
-               {"cgroup", client->cgroup},
-               {"intercepted", client->intercepted},
+  if (state.client) {
+    Json entry{{"pid", state.client->pid},
+               {"comm", state.client->comm},
+               {"socket", sources.store.state().socket},
+               {"flavour", sources.store.state().flavour},
+               {"cgroup", state.client->cgroup.path},
+               {"intercepted", state.attached && !state.problem},
                {"trust", proxy::to_string(sources.trust.state())},
                {"reason", sources.trust.reason()}};
-    if (!client->problem.empty()) entry["problem"] = client->problem;
+    if (state.problem) entry["problem"] = state.problem.message();
     list.push_back(std::move(entry));
   }
   return list;

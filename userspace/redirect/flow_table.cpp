@@ -39,10 +39,10 @@ Result<Flow> FlowTable::find(int accepted_fd) const {
   key.mirror_port = local.port();
   abi::flow value{};
   if (::bpf_map_lookup_elem(map_fd_, &key, &value) != 0) {
-    if (errno == ENOENT) return Errc::not_found;
+    if (errno == ENOENT) return hagring::Errc::not_found;
     return last_system_error();
   }
-  if (value.state != abi::open) return Errc::not_found;
+  if (value.state != abi::open) return hagring::Errc::not_found;
   return to_flow(key, value);
 }
 

@@ -24,7 +24,7 @@ Result<Prefix> parse_prefix(std::string_view text) {
   const auto slash = text.find('/');
   boost::system::error_code error;
   const auto address = asio::ip::make_address(std::string(text.substr(0, slash)), error);
-  if (error) return Errc::bad_message;
+  if (error) return hagring::Errc::bad_message;
   const unsigned longest = address.is_v4() ? 32 : 128;
   unsigned length = longest;
   if (slash != std::string_view::npos) {
@@ -32,7 +32,7 @@ Result<Prefix> parse_prefix(std::string_view text) {
     const auto [end, failure] =
         std::from_chars(digits.data(), digits.data() + digits.size(), length);
     if (failure != std::errc() || end != digits.data() + digits.size() || length > longest) {
-      return Errc::bad_message;
+      return hagring::Errc::bad_message;
     }
   }
   if (address.is_v6() && address.to_v6().is_v4_mapped() && length >= 96) {

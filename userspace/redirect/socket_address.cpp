@@ -19,7 +19,7 @@ Result<asio::ip::tcp::endpoint> endpoint(int fd, NameCall call) {
   socklen_t size = static_cast<socklen_t>(name.capacity());
   if (call(fd, name.data(), &size) != 0) return last_system_error();
   if (name.data()->sa_family != AF_INET && name.data()->sa_family != AF_INET6) {
-    return Errc::unsupported;
+    return hagring::Errc::unsupported;
   }
   name.resize(size);
   const auto address = name.address();

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+
+#include "registry/digest.hpp"
+
+namespace hagring::registry {
+
+/// Sizes of content, learned from manifests whose own digest was right: what a manifest says of its
+/// config and layers is as certain as it is itself. A peer that states another size is a liar, and
+/// is found out before it has sent a byte. Any thread may use it.
+class KnownSizes {
+ public:
+  explicit KnownSizes(std::size_t capacity = 16 * 1024) : capacity_(capacity) {}
+
+  /// Takes the sizes out of a manifest that is verified; other content is passed over.
+  void learn(std::string_view manifest);
+  std::optional<std::uint64_t> of(const Digest& digest) const;
+
+ private:
+  struct Known {
+    std::uint64_t size;
+    std::list<Digest>::iterator place;
+  };
+  const std::size_t capacity_;
+  mutable std::mutex mutex_;
+  std::list<Digest> order_;  ///< the oldest first
+  std::unordered_map<Digest, Known> sizes_;
+};
+
+}  // namespace hagring::registry
