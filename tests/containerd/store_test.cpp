@@ -308,6 +308,7 @@ std::string version_name(const testing::TestParamInfo<std::string>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Containerd, StoreTest, testing::Values("1.6", "1.7", "2.1"), version_name);
+INSTANTIATE_TEST_SUITE_P(Containerd, CrowdedStoreTest, testing::Values("1.6"), version_name);
 
 }  // namespace
 }  // namespace hagring::containerd
