@@ -62,14 +62,17 @@ registry::Digest TinyImage::layer_digest() const { return digest_of(layer); }
 registry::Digest TinyImage::config_digest() const { return digest_of(config); }
 registry::Digest TinyImage::manifest_digest() const { return digest_of(manifest); }
 
-void TinyImage::write_archive(const std::filesystem::path& path) const {
+void TinyImage::write_archive(const std::filesystem::path& path,
+                              const std::vector<std::string>& names) const {
+  std::string entries;
+  for (const auto& each : names) {
+    if (!entries.empty()) entries += ',';
+    entries += descriptor("application/vnd.oci.image.manifest.v1+json", manifest,
+                          ",\"annotations\":{" + quoted("io.containerd.image.name", each) + "}");
+  }
   std::ofstream archive(path, std::ios::binary);
   add_file(archive, "oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
-  add_file(archive, "index.json",
-           "{\"schemaVersion\":2,\"manifests\":[" +
-               descriptor("application/vnd.oci.image.manifest.v1+json", manifest,
-                          ",\"annotations\":{" + quoted("io.containerd.image.name", name) + "}") +
-               "]}");
+  add_file(archive, "index.json", R"({"schemaVersion":2,"manifests":[)" + entries + "]}");
   for (const auto& blob : {layer, config, manifest}) {
     add_file(archive, "blobs/sha256/" + std::string(digest_of(blob).hex()), blob);
   }

@@ -15,7 +15,10 @@ struct TinyImage {
   explicit TinyImage(const std::string& name, const std::string& layer_text);
 
   /// Writes an OCI image layout (OCI image-spec, image-layout.md) as a tar file.
-  void write_archive(const std::filesystem::path& path) const;
+  void write_archive(const std::filesystem::path& path) const { write_archive(path, {name}); }
+  /// The same under all of `names`.
+  void write_archive(const std::filesystem::path& path,
+                     const std::vector<std::string>& names) const;
 
   std::string name;
   std::string layer;
