@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/answer.hpp"
 
+#include <algorithm>
+
 #include "registry/file_body.hpp"
 #include "registry/forwarding.hpp"
 #include "registry/manifest.hpp"
@@ -55,9 +57,11 @@ awaitable<Result<void>> Answer::relay(Exchange& exchange, std::string* copy) {
   if (response.body.kind == http::BodyLength::Kind::until_close) {
     response.body.kind = http::BodyLength::Kind::chunked;
   }
+  const bool known = response.body.kind == http::BodyLength::Kind::length;
+  const auto most = known ? std::min<std::uint64_t>(kPiece, response.body.bytes) : kPiece;
   CO_CHECK(co_await head(std::move(response)));
   auto& connection = exchange.connection();
-  Bytes buffer(connection.body_ended() ? 0 : kPiece);
+  Bytes buffer(connection.body_ended() ? 0 : most);
   while (!connection.body_ended()) {
     const auto size = co_await connection.read_body(buffer);
     if (!size) {
