@@ -49,9 +49,9 @@ std::optional<Image> to_image(images_api::Image& image) {
 
 class ListedBlobs final : public BlobPages {
  public:
-  ListedBlobs(content::Content::Stub& stub, const CallOptions& options)
-      : stream_(options, [&](grpc::ClientContext* context, auto* reactor) {
-          stub.async()->List(context, &request_, reactor);
+  ListedBlobs(content::Content::Stub& stub, RpcQueue& queue, const CallOptions& options)
+      : stream_(options, [&](grpc::ClientContext* context) {
+          return stub.PrepareAsyncList(context, content::ListContentRequest(), queue.get());
         }) {}
 
   awaitable<RpcResult<std::vector<Blob>>> next() override {
@@ -65,7 +65,6 @@ class ListedBlobs final : public BlobPages {
   }
 
  private:
-  const content::ListContentRequest request_;
   ReplyStream<content::ListContentResponse> stream_;
 };
 
@@ -81,6 +80,7 @@ struct Client::Stubs {
         namespaces_stub(channel),
         version_stub(channel) {}
 
+  RpcQueue queue;
   std::shared_ptr<grpc::Channel> channel;
   content::Content::Stub content_stub;
   ::containerd::services::events::v1::Events::Stub events_stub;
@@ -97,22 +97,21 @@ Client::~Client() = default;
 
 awaitable<RpcResult<std::string>> Client::version() {
   const version_api::VersionRequest request;
-  CO_TRY(auto reply, co_await unary<version_api::VersionResponse>(
-                         {.limit = kCallLimit}, [&](auto* context, auto* into, auto done) {
-                           stubs_->version_stub.async()->Version(context, &request, into,
-                                                                 std::move(done));
-                         }));
+  CO_TRY(auto reply,
+         co_await unary<version_api::VersionResponse>({.limit = kCallLimit}, [&](auto* context) {
+           return stubs_->version_stub.PrepareAsyncVersion(context, request, stubs_->queue.get());
+         }));
   co_return std::move(*reply.mutable_version());
 }
 
 awaitable<RpcResult<std::string>> Client::content_root() {
   introspection::PluginsRequest request;
   request.add_filters("type==io.containerd.content.v1");
-  CO_TRY(auto reply, co_await unary<introspection::PluginsResponse>(
-                         {.limit = kCallLimit}, [&](auto* context, auto* into, auto done) {
-                           stubs_->introspection_stub.async()->Plugins(context, &request, into,
-                                                                       std::move(done));
-                         }));
+  CO_TRY(auto reply,
+         co_await unary<introspection::PluginsResponse>({.limit = kCallLimit}, [&](auto* context) {
+           return stubs_->introspection_stub.PrepareAsyncPlugins(context, request,
+                                                                 stubs_->queue.get());
+         }));
   for (const auto& plugin : reply.plugins()) {
     const auto root = plugin.exports().find("root");
     if (root != plugin.exports().end()) co_return root->second;
@@ -124,9 +123,9 @@ awaitable<RpcResult<std::string>> Client::content_root() {
 awaitable<RpcResult<std::vector<std::string>>> Client::namespaces() {
   const namespaces_api::ListNamespacesRequest request;
   CO_TRY(auto reply, co_await unary<namespaces_api::ListNamespacesResponse>(
-                         {.limit = kCallLimit}, [&](auto* context, auto* into, auto done) {
-                           stubs_->namespaces_stub.async()->List(context, &request, into,
-                                                                 std::move(done));
+                         {.limit = kCallLimit}, [&](auto* context) {
+                           return stubs_->namespaces_stub.PrepareAsyncList(context, request,
+                                                                           stubs_->queue.get());
                          }));
   std::vector<std::string> names;
   for (auto& found : *reply.mutable_namespaces()) names.push_back(std::move(*found.mutable_name()));
@@ -135,12 +134,11 @@ awaitable<RpcResult<std::vector<std::string>>> Client::namespaces() {
 
 awaitable<RpcResult<std::vector<Image>>> Client::images() {
   const images_api::ListImagesRequest request;
-  CO_TRY(auto reply, co_await unary<images_api::ListImagesResponse>(
-                         {.containerd_namespace = namespace_, .limit = kListLimit},
-                         [&](auto* context, auto* into, auto done) {
-                           stubs_->images_stub.async()->List(context, &request, into,
-                                                             std::move(done));
-                         }));
+  CO_TRY(auto reply,
+         co_await unary<images_api::ListImagesResponse>(
+             {.containerd_namespace = namespace_, .limit = kListLimit}, [&](auto* context) {
+               return stubs_->images_stub.PrepareAsyncList(context, request, stubs_->queue.get());
+             }));
   const auto executor = co_await asio::this_coro::executor;
   std::vector<Image> images;
   images.reserve(static_cast<std::size_t>(reply.images_size()));
@@ -154,12 +152,11 @@ awaitable<RpcResult<std::vector<Image>>> Client::images() {
 awaitable<RpcResult<Image>> Client::image(std::string name) {
   images_api::GetImageRequest request;
   request.set_name(std::move(name));
-  CO_TRY(auto reply, co_await unary<images_api::GetImageResponse>(
-                         {.containerd_namespace = namespace_, .limit = kCallLimit},
-                         [&](auto* context, auto* into, auto done) {
-                           stubs_->images_stub.async()->Get(context, &request, into,
-                                                            std::move(done));
-                         }));
+  CO_TRY(auto reply,
+         co_await unary<images_api::GetImageResponse>(
+             {.containerd_namespace = namespace_, .limit = kCallLimit}, [&](auto* context) {
+               return stubs_->images_stub.PrepareAsyncGet(context, request, stubs_->queue.get());
+             }));
   if (auto image = to_image(*reply.mutable_image())) co_return *std::move(image);
   co_return RpcError{.code = Errc::bad_message,
                      .text = "the image's target is no sha256 or sha512"};
@@ -168,12 +165,11 @@ awaitable<RpcResult<Image>> Client::image(std::string name) {
 awaitable<RpcResult<Blob>> Client::blob(registry::Digest digest) {
   content::InfoRequest request;
   request.set_digest(digest.to_string());
-  CO_TRY(auto reply, co_await unary<content::InfoResponse>(
-                         {.containerd_namespace = namespace_, .limit = kCallLimit},
-                         [&](auto* context, auto* into, auto done) {
-                           stubs_->content_stub.async()->Info(context, &request, into,
-                                                              std::move(done));
-                         }));
+  CO_TRY(auto reply,
+         co_await unary<content::InfoResponse>(
+             {.containerd_namespace = namespace_, .limit = kCallLimit}, [&](auto* context) {
+               return stubs_->content_stub.PrepareAsyncInfo(context, request, stubs_->queue.get());
+             }));
   auto blob = to_blob(reply.info());
   if (!blob || blob->digest != digest) {
     co_return RpcError{.code = Errc::bad_message, .text = "an answer about another blob"};
@@ -185,9 +181,8 @@ awaitable<RpcResult<Bytes>> Client::read(registry::Digest digest, std::size_t li
   content::ReadContentRequest request;
   request.set_digest(digest.to_string());
   ReplyStream<content::ReadContentResponse> stream(
-      {.containerd_namespace = namespace_, .limit = kCallLimit},
-      [&](grpc::ClientContext* context, auto* reactor) {
-        stubs_->content_stub.async()->Read(context, &request, reactor);
+      {.containerd_namespace = namespace_, .limit = kCallLimit}, [&](grpc::ClientContext* context) {
+        return stubs_->content_stub.PrepareAsyncRead(context, request, stubs_->queue.get());
       });
   Bytes bytes;
   for (;;) {
@@ -206,21 +201,22 @@ awaitable<RpcResult<Bytes>> Client::read(registry::Digest digest, std::size_t li
 
 std::unique_ptr<BlobPages> Client::blobs() {
   return std::make_unique<ListedBlobs>(
-      stubs_->content_stub, CallOptions{.containerd_namespace = namespace_, .limit = kListLimit});
+      stubs_->content_stub, stubs_->queue,
+      CallOptions{.containerd_namespace = namespace_, .limit = kListLimit});
 }
 
 std::unique_ptr<EventStream> Client::events() {
-  return read_events(stubs_->events_stub, namespace_);
+  return read_events(stubs_->events_stub, stubs_->queue, namespace_);
 }
 
 awaitable<RpcResult<std::vector<std::string>>> Client::ingests() {
   const content::ListStatusesRequest request;
-  CO_TRY(auto reply, co_await unary<content::ListStatusesResponse>(
-                         {.containerd_namespace = namespace_, .limit = kCallLimit},
-                         [&](auto* context, auto* into, auto done) {
-                           stubs_->content_stub.async()->ListStatuses(context, &request, into,
-                                                                      std::move(done));
-                         }));
+  CO_TRY(auto reply,
+         co_await unary<content::ListStatusesResponse>(
+             {.containerd_namespace = namespace_, .limit = kCallLimit}, [&](auto* context) {
+               return stubs_->content_stub.PrepareAsyncListStatuses(context, request,
+                                                                    stubs_->queue.get());
+             }));
   std::vector<std::string> refs;
   for (auto& status : *reply.mutable_statuses()) refs.push_back(std::move(*status.mutable_ref()));
   co_return refs;
@@ -230,9 +226,8 @@ awaitable<RpcResult<void>> Client::abort(std::string ref) {
   content::AbortRequest request;
   request.set_ref(std::move(ref));
   auto reply = co_await unary<content::AbortResponse>(
-      {.containerd_namespace = namespace_, .limit = kCallLimit},
-      [&](auto* context, auto* into, auto done) {
-        stubs_->content_stub.async()->Abort(context, &request, into, std::move(done));
+      {.containerd_namespace = namespace_, .limit = kCallLimit}, [&](auto* context) {
+        return stubs_->content_stub.PrepareAsyncAbort(context, request, stubs_->queue.get());
       });
   if (!reply) co_return reply.error();
   co_return RpcResult<void>();

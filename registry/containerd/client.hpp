@@ -53,6 +53,8 @@ class BlobPages {
 class EventStream {
  public:
   virtual ~EventStream() = default;
+  /// Subscribes; returns when the request is sent. next() does it by itself.
+  virtual awaitable<void> start() = 0;
   /// Waits for as long as it takes.
   virtual awaitable<RpcResult<Event>> next() = 0;
   /// Ends the stream: next(), under way or not, then returns an error.
@@ -61,7 +63,8 @@ class EventStream {
 
 /// containerd's API, as far as it is needed, over one connection to its Unix socket that is made
 /// with the first call. Each call but the event stream has a deadline. Calls run on the caller's
-/// executor; cancelling them cancels them at containerd. Safe from any thread.
+/// executor; cancelling them cancels them at containerd. Safe from any thread; has a
+/// thread of its own, which only posts.
 class Client {
  public:
   /// `name_space` is containerd's namespace that all calls are about.

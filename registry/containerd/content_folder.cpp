@@ -22,27 +22,34 @@ bool are_the_same(const UniqueFd& one, const UniqueFd& other) {
 
 Result<ContentFolder> ContentFolder::find(const std::string& root, const std::string& host_root,
                                           pid_t pid) {
-  const auto own_path = host_root + root;
-  auto own = open_folder(own_path);
+  // From 1.7 on containerd makes the folder itself when it first has something to put there: its
+  // parent, containerd's own root, is what has to be there.
+  const auto end_of_parent = root.find_last_of('/');
+  if (end_of_parent == std::string::npos) return Errc::bad_message;
+  const auto parent = root.substr(0, end_of_parent + 1);
+  const auto name = root.substr(end_of_parent + 1);
+  auto own = open_folder(host_root + parent);
   const auto failure = last_system_error();
   if (pid > 0) {
     // What containerd itself sees is the truth: in a container the same path may be another folder.
-    const auto path = "/proc/" + std::to_string(pid) + "/root" + root;
-    auto its = open_folder(path);
-    if (its && (!own || !are_the_same(own, its))) return ContentFolder(std::move(its), path);
+    const auto its_root = "/proc/" + std::to_string(pid) + "/root";
+    auto its = open_folder(its_root + parent);
+    if (its && (!own || !are_the_same(own, its))) {
+      return ContentFolder(std::move(its), name, its_root + root);
+    }
   }
   if (!own) return failure;
-  return ContentFolder(std::move(own), own_path);
+  return ContentFolder(std::move(own), name, host_root + root);
 }
 
 Result<registry::OpenBlob> ContentFolder::open(const registry::Digest& digest,
                                                std::uint64_t size) const {
   // A Digest is always valid, so its text can't lead out of the folder.
-  std::string path = "blobs/";
+  std::string path = name_ + "/blobs/";
   path += digest.algorithm_name();
   path += '/';
   path += digest.hex();
-  UniqueFd file(::openat(folder_.get(), path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  UniqueFd file(::openat(parent_.get(), path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!file) {
     if (errno == ENOENT) return Errc::not_found;
     return last_system_error();

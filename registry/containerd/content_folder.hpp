@@ -10,14 +10,14 @@
 
 namespace hagring::containerd {
 
-/// The folder of containerd's content store (<root>/blobs/<algorithm>/<hex>), held open, so that
-/// blobs are still found when containerd, and with it /proc/<pid>/root, has gone. Safe from any
-/// thread.
+/// The folder of containerd's content store (<root>/blobs/<algorithm>/<hex>), whose parent is held
+/// open, so that blobs are still found when containerd, and with it /proc/<pid>/root, has gone.
+/// Safe from any thread.
 class ContentFolder {
  public:
   /// Opens `root`, a path as containerd sees it: below `host_root`, or, where that is another
-  /// folder or none, below the root of containerd's own process `pid` (0: unknown).
-  /// Errors: the system's, of the last try.
+  /// folder or none, below the root of containerd's own process `pid` (0: unknown). It needn't
+  /// exist yet, but its parent has to. Errors: the system's, of the last try.
   static Result<ContentFolder> find(const std::string& root, const std::string& host_root,
                                     pid_t pid);
 
@@ -29,9 +29,10 @@ class ContentFolder {
   const std::string& path() const { return path_; }
 
  private:
-  ContentFolder(UniqueFd folder, std::string path)
-      : folder_(std::move(folder)), path_(std::move(path)) {}
-  UniqueFd folder_;
+  ContentFolder(UniqueFd parent, std::string name, std::string path)
+      : parent_(std::move(parent)), name_(std::move(name)), path_(std::move(path)) {}
+  UniqueFd parent_;
+  std::string name_;  ///< below parent_
   std::string path_;
 };
 

@@ -24,6 +24,7 @@ struct CriProbe::Stubs {
   explicit Stubs(const std::string& socket)
       : channel(open_channel(socket)), images(channel), runtime(channel) {}
 
+  RpcQueue queue;
   std::shared_ptr<grpc::Channel> channel;
   cri::ImageService::Stub images;
   cri::RuntimeService::Stub runtime;
@@ -36,10 +37,9 @@ CriProbe::~CriProbe() = default;
 awaitable<Result<PullOutcome>> CriProbe::pull(std::string image, Duration limit) {
   cri::PullImageRequest request;
   request.mutable_image()->set_image(std::move(image));
-  const auto reply = co_await unary<cri::PullImageResponse>(
-      {.limit = limit}, [&](auto* context, auto* into, auto done) {
-        stubs_->images.async()->PullImage(context, &request, into, std::move(done));
-      });
+  const auto reply = co_await unary<cri::PullImageResponse>({.limit = limit}, [&](auto* context) {
+    return stubs_->images.PrepareAsyncPullImage(context, request, stubs_->queue.get());
+  });
   if (reply) co_return PullOutcome{.pulled = true, .image_ref = reply->image_ref()};
   const auto& error = reply.error();
   if (error.status == "Unimplemented") {
@@ -56,22 +56,19 @@ awaitable<Result<PullOutcome>> CriProbe::pull(std::string image, Duration limit)
 
 awaitable<Result<RuntimeVersion>> CriProbe::runtime_version() {
   const cri::VersionRequest request;
-  CO_TRY(auto reply, co_await unary<cri::VersionResponse>(
-                         {.limit = kCallLimit}, [&](auto* context, auto* into, auto done) {
-                           stubs_->runtime.async()->Version(context, &request, into,
-                                                            std::move(done));
-                         }));
+  CO_TRY(auto reply,
+         co_await unary<cri::VersionResponse>({.limit = kCallLimit}, [&](auto* context) {
+           return stubs_->runtime.PrepareAsyncVersion(context, request, stubs_->queue.get());
+         }));
   co_return RuntimeVersion{.name = reply.runtime_name(), .version = reply.runtime_version()};
 }
 
 awaitable<Result<std::string>> CriProbe::configuration() {
   cri::StatusRequest request;
   request.set_verbose(true);
-  CO_TRY(auto reply, co_await unary<cri::StatusResponse>(
-                         {.limit = kCallLimit}, [&](auto* context, auto* into, auto done) {
-                           stubs_->runtime.async()->Status(context, &request, into,
-                                                           std::move(done));
-                         }));
+  CO_TRY(auto reply, co_await unary<cri::StatusResponse>({.limit = kCallLimit}, [&](auto* context) {
+           return stubs_->runtime.PrepareAsyncStatus(context, request, stubs_->queue.get());
+         }));
   const auto config = reply.info().find("config");
   if (config == reply.info().end()) co_return Errc::not_found;
   co_return config->second;

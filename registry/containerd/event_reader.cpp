@@ -34,13 +34,12 @@ api::SubscribeRequest request_for(const std::string& name_space) {
 
 class SubscribedEvents final : public EventStream {
  public:
-  SubscribedEvents(api::Events::Stub& stub, const std::string& name_space)
-      : namespace_(name_space),
-        request_(request_for(name_space)),
-        stream_({}, [&](grpc::ClientContext* context, auto* reactor) {
-          stub.async()->Subscribe(context, &request_, reactor);
+  SubscribedEvents(api::Events::Stub& stub, RpcQueue& queue, const std::string& name_space)
+      : namespace_(name_space), stream_({}, [&](grpc::ClientContext* context) {
+          return stub.PrepareAsyncSubscribe(context, request_for(name_space), queue.get());
         }) {}
 
+  awaitable<void> start() override { return stream_.start(); }
   awaitable<RpcResult<Event>> next() override {
     for (;;) {
       CO_TRY(auto* envelope, co_await stream_.next());
@@ -51,7 +50,6 @@ class SubscribedEvents final : public EventStream {
 
  private:
   const std::string namespace_;
-  const api::SubscribeRequest request_;
   ReplyStream<api::Envelope> stream_;
 };
 
@@ -77,8 +75,9 @@ std::optional<Event> to_event(const api::Envelope& envelope, const std::string& 
   return std::nullopt;
 }
 
-std::unique_ptr<EventStream> read_events(api::Events::Stub& stub, const std::string& name_space) {
-  return std::make_unique<SubscribedEvents>(stub, name_space);
+std::unique_ptr<EventStream> read_events(api::Events::Stub& stub, RpcQueue& queue,
+                                         const std::string& name_space) {
+  return std::make_unique<SubscribedEvents>(stub, queue, name_space);
 }
 
 }  // namespace hagring::containerd

@@ -20,11 +20,9 @@ constexpr std::size_t kImagesAtOnce = 500;
 constexpr Duration kSecondScan = 5s;
 /// A collection that was put off (much to collect, a lease that ended later) shows then.
 constexpr Duration kLateCollection = 30s;
-/// sun_path's size, with its terminating zero (unix(7)).
-constexpr std::size_t kMaxSocketPath = 107;
 
 RpcError explain(const RpcError& error, std::string text) {
-  return {.code = error.code, .status = error.status, .text = std::move(text)};
+  return {.code = error.code, .text = std::move(text)};
 }
 
 awaitable<bool> is_stopping() {
@@ -78,6 +76,7 @@ awaitable<RpcError> Follower::session(TaskGroup& group) {
   // Subscribed before everything is listed, so that nothing falls in between. Shared with
   // collect().
   const std::shared_ptr<EventStream> events = client_->events();
+  co_await events->start();
   waiting_.clear();
   lost_.reset();
   group.spawn([this, events] { return collect(events); });
@@ -107,10 +106,14 @@ RpcResult<void> Follower::choose_socket() {
     state_.socket = found.front().path;
     state_.flavour = found.front().flavour;
   }
-  if (state_.socket.size() > kMaxSocketPath) {
+  // Tried without gRPC first: the system says better what is wrong.
+  const auto pid = listener_of(state_.socket);
+  if (!pid) {
     return RpcError{.code = Errc::unavailable,
-                    .text = "the socket's path is longer than 107 characters: " + state_.socket};
+                    .text = "containerd's socket " + state_.socket + ": " + pid.error().message() +
+                            " (is containerd running, may this process open the socket?)"};
   }
+  pid_ = *pid;
   return {};
 }
 
@@ -123,8 +126,7 @@ awaitable<RpcResult<void>> Follower::connect() {
                                            "): is containerd running, is it the right socket?");
   }
   CO_TRY(const auto root, co_await client_->content_root());
-  const auto pid = listener_of(state_.socket);
-  auto folder = ContentFolder::find(root, options_.host_root, pid ? *pid : 0);
+  auto folder = ContentFolder::find(root, options_.host_root, pid_);
   if (!folder) {
     co_return RpcError{.code = Errc::unavailable,
                        .text = "containerd keeps its content in " + root +

@@ -87,6 +87,7 @@ class Follower {
   Listener listener_;
   ContentIndex index_;
   FollowerState state_;
+  pid_t pid_ = 0;  ///< containerd's; 0: in another pid namespace
   std::shared_ptr<Client> client_;
   std::shared_ptr<const ContentFolder> folder_;
 

@@ -2,6 +2,7 @@
 #include "registry/containerd/rpc.hpp"
 
 #include <grpcpp/create_channel.h>
+#include <pthread.h>
 
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
@@ -19,6 +20,8 @@ using namespace std::chrono_literals;
 constexpr int kMaxMessageBytes = 16 * 1024 * 1024;
 constexpr std::chrono::milliseconds kFirstReconnect = 100ms;
 constexpr std::chrono::milliseconds kLongestReconnect = 1s;
+/// From connect(2) to the server's first HTTP/2 frame (gRPC's own default is 20 s).
+constexpr std::chrono::milliseconds kConnectLimit = 5s;
 
 error_code code_of(grpc::StatusCode status) {
   switch (status) {
@@ -53,44 +56,10 @@ std::string name_of(grpc::StatusCode status) {
   return index < std::size(kNames) ? kNames[index] : "Unknown";
 }
 
-/// Runs `initiate(resume)`, and returns when `resume` was called, on any thread; cancellation of
-/// the coroutine calls `cancel`, which must lead to a call of `resume`.
-awaitable<void> suspend(std::function<void(std::function<void()>)> initiate,
-                        std::function<void()> cancel) {
-  const auto executor = co_await asio::this_coro::executor;
-  const auto arrange = [&](auto handler) {
-    using Handler = decltype(handler);
-    struct Waiting {
-      Handler handler;
-      asio::cancellation_slot slot;
-      /// Counted as work, so that the context doesn't run dry while only gRPC's threads are busy.
-      std::optional<asio::any_io_executor> work;
-    };
-    auto slot = asio::get_associated_cancellation_slot(handler);
-    if (slot.is_connected()) slot.assign([&cancel](asio::cancellation_type) { cancel(); });
-    // gRPC wants callbacks that can be copied: their copies own this together. The last of them
-    // may go on gRPC's thread when the context is gone already, so what refers to the context is
-    // given up before.
-    auto waiting = std::make_shared<Waiting>(
-        std::move(handler), slot,
-        asio::prefer(executor, asio::execution::outstanding_work.tracked));
-    initiate([waiting, executor]() {
-      asio::post(executor, [waiting]() {
-        if (waiting->slot.is_connected()) waiting->slot.clear();
-        auto resume = std::move(waiting->handler);
-        waiting->work.reset();
-        std::move(resume)();
-      });
-    });
-  };
-  co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(arrange,
-                                                                        asio::use_awaitable);
-}
-
-awaitable<bool> is_cancelled_already() {
-  const auto state = co_await asio::this_coro::cancellation_state;
-  co_return state.cancelled() != asio::cancellation_type::none;
-}
+/// What a tag points to; the queue's thread deletes it.
+struct Completion {
+  std::function<void(bool)> resume;
+};
 
 }  // namespace
 
@@ -102,7 +71,7 @@ std::shared_ptr<grpc::Channel> open_channel(const std::string& path) {
   arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnect.count());
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kLongestReconnect.count());
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectLimit.count());
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLongestReconnect.count());
   // A new channel must not inherit the waiting time of the one before.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -126,42 +95,46 @@ RpcError to_error(const grpc::Status& status) {
           .text = status.error_message()};
 }
 
-awaitable<grpc::Status> wait_for_status(
-    grpc::ClientContext& context,
-    std::function<void(std::function<void(const grpc::Status&)>)> start) {
-  if (co_await is_cancelled_already()) co_return grpc::Status::CANCELLED;
-  grpc::Status status;
-  co_await suspend(
-      [&](std::function<void()> resume) {
-        start([&status, resume = std::move(resume)](const grpc::Status& ended) {
-          status = ended;
-          resume();
-        });
-      },
-      [&context] { context.TryCancel(); });
-  co_return status;
+awaitable<bool> complete(grpc::ClientContext& context, std::function<void(void* tag)> start) {
+  const auto cancellation = co_await asio::this_coro::cancellation_state;
+  if (cancellation.cancelled() != asio::cancellation_type::none) context.TryCancel();
+  const auto executor = co_await asio::this_coro::executor;
+  const auto initiate = [&](auto handler) {
+    auto slot = asio::get_associated_cancellation_slot(handler);
+    if (slot.is_connected()) {
+      slot.assign([&context](asio::cancellation_type) { context.TryCancel(); });
+    }
+    // Counted as work, so that the context doesn't run dry while only gRPC's threads are busy.
+    auto work = asio::prefer(executor, asio::execution::outstanding_work.tracked);
+    // std::function takes only what can be copied; there is one owner all the same.
+    auto waiting = std::make_shared<decltype(handler)>(std::move(handler));
+    auto resume = [work, waiting, slot](bool ok) {
+      asio::post(work, [waiting, slot, ok]() mutable {
+        if (slot.is_connected()) slot.clear();
+        auto resumed = std::move(*waiting);
+        std::move(resumed)(ok);
+      });
+    };
+    start(new Completion{std::move(resume)});
+  };
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(bool)>(
+      initiate, asio::use_awaitable);
 }
 
-awaitable<void> StreamWaiter::wait(grpc::ClientContext& context, std::function<void()> start) {
-  if (co_await is_cancelled_already()) context.TryCancel();
-  co_await suspend(
-      [&](std::function<void()> resume) {
-        {
-          const std::lock_guard lock(mutex_);
-          resume_ = std::move(resume);
+RpcQueue::RpcQueue()
+    : thread_([this] {
+        ::pthread_setname_np(::pthread_self(), "containerd-rpc");
+        void* tag = nullptr;
+        bool ok = false;
+        while (queue_.Next(&tag, &ok)) {
+          const std::unique_ptr<Completion> completion(static_cast<Completion*>(tag));
+          completion->resume(ok);
         }
-        start();
-      },
-      [&context] { context.TryCancel(); });
-}
+      }) {}
 
-void StreamWaiter::wake() {
-  std::function<void()> resume;
-  {
-    const std::lock_guard lock(mutex_);
-    resume = std::exchange(resume_, nullptr);
-  }
-  if (resume) resume();
+RpcQueue::~RpcQueue() {
+  queue_.Shutdown();
+  thread_.join();
 }
 
 }  // namespace hagring::containerd

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// How gRPC's callbacks become coroutines. Only .cpp files of this folder include this.
+// How gRPC's completion queue becomes coroutines. Only .cpp files of this folder include this.
 #pragma once
 
 #include <grpcpp/client_context.h>
-#include <grpcpp/support/client_callback.h>
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/support/async_stream.h>
+#include <grpcpp/support/async_unary_call.h>
 #include <grpcpp/support/status.h>
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "registry/containerd/rpc_error.hpp"
 #include "userspace/base/asio.hpp"
@@ -25,6 +27,25 @@ namespace hagring::containerd {
 /// A channel to the Unix socket `path` with limits of its own and no connection yet.
 std::shared_ptr<grpc::Channel> open_channel(const std::string& path);
 
+/// A completion queue and the one thread that empties it, which only posts to the callers'
+/// executors. Not gRPC's callback API: the queue behind that is one for the process, and gRPC 1.51
+/// aborts (`assertion failed: prior > 0`) now and then when the last channel that used it goes,
+/// which each reconnect would make happen.
+class RpcQueue {
+ public:
+  RpcQueue();
+  /// Every call has to have ended before.
+  ~RpcQueue();
+  RpcQueue(const RpcQueue&) = delete;
+  RpcQueue& operator=(const RpcQueue&) = delete;
+
+  grpc::CompletionQueue* get() { return &queue_; }
+
+ private:
+  grpc::CompletionQueue queue_;
+  std::thread thread_;
+};
+
 /// What a call carries besides its request.
 struct CallOptions {
   std::string containerd_namespace{};  ///< `containerd-namespace`; none if empty
@@ -35,135 +56,79 @@ void prepare(grpc::ClientContext& context, const CallOptions& options);
 
 RpcError to_error(const grpc::Status& status);
 
-/// Waits for the one callback that `start` arranges: gRPC's threads only post to the caller's
-/// executor. Cancelling the coroutine cancels the call, whose callback then comes at once.
-awaitable<grpc::Status> wait_for_status(
-    grpc::ClientContext& context,
-    std::function<void(std::function<void(const grpc::Status&)>)> start);
+/// Calls `start` with a tag and returns what the queue says of that tag. Cancelling the coroutine
+/// cancels the call, whose operations then end at once; what they write to is safe until then.
+awaitable<bool> complete(grpc::ClientContext& context, std::function<void(void* tag)> start);
 
-/// Makes a call of one request and one reply: `start(context, &reply, done)` is a stub's method
-/// with its request bound.
+/// Makes a call of one request and one reply: `start(context)` is a stub's PrepareAsync method.
 template <typename Reply, typename Start>
 awaitable<RpcResult<Reply>> unary(CallOptions options, Start start) {
-  struct Call {
-    grpc::ClientContext context;
-    Reply reply;
-  };
-  // Owned by this frame and by gRPC's callback, whichever lives longer.
-  auto call = std::make_shared<Call>();
-  prepare(call->context, options);
-  const auto status = co_await wait_for_status(call->context, [&](auto done) {
-    start(&call->context, &call->reply,
-          [call, done = std::move(done)](grpc::Status ended) { done(ended); });
-  });
+  grpc::ClientContext context;
+  prepare(context, options);
+  Reply reply;
+  grpc::Status status;
+  const auto reader = start(&context);
+  reader->StartCall();
+  co_await complete(context, [&](void* tag) { reader->Finish(&reply, &status, tag); });
   if (!status.ok()) co_return to_error(status);
-  co_return std::move(call->reply);
+  co_return reply;
 }
 
-/// What the streams of all message types share: one waiter at a time, woken through its executor.
-class StreamWaiter {
- public:
-  /// Calls `start` and returns when wake() is called, from any thread; cancellation of the
-  /// coroutine cancels `context`, which must lead to wake() as well.
-  awaitable<void> wait(grpc::ClientContext& context, std::function<void()> start);
-  void wake();
-
- private:
-  std::mutex mutex_;
-  std::function<void()> resume_;
-};
-
-/// Reads a stream of `Reply` messages. One next() at a time; before it goes, next() has to have
+/// Reads a stream of `Reply` messages, one next() at a time. Before it goes, next() has to have
 /// returned an error, or finish() to have been called.
 template <typename Reply>
 class ReplyStream {
  public:
-  /// `start(context, reactor)` is a stub's method with its request bound.
+  /// `start(context)` is a stub's PrepareAsync method.
   template <typename Start>
-  ReplyStream(const CallOptions& options, Start start) : reactor_(std::make_shared<Reactor>()) {
-    prepare(reactor_->context, options);
-    reactor_->self = reactor_;
-    reactor_->AddHold();
-    start(&reactor_->context, reactor_.get());
-    reactor_->StartCall();
+  ReplyStream(const CallOptions& options, Start start) {
+    prepare(context_, options);
+    reader_ = start(&context_);
   }
   ReplyStream(const ReplyStream&) = delete;
   ReplyStream& operator=(const ReplyStream&) = delete;
-  ~ReplyStream() { end(); }
+
+  /// Sends the request; next() does it by itself.
+  awaitable<void> start() {
+    if (started_) co_return;
+    started_ = true;
+    co_await complete(context_, [this](void* tag) { reader_->StartCall(tag); });
+  }
 
   /// The next message, whose content may be moved from. Errors: Errc::end_of_stream, or the call's.
   awaitable<RpcResult<Reply*>> next() {
-    if (reactor_->finished()) co_return failure();
-    co_await reactor_->waiter.wait(reactor_->context,
-                                   [this] { reactor_->StartRead(&reactor_->reply); });
-    if (reactor_->finished()) co_return failure();
-    co_return &reactor_->reply;
+    co_await start();
+    if (!status_) {
+      const bool has_message =
+          co_await complete(context_, [this](void* tag) { reader_->Read(&reply_, tag); });
+      if (has_message) co_return &reply_;
+      co_await end();
+    }
+    if (status_->ok()) co_return RpcError{.code = Errc::end_of_stream};
+    co_return to_error(*status_);
   }
 
   /// Makes next() return an error soon.
-  void cancel() { reactor_->context.TryCancel(); }
+  void cancel() { context_.TryCancel(); }
 
-  /// Cancels what is left of the call and returns when gRPC has let go of it; cancellation of the
-  /// caller doesn't shorten it.
+  /// Cancels what is left of the call; not while next() is under way.
   awaitable<void> finish() {
-    if (reactor_->finished()) co_return;
-    co_await reactor_->waiter.wait(reactor_->context, [this] { end(); });
+    cancel();
+    if (started_ && !status_) co_await end();
   }
 
  private:
-  struct Reactor final : grpc::ClientReadReactor<Reply> {
-    grpc::ClientContext context;
-    Reply reply;
-    StreamWaiter waiter;
-    std::shared_ptr<Reactor> self;  ///< gRPC's share: dropped in OnDone
-
-    void OnReadDone(bool ok) override {
-      if (ok) {
-        waiter.wake();
-      } else {
-        release();  // OnDone wakes the reader
-      }
-    }
-    void OnDone(const grpc::Status& ended) override {
-      const auto keep = std::move(self);
-      {
-        const std::lock_guard lock(mutex_);
-        status_ = ended;
-      }
-      waiter.wake();
-    }
-    /// Gives the hold up, so that OnDone may come. More than once is harmless.
-    void release() {
-      {
-        const std::lock_guard lock(mutex_);
-        if (released_) return;
-        released_ = true;
-      }
-      this->RemoveHold();
-    }
-    std::optional<grpc::Status> finished() const {
-      const std::lock_guard lock(mutex_);
-      return status_;
-    }
-
-   private:
-    mutable std::mutex mutex_;
-    std::optional<grpc::Status> status_;
-    bool released_ = false;
-  };
-
-  void end() {
-    reactor_->context.TryCancel();
-    reactor_->release();
+  awaitable<void> end() {
+    grpc::Status status;
+    co_await complete(context_, [&](void* tag) { reader_->Finish(&status, tag); });
+    status_ = status;
   }
 
-  RpcError failure() const {
-    const auto status = *reactor_->finished();
-    if (status.ok()) return {.code = Errc::end_of_stream};
-    return to_error(status);
-  }
-
-  std::shared_ptr<Reactor> reactor_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientAsyncReader<Reply>> reader_;
+  Reply reply_;
+  bool started_ = false;
+  std::optional<grpc::Status> status_;
 };
 
 }  // namespace hagring::containerd

@@ -101,7 +101,10 @@ awaitable<Result<registry::Descriptor>> ContainerdStore::resolve_here(std::strin
 awaitable<Result<void>> ContainerdStore::abort_ingest(registry::Digest digest) {
   CO_TRY(const auto aborted, co_await run_on<std::size_t>(
                                  control_, tasks_, [this, digest] { return abort_here(digest); }));
-  log::info(kPart, "aborted {} ingests of {}, whose bytes were wrong", aborted, digest.to_string());
+  if (aborted > 0) {
+    log::info(kPart, "containerd dropped what it had fetched of {}: the bytes were wrong",
+              digest.to_string());
+  }
   co_return Result<void>();
 }
 

@@ -62,7 +62,7 @@ class ClientWatchTest : public HookTest, public ClientWatch::Observer {
   void SetUp() override {
     HookTest::SetUp();
     if (IsSkipped()) return;
-    watch_options_.socket = "/tmp/hagring-hook-" + std::to_string(::getpid()) + ".sock";
+    watch_options_.socket = [this] { return socket_path_; };
     watch_options_.search_interval = milliseconds(5);
     watch_options_.reconcile_interval = milliseconds(20);
   }
@@ -70,12 +70,12 @@ class ClientWatchTest : public HookTest, public ClientWatch::Observer {
   void TearDown() override {
     tasks_.cancel();
     until([this] { return tasks_.size() == 0; });
-    ::unlink(watch_options_.socket.c_str());
+    ::unlink(socket_path_.c_str());
   }
 
   std::unique_ptr<ClientProcess> containerd() {
     auto process = std::make_unique<ClientProcess>(cgroup_->path(), play_containerd);
-    process->say("listen " + watch_options_.socket);
+    process->say("listen " + socket_path_);
     EXPECT_EQ(process->hear(), "0");
     return process;
   }
@@ -156,22 +156,22 @@ TEST_F(ClientWatchTest, KeepsAClientWhoseSocketIsGone) {
   const auto process = containerd();
   start_watch();
   ASSERT_TRUE(until([&] { return present_.has_value(); }));
-  ::unlink(watch_options_.socket.c_str());
+  ::unlink(socket_path_.c_str());
   present_.reset();
   EXPECT_TRUE(until([&] { return present_.has_value(); })) << "still there at the next reconcile";
   EXPECT_EQ(gone_, 0);
 }
 
 TEST_F(ClientWatchTest, ReportsWhatIsNoSocket) {
-  std::ofstream(watch_options_.socket) << "a file";
+  std::ofstream(socket_path_) << "a file";
   start_watch();
   EXPECT_TRUE(until([&] { return missing_.value() == ECONNREFUSED; }));
 }
 
 TEST_F(ClientWatchTest, NeverWaitsForAFullQueue) {
-  const auto listener = listen_on_unix(watch_options_.socket, 0);
+  const auto listener = listen_on_unix(socket_path_, 0);
   Result<pid_t> owner = 0;
-  for (int i = 0; i < 3 && owner; ++i) owner = socket_owner(watch_options_.socket);
+  for (int i = 0; i < 3 && owner; ++i) owner = socket_owner(socket_path_);
   ASSERT_FALSE(owner);
   EXPECT_EQ(owner.error(), hagring::Errc::unavailable);
 }

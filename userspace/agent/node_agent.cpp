@@ -8,6 +8,7 @@
 #include "userspace/agent/status_document.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/run_on.hpp"
+#include "userspace/redirect/process.hpp"
 
 namespace hagring::agent {
 namespace {

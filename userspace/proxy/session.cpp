@@ -248,16 +248,16 @@ void Sessions::Session::report_failure(const TlsStream& tls, error_code error,
   const std::string why = failure.text.empty() ? error.message() : failure.text;
   log::debug("session", "TLS with client {} for {} failed: {} (alert {})", original_.client_pid,
              name, why, failure.alert);
+  // Counted when reported.
   if (probe) {
+    hooks_.probed(original_, false, why);
     ++count().probes_failed;
-    return hooks_.probed(original_, false, why);
-  }
-  if (!is_certificate_alert(failure.alert)) {
+  } else if (is_certificate_alert(failure.alert)) {
+    hooks_.refused(original_, name, failure.alert);
+    ++count().refused;
+  } else {
     ++count().handshake_failed;
-    return;
   }
-  ++count().refused;
-  hooks_.refused(original_, name, failure.alert);
 }
 
 awaitable<void> Sessions::Session::serve_http() {

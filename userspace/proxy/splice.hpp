@@ -30,9 +30,9 @@ class Splicer {
     /// A relay that carried nothing for so long ends. Long: what idles directly may idle here.
     Duration idle_limit = std::chrono::hours(4);
     /// Asked for with F_SETPIPE_SZ; the kernel may give less (pipe(7), pipe-user-pages-soft).
-    std::size_t pipe_bytes = 256 * 1024;
+    std::size_t pipe_bytes = 256 << 10;
     /// Bytes that one direction may carry before others on its thread have their turn.
-    std::size_t yield_after = 4 * 1024 * 1024;
+    std::size_t yield_after = 4 << 20;
     /// Empty pipes kept for the next relays.
     std::size_t spare_pipes = 64;
   };

@@ -6,9 +6,11 @@
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <cerrno>
 
+#include "userspace/base/unique_fd.hpp"
 #include "userspace/redirect/error.hpp"
 
 namespace hagring::redirect {
@@ -37,40 +39,73 @@ error_code attach_error() {
 
 }  // namespace
 
-Result<Attachment> Attachment::make(const std::string& cgroup_path,
+Result<Attachment> Attachment::make(FdKeeper& keeper, const std::string& cgroup_path,
                                     const std::vector<Program>& programs) {
-  const UniqueFd cgroup(::open(cgroup_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Attachment attachment(keeper);
+  attachment.cgroup_path_ = cgroup_path;
+  error_code error;
+  keeper.run([&] { error = attachment.attach(programs); });
+  if (error) return error;
+  return attachment;
+}
+
+Attachment::Attachment(Attachment&& other) noexcept
+    : keeper_(other.keeper_),
+      cgroup_path_(std::move(other.cgroup_path_)),
+      cgroup_id_(other.cgroup_id_),
+      links_(std::exchange(other.links_, {})) {}
+
+Attachment& Attachment::operator=(Attachment&& other) noexcept {
+  if (this == &other) return *this;
+  detach();
+  keeper_ = other.keeper_;
+  cgroup_path_ = std::move(other.cgroup_path_);
+  cgroup_id_ = other.cgroup_id_;
+  links_ = std::exchange(other.links_, {});
+  return *this;
+}
+
+Attachment::~Attachment() { detach(); }
+
+error_code Attachment::attach(const std::vector<Program>& programs) {
+  const UniqueFd cgroup(::open(cgroup_path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!cgroup) return open_error();
   struct statfs filesystem{};
   if (::fstatfs(cgroup.get(), &filesystem) != 0) return last_system_error();
   if (filesystem.f_type != CGROUP2_SUPER_MAGIC) return Errc::not_cgroup2;
   struct stat directory{};
   if (::fstat(cgroup.get(), &directory) != 0) return last_system_error();
-
-  Attachment attachment;
-  attachment.cgroup_path_ = cgroup_path;
-  attachment.cgroup_id_ = directory.st_ino;
+  cgroup_id_ = directory.st_ino;
   for (const auto& program : programs) {
-    UniqueFd link(::bpf_link_create(program.fd, cgroup.get(),
-                                    static_cast<bpf_attach_type>(program.attach_type), nullptr));
-    if (!link) return attach_error();
-    attachment.links_.push_back(std::move(link));
+    const int link = ::bpf_link_create(program.fd, cgroup.get(),
+                                       static_cast<bpf_attach_type>(program.attach_type), nullptr);
+    if (link < 0) return attach_error();
+    links_.push_back(link);
   }
-  return attachment;
+  return {};
 }
 
-Attachment::~Attachment() {
-  while (!links_.empty()) links_.pop_back();
+void Attachment::detach() noexcept {
+  if (links_.empty()) return;
+  keeper_->run([this] {
+    for (; !links_.empty(); links_.pop_back()) ::close(links_.back());
+  });
 }
 
 bool Attachment::alive() const {
   // The kernel severs links some time after rmdir; the path tells at once.
   struct stat directory{};
   if (::stat(cgroup_path_.c_str(), &directory) != 0 || directory.st_ino != cgroup_id_) return false;
-  for (const auto& link : links_) {
+  bool alive = false;
+  keeper_->run([&] { alive = links_alive(); });
+  return alive;
+}
+
+bool Attachment::links_alive() const {
+  for (const int link : links_) {
     bpf_link_info info{};
     __u32 size = sizeof(info);
-    if (::bpf_obj_get_info_by_fd(link.get(), &info, &size) != 0) return false;
+    if (::bpf_obj_get_info_by_fd(link, &info, &size) != 0) return false;
     if (info.cgroup.cgroup_id == 0) return false;
   }
   return !links_.empty();

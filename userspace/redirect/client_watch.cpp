@@ -28,7 +28,7 @@ ClientWatch::ClientWatch(Clock& clock, Observer& observer, ClientWatchOptions op
 
 Result<WatchedClient> ClientWatch::look(const std::string& known_cgroup) const {
   WatchedClient client;
-  TRY(client.pid, socket_owner(options_.socket));
+  TRY(client.pid, socket_owner(options_.socket()));
   TRY(client.start_time, process_start_time(client.pid, options_.proc));
   TRY(client.comm, process_comm(client.pid, options_.proc));
   TRY(client.cgroup, find_cgroup(client.pid, options_.proc, known_cgroup));
@@ -36,7 +36,7 @@ Result<WatchedClient> ClientWatch::look(const std::string& known_cgroup) const {
 }
 
 Result<ClientWatch::Found> ClientWatch::find() const {
-  TRY(const auto pid, socket_owner(options_.socket));
+  TRY(const auto pid, socket_owner(options_.socket()));
   TRY(auto pidfd, open_pidfd(pid));
   // The number may have been given to another process before the descriptor was made; that it
   // still owns the socket afterwards shows that the descriptor is the owner's.

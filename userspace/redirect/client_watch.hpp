@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "userspace/base/asio.hpp"
@@ -25,7 +26,8 @@ struct WatchedClient {
 };
 
 struct ClientWatchOptions {
-  std::string socket = "/run/containerd/containerd.sock";
+  /// Where the client listens; asked at each look, since it may only be found out later.
+  std::function<std::string()> socket;
   /// How often a client that is there is looked at again: it may have been moved to another
   /// cgroup, or its cgroup been made anew.
   Duration reconcile_interval = std::chrono::seconds(3);

@@ -69,6 +69,15 @@ Result<std::uint64_t> process_start_time(pid_t pid, const std::string& proc) {
   return ticks;
 }
 
+WallTime wall_time_of(std::uint64_t start_time) {
+  timespec since_boot{};
+  ::clock_gettime(CLOCK_BOOTTIME, &since_boot);
+  const auto boot = std::chrono::system_clock::now() - std::chrono::seconds(since_boot.tv_sec) -
+                    std::chrono::nanoseconds(since_boot.tv_nsec);
+  const auto ticks_per_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  return boot + std::chrono::milliseconds(start_time * 1000 / ticks_per_second);
+}
+
 bool in_initial_pid_namespace() {
   struct stat status{};
   return ::stat("/proc/self/ns/pid", &status) == 0 && status.st_ino == kInitialPidNamespace;

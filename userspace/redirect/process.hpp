@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "userspace/base/clock.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/base/unique_fd.hpp"
 
@@ -25,6 +26,9 @@ Result<std::string> process_comm(pid_t pid, const std::string& proc = "/proc");
 
 /// When the process started, in clock ticks since boot (proc_pid_stat(5), field 22).
 Result<std::uint64_t> process_start_time(pid_t pid, const std::string& proc = "/proc");
+
+/// The calendar's time of a process_start_time(), as far as the clock hasn't been set since.
+WallTime wall_time_of(std::uint64_t start_time);
 
 /// Whether our pids are the ones that BPF sees.
 bool in_initial_pid_namespace();

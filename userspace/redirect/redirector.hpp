@@ -77,7 +77,8 @@ class Redirector {
   /// Errors: Errc::not_loopback, or the system's.
   Result<void> set_listeners(int v4_fd, int v6_fd);
 
-  /// Attaches the programs to a cgroup v2 directory. Errors: see Attachment::make.
+  /// Attaches the programs to a cgroup v2 directory. The attachment must go before this object.
+  /// Errors: see Attachment::make.
   Result<Attachment> attach(const std::string& cgroup_path);
 
   Result<void> set_client(const Client& client);

@@ -111,8 +111,8 @@ class _Client:
             with _connect(address, port, deadline_s, device) as plain:
                 result["peer"] = plain.getpeername()[0]
                 with self._trust.context().wrap_socket(plain, server_hostname=host) as tls:
-                    issuer = dict(pair for name in tls.getpeercert()["issuer"] for pair in name)
-                    result["issuer"] = issuer.get("commonName", "")
+                    issuer = [value for name in tls.getpeercert()["issuer"] for _, value in name]
+                    result["issuer"] = ", ".join(issuer)
                     tls.sendall(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n"
                                 "Connection: close\r\n\r\n".encode())
                     result["status"] = _read_response(tls, begun + deadline_s)

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/redirect/fd_keeper.hpp"
+
+#include <fmt/core.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "userspace/base/result.hpp"
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+namespace hagring::redirect {
+namespace {
+
+/// Closes all descriptors from 3 on but `kept`, which is sorted.
+int close_all_but(const std::vector<int>& kept) {
+  unsigned from = 3;
+  for (const int fd : kept) {
+    const auto number = static_cast<unsigned>(fd);
+    if (number > from && ::syscall(SYS_close_range, from, number - 1, 0) != 0) return errno;
+    from = std::max(from, number + 1);
+  }
+  return ::syscall(SYS_close_range, from, ~0U, 0) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+FdKeeper::FdKeeper(std::vector<int> inherited) {
+  std::sort(inherited.begin(), inherited.end());
+  thread_ = std::thread([this, inherited = std::move(inherited)] { serve(inherited); });
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return ready_; });
+  if (failure_ == 0) return;
+  lock.unlock();
+  thread_.join();
+  throw StartError(
+      fmt::format("a thread could not be given descriptors of its own: {}; Linux 5.9 "
+                  "or later is needed (unshare, close_range)",
+                  std::strerror(failure_)));
+}
+
+FdKeeper::~FdKeeper() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void FdKeeper::run(const std::function<void()>& task) {
+  std::unique_lock lock(mutex_);
+  task_ = &task;
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return task_ == nullptr; });
+}
+
+void FdKeeper::serve(std::vector<int> inherited) {
+  ::pthread_setname_np(::pthread_self(), "hook-keeper");
+  // On a busy machine it must be among the first to run when the process is killed. Without
+  // CAP_SYS_NICE it takes its turn.
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), -20);
+  std::unique_lock lock(mutex_);
+  failure_ = ::unshare(CLONE_FILES) != 0 ? errno : close_all_but(inherited);
+  ready_ = true;
+  changed_.notify_all();
+  while (failure_ == 0) {
+    changed_.wait(lock, [this] { return task_ != nullptr || stop_; });
+    if (stop_) return;
+    (*task_)();
+    task_ = nullptr;
+    changed_.notify_all();
+  }
+}
+
+}  // namespace hagring::redirect
