@@ -11,7 +11,7 @@
 namespace hagring::registry {
 namespace {
 
-constexpr std::size_t kPiece = 128 * 1024;
+constexpr std::size_t kPiece = 128UL * 1024;
 
 }  // namespace
 
