@@ -5,12 +5,12 @@
 
 namespace hagring::registry {
 
-Advertiser::Advertiser(asio::any_io_executor executor, Clock& clock, ContentRouter& router,
+Advertiser::Advertiser(const asio::any_io_executor& executor, Clock& clock, ContentRouter& router,
                        Options options)
     : clock_(clock),
       router_(router),
       options_(options),
-      changed_(std::move(executor), asio::steady_timer::time_point::max()) {}
+      changed_(executor, asio::steady_timer::time_point::max()) {}
 
 void Advertiser::notify(StoreChange change) {
   for (auto& key : change.added) pending_.insert_or_assign(std::move(key), true);

@@ -29,9 +29,10 @@ class Advertiser {
     std::size_t batch_keys = 1000;  ///< the most in one call of the router
   };
 
-  Advertiser(asio::any_io_executor executor, Clock& clock, ContentRouter& router)
-      : Advertiser(std::move(executor), clock, router, Options()) {}
-  Advertiser(asio::any_io_executor executor, Clock& clock, ContentRouter& router, Options options);
+  Advertiser(const asio::any_io_executor& executor, Clock& clock, ContentRouter& router)
+      : Advertiser(executor, clock, router, Options()) {}
+  Advertiser(const asio::any_io_executor& executor, Clock& clock, ContentRouter& router,
+             Options options);
 
   /// Takes a change in; run() passes it on.
   void notify(StoreChange change);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/answer.hpp"
 
+#include <algorithm>
+
 #include "registry/file_body.hpp"
 #include "registry/forwarding.hpp"
 #include "registry/manifest.hpp"
@@ -9,7 +11,7 @@
 namespace hagring::registry {
 namespace {
 
-constexpr std::size_t kPiece = 128 * 1024;
+constexpr std::size_t kPiece = 128UL * 1024;
 
 }  // namespace
 
@@ -55,9 +57,11 @@ awaitable<Result<void>> Answer::relay(Exchange& exchange, std::string* copy) {
   if (response.body.kind == http::BodyLength::Kind::until_close) {
     response.body.kind = http::BodyLength::Kind::chunked;
   }
+  const bool known = response.body.kind == http::BodyLength::Kind::length;
+  const auto most = known ? std::min<std::uint64_t>(kPiece, response.body.bytes) : kPiece;
   CO_CHECK(co_await head(std::move(response)));
   auto& connection = exchange.connection();
-  Bytes buffer(connection.body_ended() ? 0 : kPiece);
+  Bytes buffer(connection.body_ended() ? 0 : most);
   while (!connection.body_ended()) {
     const auto size = co_await connection.read_body(buffer);
     if (!size) {

@@ -36,7 +36,7 @@ struct FetcherOptions {
   /// A source is left for another when, after this much waiting for it …
   Duration slow_after = std::chrono::seconds(5);
   /// … it has sent fewer bytes a second than this.
-  std::uint64_t slow_bytes_per_second = 16 * 1024;
+  std::uint64_t slow_bytes_per_second = 16UL * 1024;
 };
 
 /// The bytes of one piece of content from an offset on, in order, from one source after another: a

@@ -17,7 +17,7 @@ namespace hagring::registry {
 /// is found out before it has sent a byte. Any thread may use it.
 class KnownSizes {
  public:
-  explicit KnownSizes(std::size_t capacity = 16 * 1024) : capacity_(capacity) {}
+  explicit KnownSizes(std::size_t capacity = 16UL * 1024) : capacity_(capacity) {}
 
   /// Takes the sizes out of a manifest that is verified; other content is passed over.
   void learn(std::string_view manifest);

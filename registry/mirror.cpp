@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kLingerBytes = 16 << 20;
 constexpr Duration kLinger = std::chrono::seconds(3);
 /// The most that is left unread of a request's body to keep its connection.
-constexpr std::size_t kMaxUnreadBody = 64 * 1024;
+constexpr std::size_t kMaxUnreadBody = 64UL * 1024;
 
 /// The host of a Host field, without its port.
 std::string host_of(const http::Request& request) {

@@ -37,7 +37,7 @@ struct MirrorOptions {
   /// Without the client taking a byte: containerd from 2.1 on holds bodies open while it waits for
   /// one of its few download slots, at most for its image_pull_progress_timeout (5 min).
   Duration client_stall = std::chrono::minutes(6);
-  /// The origin's time to answer what a tag points to, before peers are asked.
+  /// The origin's time to be reached and to answer what a tag points to, before peers are asked.
   Duration tag_patience = std::chrono::seconds(5);
   /// The origin's time to answer what is passed through.
   Duration passthrough_patience = std::chrono::minutes(2);

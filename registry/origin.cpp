@@ -7,7 +7,7 @@ namespace hagring::registry {
 namespace {
 
 /// The most of a redirect's own body that is read to keep its connection.
-constexpr std::size_t kMaxRedirectBody = 16 * 1024;
+constexpr std::size_t kMaxRedirectBody = 16UL * 1024;
 
 bool is_redirect(unsigned status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;

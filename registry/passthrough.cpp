@@ -8,7 +8,7 @@
 namespace hagring::registry {
 namespace {
 
-constexpr std::size_t kPiece = 128 * 1024;
+constexpr std::size_t kPiece = 128UL * 1024;
 
 /// Sends the client's body on. A client that ends too early must not look to the origin like one
 /// that has sent all: its connection is closed.

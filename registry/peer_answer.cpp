@@ -12,7 +12,7 @@
 namespace hagring::registry {
 namespace {
 
-constexpr std::size_t kPiece = 128 * 1024;
+constexpr std::size_t kPiece = 128UL * 1024;
 
 /// Counts bytes that are held in memory against the thread's budget.
 class Held {

@@ -164,9 +164,9 @@ void Policy::add(std::string_view specification) {
   }
   if (const auto colon = rest.find(':'); colon != std::string_view::npos) {
     const auto digits = rest.substr(colon + 1);
-    const auto* end = digits.data() + digits.size();
-    const auto [stop, error] = std::from_chars(digits.data(), end, host.port);
-    if (error != std::errc() || stop != end || host.port == 0) refuse();
+    const auto [stop, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), host.port);
+    if (error != std::errc() || stop != digits.data() + digits.size() || host.port == 0) refuse();
     rest = rest.substr(0, colon);
   }
   if (!is_pattern(rest)) refuse();

@@ -61,11 +61,10 @@ Peer parse_peer(std::string_view text) {
     refuse();
   }
   std::uint16_t port = 0;
-  const auto* end = digits.data() + digits.size();
-  const auto [stop, wrong] = std::from_chars(digits.data(), end, port);
+  const auto [stop, wrong] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
   error_code error;
   const auto address = asio::ip::make_address(std::string(host), error);
-  if (error || wrong != std::errc() || stop != end || port == 0) refuse();
+  if (error || wrong != std::errc() || stop != digits.data() + digits.size() || port == 0) refuse();
   return {std::string(text), {address, port}};
 }
 

@@ -4,7 +4,7 @@
 #include "registry/content_answer.hpp"
 #include "registry/forwarding.hpp"
 #include "registry/manifest.hpp"
-#include "userspace/base/log.hpp"
+#include "userspace/base/deadline.hpp"
 
 namespace hagring::registry {
 namespace {
@@ -63,8 +63,10 @@ awaitable<Result<void>> answer_from_origin(Inquiry& inquiry, Exchange exchange) 
 awaitable<Result<void>> read_by_tag(Inquiry& inquiry) {
   auto head = forwarded(inquiry.request);
   head.method = "HEAD";
-  auto exchange = co_await inquiry.parts.origin.ask(inquiry.origin, std::move(head),
-                                                    inquiry.parts.options.tag_patience);
+  // All of it, connecting included: a black-holed origin must leave time to ask peers.
+  auto& parts = inquiry.parts;
+  auto exchange = co_await with_deadline(parts.clock, parts.options.tag_patience,
+                                         parts.origin.ask(inquiry.origin, std::move(head)));
   if (!exchange && is_cancelled(exchange.error())) co_return exchange.error();
   if (!exchange || leaves_open(exchange->response.status)) {
     CO_TRY(const auto answered, co_await answer_without_origin(inquiry));

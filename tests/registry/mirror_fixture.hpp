@@ -22,6 +22,7 @@ class FakeDialer final : public Dialer {
  public:
   std::map<std::string, asio::ip::tcp::endpoint> names;
   std::vector<Destination> dialled;
+  bool black_hole = false;  ///< named connections neither succeed nor fail
 
   awaitable<Result<asio::ip::tcp::socket>> dial(Destination destination) override;
 };

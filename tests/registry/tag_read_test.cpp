@@ -58,12 +58,12 @@ TEST_F(MirrorTest, OriginsNoToThisClientIsFinal) {
 
 struct OriginTrouble : MirrorTest, testing::WithParamInterface<int> {
   OriginTrouble() {
-    options.tag_patience = 100ms;
     switch (GetParam()) {
       case 0:
         origin.server.close();
         return;
       case 1:
+        options.tag_patience = 50ms;
         origin.server.handler = [this](http::Connection&, http::Request) -> awaitable<bool> {
           co_await clock.sleep_for(1h);
           co_return false;
@@ -73,6 +73,10 @@ struct OriginTrouble : MirrorTest, testing::WithParamInterface<int> {
         origin.server.handler = [](http::Connection&, http::Request) -> awaitable<bool> {
           co_return false;
         };
+        return;
+      case 3:
+        options.tag_patience = 50ms;
+        dialer.black_hole = true;
         return;
       default:
         origin.behaviour.status = GetParam();
@@ -112,12 +116,12 @@ TEST_P(OriginTrouble, WithoutPeersItIsTheOriginsOwnAnswer) {
   if (GetParam() > 100) {
     EXPECT_EQ(reply.status, static_cast<unsigned>(GetParam()));
   } else {
-    EXPECT_EQ(reply.status, GetParam() == 1 ? 504U : 502U);
+    EXPECT_EQ(reply.status, GetParam() % 2 == 1 ? 504U : 502U);
     EXPECT_THAT(last_pull().note, testing::HasSubstr("registry-1.docker.io"));
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Mirror, OriginTrouble, testing::Values(0, 1, 2, 404, 429, 500, 503));
+INSTANTIATE_TEST_SUITE_P(Mirror, OriginTrouble, testing::Values(0, 1, 2, 3, 404, 429, 500, 503));
 
 }  // namespace
 }  // namespace hagring::registry
