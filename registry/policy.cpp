@@ -22,8 +22,6 @@ struct DefaultHost {
 /// DefaultHost); every other registry is asked under its own name.
 constexpr std::array kDefaultHosts = {
     DefaultHost{"registry-1.docker.io", "docker.io"},
-    DefaultHost{"index.docker.io", "docker.io"},
-    DefaultHost{"docker.io", "docker.io"},
     DefaultHost{"registry.k8s.io", ""},
     DefaultHost{"ghcr.io", ""},
     DefaultHost{"quay.io", ""},

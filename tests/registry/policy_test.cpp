@@ -61,13 +61,12 @@ TEST(Policy, RefusesWhatIsNoRegistry) {
 
 TEST(Policy, ConstrainsTheAuthorityToTheRegistries) {
   const auto suffixes = Policy::defaults().name_constraints();
-  EXPECT_THAT(suffixes, Contains("docker.io"));
+  EXPECT_THAT(suffixes, Contains("registry-1.docker.io"));
   EXPECT_THAT(suffixes, Contains("pkg.dev"));
   EXPECT_THAT(suffixes, Contains("gcr.io"));
   EXPECT_THAT(suffixes, Contains("dkr.ecr.eu-north-1.amazonaws.com"));
   EXPECT_THAT(suffixes, Contains("dkr.ecr.cn-north-1.amazonaws.com.cn"));
   EXPECT_THAT(suffixes, Not(Contains("amazonaws.com")));
-  EXPECT_THAT(suffixes, Not(Contains("registry-1.docker.io")));  // docker.io covers it
 }
 
 }  // namespace

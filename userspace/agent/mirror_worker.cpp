@@ -41,7 +41,8 @@ MirrorWorker::MirrorWorker(const MirrorShared& shared, const Config& config)
                .fetcher = fetcher_,
                .origin = origin_,
                .options = mirror_options(config),
-               .hooks = shared.hooks}) {}
+               .hooks = shared.hooks,
+               .sizes = &shared.sizes}) {}
 
 awaitable<void> MirrorWorker::serve(proxy::Intercepted connection) {
   registry::Interception about{.host = connection.host,

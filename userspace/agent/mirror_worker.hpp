@@ -2,6 +2,7 @@
 #pragma once
 
 #include "registry/fetcher.hpp"
+#include "registry/known_sizes.hpp"
 #include "registry/mirror.hpp"
 #include "registry/origin.hpp"
 #include "registry/origin_check.hpp"
@@ -20,6 +21,7 @@ struct MirrorShared {
   registry::ContentRouter& router;
   registry::Conduct& conduct;
   registry::PullRecord& record;
+  registry::KnownSizes& sizes;
   Dialer& dialer;
   SSL_CTX* origin_tls;
   SSL_CTX* client_tls;
@@ -40,6 +42,9 @@ class MirrorWorker {
   awaitable<registry::OriginVerdict> inspect(std::string host, asio::ip::tcp::endpoint original) {
     return check_.inspect(std::move(host), original);
   }
+
+  /// Forgets the verdict on an origin whose chain has been refused since.
+  void forget(const std::string& host, std::uint16_t port) { check_.forget(host, port); }
 
   /// A server's SSL with a leaf for `name`; null when none may be made.
   SslHandle make_server_ssl(const std::string& name);

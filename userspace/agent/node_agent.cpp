@@ -76,6 +76,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
                             .router = router_,
                             .conduct = conduct_,
                             .record = record_,
+                            .sizes = sizes_,
                             .dialer = dialer_,
                             .origin_tls = origin_tls_.get(),
                             .client_tls = client_tls_.get(),
@@ -138,19 +139,19 @@ awaitable<void> NodeAgent::end_streams() {
        listener_.connections() > 0 && clock_.now() < end;) {
     co_await clock_.sleep_for(20ms);
   }
-  co_await run_on<bool>(threads_.at(0).get_executor(), *data_tasks_[0],
-                        [this]() -> awaitable<Result<bool>> {
-                          co_await listener_.drain();
-                          co_return true;
-                        });
+  co_await run_on<int>(threads_.at(0).get_executor(), *data_tasks_[0],
+                       [this]() -> awaitable<Result<int>> {
+                         co_await listener_.drain();
+                         co_return 0;
+                       });
   TaskGroup enders(control_, "end");
   for (std::size_t i = 0; i < threads_.size(); ++i) {
-    co_await run_on<bool>(threads_.at(i).get_executor(), enders,
-                          [this, i]() -> awaitable<Result<bool>> {
-                            data_tasks_[i]->cancel();
-                            co_await data_tasks_[i]->drain();
-                            co_return true;
-                          });
+    co_await run_on<int>(threads_.at(i).get_executor(), enders,
+                         [this, i]() -> awaitable<Result<int>> {
+                           data_tasks_[i]->cancel();
+                           co_await data_tasks_[i]->drain();
+                           co_return 0;
+                         });
   }
   co_await enders.drain();
 }

@@ -92,6 +92,7 @@ class NodeAgent {
   containerd::ContainerdStore store_;
   registry::Conduct conduct_;
   registry::PullRecord record_;
+  registry::KnownSizes sizes_;
   registry::PeerServer peer_server_;
   proxy::SessionCounters session_counters_;
   std::vector<std::unique_ptr<MirrorWorker>> workers_;      ///< one a data thread

@@ -76,6 +76,13 @@ registry::MirrorHooks NodeAgent::mirror_hooks() {
                   trust_.probe_seen(static_cast<pid_t>(client), nonce);
                 });
               },
+          .not_verified =
+              [this](std::string host, std::uint16_t port) {
+                for (std::size_t i = 0; i < workers_.size(); ++i) {
+                  asio::post(threads_.at(i),
+                             [this, i, host, port] { workers_[i]->forget(host, port); });
+                }
+              },
           .seen =
               [this](std::string, std::string, registry::Digest digest, std::uint64_t) {
                 asio::post(control_, [this, key = digest.to_string()]() mutable {
