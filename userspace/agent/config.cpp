@@ -73,6 +73,14 @@ Setting count(std::string name, std::string help, std::uint64_t Config::* member
       [](std::uint64_t value) { return std::to_string(value); });
 }
 
+boost::asio::ip::tcp::endpoint read_peer(const std::string& text) {
+  const auto peer = read_endpoint(text);
+  if (peer.port() == 0 || peer.address().is_unspecified()) {
+    throw StartError(fmt::format("'{}' is nowhere to connect to", text));
+  }
+  return peer;
+}
+
 std::string as_is(const std::string& text) {
   if (text.empty() || text.find_first_of(" \t\r\n") != std::string::npos) {
     throw StartError(fmt::format("'{}' is empty or has white space in it", text));
@@ -130,7 +138,7 @@ std::vector<Setting> client_settings() {
 std::vector<Setting> content_settings() {
   return {
       list("peer", "ADDRESS:PORT", "ask this node's peer server for content", &Config::peers,
-           read_endpoint, write_endpoint),
+           read_peer, write_endpoint),
       single("peer-listen", "ADDRESS:PORT", "where the peer server listens", &Config::peer_listen,
              read_endpoint, write_endpoint),
       duration("origin-timeout",
