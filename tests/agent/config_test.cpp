@@ -137,13 +137,6 @@ TEST(Config, ServiceLinksOfKubernetesAreNoSettings) {
                   .empty());
 }
 
-TEST(Config, PeersAreSomewhereToConnectTo) {
-  for (const auto* bad : {"192.0.2.7:0", "0.0.0.0:5000", "[::]:5000"}) {
-    EXPECT_THAT(start_error([&] { load_config({{"peer", {bad}}}, {}, {}); }),
-                HasSubstr("nowhere to connect to"));
-  }
-}
-
 TEST(Config, BadValuesNameSettingAndSource) {
   EXPECT_THAT(start_error([] { load_config({{"data-threads", {"0"}}}, {}, {}); }),
               HasSubstr("--data-threads: '0' is not a whole number from 1 to 64"));

@@ -80,14 +80,6 @@ Setting count(std::string name, std::string help, std::uint64_t Config::* member
       [](std::uint64_t value) { return std::to_string(value); });
 }
 
-boost::asio::ip::tcp::endpoint read_peer(const std::string& text) {
-  const auto peer = read_endpoint(text);
-  if (peer.port() == 0 || peer.address().is_unspecified()) {
-    throw StartError(fmt::format("'{}' is nowhere to connect to", text));
-  }
-  return peer;
-}
-
 std::string as_is(const std::string& text) {
   if (text.empty() || text.find_first_of(" \t\r\n") != std::string::npos) {
     throw StartError(fmt::format("'{}' is empty or has white space in it", text));
