@@ -10,6 +10,7 @@
 #include <exception>
 
 #include "userspace/agent/node_agent.hpp"
+#include "userspace/agent/start_options.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/task_group.hpp"
 #include "userspace/base/version.hpp"
@@ -55,6 +56,8 @@ awaitable<void> serve(NodeAgent& agent, asio::signal_set& signals) {
 }
 
 }  // namespace
+
+void check(const Config& config) { redirector_options(config, make_policy(config)); }
 
 int run(const LoadedConfig& loaded) {
   const auto& config = loaded.config;

@@ -19,8 +19,9 @@ constexpr int kFailed = 1;
 constexpr int kBadUsage = 2;
 
 constexpr const char* kFooter =
-    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no agent answers "
-    "(status).\n";
+    "Exit codes: 0 done, 1 failed (agent: this machine lacks something; see the last line), 2 "
+    "wrong\n"
+    "usage or configuration, 3 no agent answers (status).\n";
 
 constexpr const char* kAgentHelp =
     "Runs the node agent: finds containerd, redirects its registry connections to the mirror in\n"
@@ -75,17 +76,29 @@ CLI::App* add_status(CLI::App& app, Arguments& arguments) {
   return command;
 }
 
-int run_agent(Arguments& arguments) {
+/// Throws StartError, for each thing that can be wrong about the configuration alone.
+agent::LoadedConfig load(Arguments& arguments) {
   std::erase_if(arguments.flags, [](const auto& flag) { return flag.second.empty(); });
   const auto file = arguments.config_file.empty() ? agent::Values()
                                                   : agent::read_config_file(arguments.config_file);
-  const auto loaded =
-      agent::load_config(arguments.flags, agent::read_environment(environment()), file);
+  auto loaded = agent::load_config(arguments.flags, agent::read_environment(environment()), file);
+  agent::check(loaded.config);
+  return loaded;
+}
+
+int run_agent(Arguments& arguments) {
+  std::optional<agent::LoadedConfig> loaded;
+  try {
+    loaded = load(arguments);
+  } catch (const StartError& error) {
+    std::fprintf(stderr, "hagring: %s\n", error.what());
+    return kBadUsage;
+  }
   if (arguments.print_config) {
-    std::cout << agent::describe(loaded);
+    std::cout << agent::describe(*loaded);
     return 0;
   }
-  return agent::run(loaded);
+  return agent::run(*loaded);
 }
 
 int run(int argc, char** argv) {
@@ -119,9 +132,6 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     return hagring::cli::run(argc, argv);
-  } catch (const hagring::StartError& error) {
-    std::fprintf(stderr, "hagring: %s\n", error.what());
-    return hagring::cli::kBadUsage;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "hagring: %s\n", error.what());
     return hagring::cli::kFailed;
