@@ -132,8 +132,8 @@ boost::asio::ip::tcp::endpoint read_peer(const std::string& text) {
 std::vector<Setting> client_settings() {
   return {
       path("containerd-socket",
-           "containerd's socket; without it the first that is there of containerd's own, K3s' and "
-           "RKE2's, K0s' and MicroK8s'",
+           "containerd's socket; without it the first that is there of K3s' and RKE2's, K0s', "
+           "MicroK8s' and containerd's own",
            &Config::containerd_socket),
       single("containerd-namespace", "NAME", "containerd namespace whose content is served",
              &Config::containerd_namespace, read_identifier, as_is),
@@ -141,10 +141,11 @@ std::vector<Setting> client_settings() {
            &Config::host_root),
       toggle("default-registries", "mirror the well-known public registries",
              &Config::default_registries),
-      list("registry", "HOST[:PORT]",
-           "mirror this registry too; http://HOST:PORT for one without TLS; *.example.com for all "
-           "names below",
-           &Config::registries, as_is, as_is),
+      list(
+          "registry", "HOST[:PORT]",
+          "mirror this registry too; http://HOST:PORT for one without TLS; a label may be *, as in "
+          "*.example.com",
+          &Config::registries, as_is, as_is),
       list("exclude", "CIDR", "never redirect connections to these addresses", &Config::exclude,
            as_is, as_is),
   };
