@@ -103,7 +103,6 @@ void NodeAgent::start() {
   spawn_on_data_threads();
   store_.start();
   admin_.start();
-  control_tasks_.spawn([this] { return proxy::keep_proving(trust_, prober_, clock_); });
   control_tasks_.spawn([this] { return advertiser_.run(); });
   log::info("agent", "mirror at {} and {}, peers served at {}",
             write_endpoint(listener_.endpoint_v4()), write_endpoint(listener_.endpoint_v6()),
@@ -126,7 +125,9 @@ void NodeAgent::beat() {
   // Only now: a client that is found is asked for the probe at once, and the kernel lets that pass
   // by us, to an address where nobody answers, until the heart has begun to beat.
   asio::post(control_, [this] {
-    if (!stopping_) interception_tasks_.spawn([this] { return interception_.run(); });
+    if (stopping_) return;
+    interception_tasks_.spawn([this] { return interception_.run(); });
+    control_tasks_.spawn([this] { return proxy::keep_proving(trust_, prober_, clock_); });
   });
 }
 
