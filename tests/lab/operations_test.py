@@ -63,6 +63,19 @@ class StartTest(unittest.TestCase):
         self.assert_refused(1, "/tmp/none.pem", "--origin-roots", "/tmp/none.pem")
         self.assert_refused(1, "another one", "--peer-listen", "192.0.2.77:5000")
 
+    def test_closed_standard_descriptors_are_nobody_elses(self):
+        agent = self.node.spawn("closed", ["/bin/sh", "-c", 'exec "$0" agent <&- >&- 2>&-', binary()])
+        self.addCleanup(agent.stop)
+        wait_until(lambda: self.node.path(PIN_DIR).exists(), 10, "it runs")
+        for number in (0, 1, 2):
+            self.assertEqual(os.readlink(f"/proc/{agent.pid}/fd/{number}"), "/dev/null")
+        self.assertEqual(agent.stop(), 0)
+
+    def test_full_disk_under_the_log_is_no_failure(self):
+        done = self.node.run("/bin/sh", "-c", f"timeout {START_S} {binary()} agent 2>/dev/full",
+                             check=False)
+        self.assertEqual(done.returncode, 124)
+
     def test_no_containerd_is_no_failure(self):
         done = self.start()
         self.assertEqual(done.returncode, 124, done.stderr)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -131,6 +132,16 @@ int run_agent(const Arguments& arguments) {
     return 0;
   }
   return agent::run(*loaded);
+}
+
+/// Whoever starts us with one of 0, 1 and 2 closed would have the next file or socket take its
+/// number, and what we print go there. Before the constructors of globals: gRPC's open descriptors.
+[[gnu::constructor(101)]] void open_standard_descriptors() {
+  int fd = -1;
+  do {
+    fd = ::open("/dev/null", O_RDWR);  // the lowest that is free; meant to stay open
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) ::close(fd);
 }
 
 int run(int argc, char** argv) {
