@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/static_router.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
-#include <charconv>
 #include <functional>
 
 namespace hagring::registry {
@@ -41,31 +38,6 @@ awaitable<Result<void>> StaticRouter::announce(std::vector<std::string>) {
 
 awaitable<Result<void>> StaticRouter::withdraw(std::vector<std::string>) {
   co_return Result<void>();
-}
-
-Peer parse_peer(std::string_view text) {
-  const auto refuse = [&] {
-    throw StartError(
-        fmt::format("peer \"{}\": expected address:port (an IPv6 address in brackets), for example "
-                    "192.0.2.7:5000",
-                    text));
-  };
-  const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos) refuse();
-  auto host = text.substr(0, colon);
-  const auto digits = text.substr(colon + 1);
-  if (host.starts_with('[') != host.ends_with(']')) refuse();
-  if (host.starts_with('[')) {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != std::string_view::npos) {
-    refuse();
-  }
-  std::uint16_t port = 0;
-  const auto [stop, wrong] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  error_code error;
-  const auto address = asio::ip::make_address(std::string(host), error);
-  if (error || wrong != std::errc() || stop != digits.data() + digits.size() || port == 0) refuse();
-  return {std::string(text), {address, port}};
 }
 
 }  // namespace hagring::registry

@@ -27,7 +27,4 @@ class StaticRouter final : public ContentRouter {
   std::vector<Peer> peers_;
 };
 
-/// Reads `--peer`: `address:port`, an IPv6 address in brackets. Throws StartError.
-Peer parse_peer(std::string_view text);
-
 }  // namespace hagring::registry

@@ -49,6 +49,38 @@ TEST(SettingValue, DurationsHaveUnits) {
   }
 }
 
+TEST(SettingValue, DurationsAreWithinBounds) {
+  EXPECT_EQ(read_duration("1s", 1s, 24h), 1s);
+  EXPECT_EQ(read_duration("24h", 1s, 24h), 24h);
+  EXPECT_THAT(start_error([] { read_duration("999ms", 1s, 24h); }), HasSubstr("from 1s to 24h"));
+  EXPECT_NE(start_error([] { read_duration("25h", 1s, 24h); }), "");
+}
+
+TEST(SettingValue, IdentifiersAreContainerds) {
+  for (const auto* good : {"k8s.io", "default", "a", "a-b_c.d", "MOBY"}) {
+    EXPECT_EQ(read_identifier(good), good);
+  }
+  const std::string too_long(77, 'a');
+  for (const auto& bad :
+       {std::string(), std::string("k8s."), std::string(".io"), std::string("a..b"),
+        std::string("\xc3\xa4"), std::string("x\",y==\""), too_long}) {
+    EXPECT_NE(start_error([&] { read_identifier(bad); }), "") << bad;
+  }
+}
+
+TEST(Config, RefusesTimesThatWouldSpinOrNeverRedirect) {
+  for (const auto& [name, value] :
+       std::map<std::string, std::string>{{"rescan-interval", "0ms"},
+                                          {"heartbeat-timeout", "50ms"},
+                                          {"stall-timeout", "0s"},
+                                          {"origin-timeout", "4000000000h"},
+                                          {"peer", "192.0.2.7:0"},
+                                          {"containerd-namespace", "\xc3\xa4"}}) {
+    EXPECT_THAT(start_error([&] { load_config({{name, {value}}}, {}, {}); }),
+                HasSubstr("--" + name));
+  }
+}
+
 TEST(SettingValue, SizesCountsAndSwitches) {
   EXPECT_EQ(read_size("4MiB"), 4U << 20);
   EXPECT_EQ(read_size("4MB"), 4'000'000U);

@@ -38,7 +38,8 @@ class AptSources(unittest.TestCase):
         self.assertEqual(source, apt.Source("http://mirror.example/debian", apt.KEYRING))
 
     def test_none(self):
-        self.assertEqual(self._source(), apt.Source(apt.DEFAULT_URI, apt.KEYRING))
+        with self.assertRaisesRegex(apt.AptError, "names no Debian archive"):
+            self._source()
 
 
 class Protobuf(unittest.TestCase):

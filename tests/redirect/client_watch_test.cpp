@@ -12,6 +12,7 @@
 
 #include "tests/redirect/hook_lab.hpp"
 #include "userspace/base/task_group.hpp"
+#include "userspace/redirect/error.hpp"
 #include "userspace/redirect/interception.hpp"
 #include "userspace/redirect/process.hpp"
 
@@ -114,6 +115,12 @@ class ClientWatchTest : public HookTest, public ClientWatch::Observer {
   error_code missing_;
   pid_t gone_ = 0;
 };
+
+TEST_F(ClientWatchTest, SaysThatNoSocketIsKnownYet) {
+  const auto owner = socket_owner("");
+  ASSERT_FALSE(owner);
+  EXPECT_EQ(owner.error(), Errc::no_socket);
+}
 
 TEST_F(ClientWatchTest, FollowsAClientFromItsBeginToItsEndAndAgain) {
   start_watch();

@@ -127,6 +127,23 @@ TEST_F(LifecycleTest, ReplacesPinsOfAnotherLayout) {
   EXPECT_EQ(status.st_mode & 0777, 0600U);
 }
 
+TEST_F(LifecycleTest, LeavesNoPinsHoweverItEnds) {
+  const auto directory = options().pin_directory;
+  {
+    const Redirector redirector(options());
+  }
+  EXPECT_NE(::access(directory.c_str(), F_OK), 0);
+
+  // A directory where a pin should go: it can't be replaced, and what was pinned before it goes.
+  ASSERT_EQ(::mkdir(directory.c_str(), 0700), 0);
+  const auto obstacle = directory + "/counters";
+  ASSERT_EQ(::mkdir(obstacle.c_str(), 0700), 0);
+  EXPECT_THROW(Redirector{options()}, StartError);
+  EXPECT_NE(::access((directory + "/config").c_str(), F_OK), 0);
+  ::rmdir(obstacle.c_str());
+  ::rmdir(directory.c_str());
+}
+
 TEST_F(LifecycleTest, LeavesThePinsOfItsSuccessor) {
   const auto flows = options().pin_directory + "/flows";
   Redirector first(options());

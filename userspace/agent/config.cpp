@@ -56,8 +56,15 @@ Setting path(std::string name, std::string help, std::string Config::* member) {
                 [](const std::string& text) { return text.empty() ? "auto" : text; });
 }
 
-Setting duration(std::string name, std::string help, std::chrono::milliseconds Config::* member) {
-  return single(std::move(name), "TIME", std::move(help), member, read_duration, write_duration);
+/// More than anybody means, and little enough for every sum of times.
+constexpr std::chrono::hours kLongest{24};
+
+Setting duration(std::string name, std::string help, std::chrono::milliseconds Config::* member,
+                 std::chrono::milliseconds least) {
+  return single(
+      std::move(name), "TIME", std::move(help), member,
+      [least](const std::string& text) { return read_duration(text, least, kLongest); },
+      write_duration);
 }
 
 Setting toggle(std::string name, std::string help, bool Config::* member) {
@@ -106,22 +113,39 @@ log::Format read_format(const std::string& text) {
   throw StartError(fmt::format("'{}' is neither text nor json", text));
 }
 
+/// Of times that are waited for others: shorter than a round trip nobody can be met.
+constexpr std::chrono::milliseconds kBriefest{100};
+/// A scan lists all of containerd's content: one after the other would keep it busy with that
+/// alone.
+constexpr std::chrono::seconds kBriefestRescan{1};
+/// A heart that beats every 75 ms (proxy::Heartbeat) on a busy machine: two beats may be missed.
+constexpr std::chrono::milliseconds kBriefestHeartbeat{250};
+
+boost::asio::ip::tcp::endpoint read_peer(const std::string& text) {
+  const auto endpoint = read_endpoint(text);
+  if (endpoint.port() == 0 || endpoint.address().is_unspecified()) {
+    throw StartError(fmt::format("'{}' is no place where another node can be reached", text));
+  }
+  return endpoint;
+}
+
 std::vector<Setting> client_settings() {
   return {
       path("containerd-socket",
-           "containerd's socket; without it the first that is there of containerd's own, K3s' and "
-           "RKE2's, K0s' and MicroK8s'",
+           "containerd's socket; without it the first that is there of K3s' and RKE2's, K0s', "
+           "MicroK8s' and containerd's own",
            &Config::containerd_socket),
       single("containerd-namespace", "NAME", "containerd namespace whose content is served",
-             &Config::containerd_namespace, as_is, as_is),
+             &Config::containerd_namespace, read_identifier, as_is),
       path("host-root", "where the host's file system is seen, for an agent in a container",
            &Config::host_root),
       toggle("default-registries", "mirror the well-known public registries",
              &Config::default_registries),
-      list("registry", "HOST[:PORT]",
-           "mirror this registry too; http://HOST:PORT for one without TLS; *.example.com for all "
-           "names below",
-           &Config::registries, as_is, as_is),
+      list(
+          "registry", "HOST[:PORT]",
+          "mirror this registry too; http://HOST:PORT for one without TLS; a label may be *, as in "
+          "*.example.com",
+          &Config::registries, as_is, as_is),
       list("exclude", "CIDR", "never redirect connections to these addresses", &Config::exclude,
            as_is, as_is),
   };
@@ -130,20 +154,20 @@ std::vector<Setting> client_settings() {
 std::vector<Setting> content_settings() {
   return {
       list("peer", "ADDRESS:PORT", "ask this node's peer server for content", &Config::peers,
-           read_endpoint, write_endpoint),
+           read_peer, write_endpoint),
       single("peer-listen", "ADDRESS:PORT", "where the peer server listens", &Config::peer_listen,
              read_endpoint, write_endpoint),
       duration("origin-timeout",
                "how long an origin may take to begin its answer before peers are asked for a tag",
-               &Config::origin_timeout),
+               &Config::origin_timeout, kBriefest),
       duration("stall-timeout", "how long a source may send nothing before another takes over",
-               &Config::stall_timeout),
+               &Config::stall_timeout, kBriefest),
       single("verify-first", "SIZE",
              "blobs from peers up to this size are verified before their first byte is passed on",
              &Config::verify_first, read_size, write_size),
       duration("rescan-interval",
                "how often containerd's store is listed anew (its garbage collector tells nobody)",
-               &Config::rescan_interval),
+               &Config::rescan_interval, kBriefestRescan),
   };
 }
 
@@ -160,7 +184,7 @@ std::vector<Setting> process_settings() {
            &Config::origin_roots),
       duration("heartbeat-timeout",
                "the kernel stops redirecting when the agent has been silent this long",
-               &Config::heartbeat_timeout),
+               &Config::heartbeat_timeout, kBriefestHeartbeat),
       count("data-threads", "threads that carry connections", &Config::data_threads, 1, 64),
       count("max-connections", "connections carried at once", &Config::max_connections, 16, 65536),
       single("log-level", "LEVEL", "trace, debug, info, warning or error", &Config::log_level,

@@ -62,6 +62,16 @@ std::chrono::milliseconds read_duration(std::string_view text) {
       text, kDurationUnits, "a duration: write a whole number and its unit, such as 500ms or 5s"));
 }
 
+std::chrono::milliseconds read_duration(std::string_view text, std::chrono::milliseconds least,
+                                        std::chrono::milliseconds most) {
+  const auto duration = read_duration(text);
+  if (duration < least || duration > most) {
+    throw StartError(fmt::format("'{}' is not from {} to {}", text, write_duration(least),
+                                 write_duration(most)));
+  }
+  return duration;
+}
+
 std::uint64_t read_size(std::string_view text) {
   return read_with_unit(text, kSizeUnits, "a size: write for example 65536, 64KiB or 4MiB");
 }
@@ -87,6 +97,26 @@ std::string read_path(std::string_view text) {
   }
   if (fmt::format("{}/", text).find("/../") != std::string::npos) {
     throw StartError(fmt::format("'{}' has '..' in it", text));
+  }
+  return std::string(text);
+}
+
+std::string read_identifier(std::string_view text) {
+  constexpr std::size_t kLongest = 76;
+  const auto is_alphanumeric = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  };
+  bool joinable = false;  // whether a joint may stand here, or the end
+  for (const char c : text.substr(0, kLongest + 1)) {
+    const bool joint = c == '.' || c == '_' || c == '-';
+    if (!is_alphanumeric(c) && !(joint && joinable)) {
+      joinable = false;
+      break;
+    }
+    joinable = !joint;
+  }
+  if (!joinable || text.size() > kLongest) {
+    throw StartError(fmt::format("'{}' is not a name that containerd knows, such as k8s.io", text));
   }
   return std::string(text);
 }

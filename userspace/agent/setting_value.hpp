@@ -15,6 +15,10 @@ namespace hagring::agent {
 /// `500ms`, `2s`, `5m`, `1h`; a bare number is refused, for nobody knows its unit.
 std::chrono::milliseconds read_duration(std::string_view text);
 
+/// The same, within bounds.
+std::chrono::milliseconds read_duration(std::string_view text, std::chrono::milliseconds least,
+                                        std::chrono::milliseconds most);
+
 /// `4096`, `64KiB`, `4MiB`, `1GiB` (powers of two) or `64KB`, `4MB`, `1GB` (powers of ten).
 std::uint64_t read_size(std::string_view text);
 
@@ -26,6 +30,10 @@ bool read_switch(std::string_view text);
 
 /// An absolute path without `..`.
 std::string read_path(std::string_view text);
+
+/// A name of containerd's (core/identifiers, Validate): letters and digits, joined by `.`, `_`,
+/// `-`.
+std::string read_identifier(std::string_view text);
 
 /// `192.0.2.7:5000` or `[2001:db8::7]:5000`.
 boost::asio::ip::tcp::endpoint read_endpoint(std::string_view text);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
+#include <sstream>
 
 #include "userspace/agent/agent.hpp"
 #include "userspace/agent/config.hpp"
@@ -22,13 +24,34 @@ constexpr const char* kFooter =
     "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no agent answers "
     "(status).\n";
 
-constexpr const char* kAgentHelp =
-    "Runs the node agent: finds containerd, redirects its registry connections to the mirror in\n"
-    "this process, and serves this node's content to peers. Needs root, or CAP_BPF and\n"
-    "CAP_NET_ADMIN and access to containerd's socket and content. SIGTERM ends it in order:\n"
-    "redirection stops first, streams end, pins are removed. Each option is also a key of the\n"
-    "configuration file and an environment variable (--stall-timeout: stall-timeout,\n"
-    "HAGRING_STALL_TIMEOUT); a flag wins over the environment, the environment over the file.";
+constexpr const char* kAgentDetails =
+    "Finds containerd, redirects its registry connections to the mirror in this process, and\n"
+    "serves this node's content to peers. Needs root, or CAP_BPF and CAP_NET_ADMIN and access to\n"
+    "containerd's socket and content. SIGTERM ends it in order: redirection stops first, streams\n"
+    "end, pins are removed.\n"
+    "Each option is also a key of the configuration file (--stall-timeout: stall-timeout) and an\n"
+    "environment variable (HAGRING_STALL_TIMEOUT). A flag wins over the environment, the\n"
+    "environment over the file; unknown keys are errors.\n\n";
+
+constexpr std::size_t kHelpColumn = 34;  ///< where the options' texts begin
+constexpr std::size_t kHelpWidth = 64;   ///< of those texts
+
+/// Breaks `text` into lines of at most kHelpWidth characters; CLI11 indents them.
+std::string wrapped(const std::string& text) {
+  std::string lines;
+  std::size_t length = 0;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    if (length > 0 && length + 1 + word.size() > kHelpWidth) {
+      lines += '\n';
+      length = 0;
+    }
+    if (length > 0) lines += ' ';
+    lines += word;
+    length += word.size() + 1;
+  }
+  return lines;
+}
 
 struct Arguments {
   agent::Values flags;
@@ -44,7 +67,8 @@ std::vector<std::string> environment() {
 }
 
 CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
-  auto* command = app.add_subcommand("agent", kAgentHelp);
+  auto* command = app.add_subcommand("agent", "Runs the node agent.");
+  command->footer(kAgentDetails + std::string(kFooter));
   command->add_option("--config", arguments.config_file, "configuration file (TOML)")
       ->type_name("PATH")
       ->envname("HAGRING_CONFIG");
@@ -52,19 +76,28 @@ CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
                     "print the effective configuration and exit");
   const agent::Config defaults;
   for (const auto& setting : agent::settings()) {
-    command->add_option("--" + setting.name, arguments.flags[setting.name], setting.help)
+    const auto help =
+        wrapped(fmt::format("{} ({}default: {})", setting.help,
+                            setting.list ? "may be repeated; " : "", setting.show(defaults)));
+    command
+        ->add_option_function<std::string>(
+            "--" + setting.name,
+            [&flags = arguments.flags, name = setting.name](const std::string& text) {
+              flags[name].push_back(text);
+            },
+            help)
         ->type_name(setting.placeholder)
-        ->allow_extra_args(false)
-        ->default_str(setting.show(defaults));
+        ->trigger_on_parse();
   }
   return command;
 }
 
 CLI::App* add_status(CLI::App& app, Arguments& arguments) {
-  auto* command = app.add_subcommand(
-      "status",
-      "Shows what the agent on this node does: who is intercepted, whether it trusts the mirror\n"
-      "and why, peers, counters, and the recent pulls with where each blob came from.");
+  auto* command = app.add_subcommand("status", "Shows what the agent on this node does.");
+  command->footer(
+      "Who is intercepted, whether it trusts the mirror and why, peers, counters, and the recent\n"
+      "pulls with where each blob came from.\n\n" +
+      std::string(kFooter));
   command->add_flag("--json", arguments.status.json, "print JSON, for scripts");
   command
       ->add_option("--admin-socket", arguments.status.socket,
@@ -76,7 +109,6 @@ CLI::App* add_status(CLI::App& app, Arguments& arguments) {
 }
 
 int run_agent(Arguments& arguments) {
-  std::erase_if(arguments.flags, [](const auto& flag) { return flag.second.empty(); });
   const auto file = arguments.config_file.empty() ? agent::Values()
                                                   : agent::read_config_file(arguments.config_file);
   const auto loaded =
@@ -94,6 +126,7 @@ int run(int argc, char** argv) {
       "with the container runtime's configuration unchanged.",
       "hagring");
   app.footer(kFooter);
+  app.get_formatter()->column_width(kHelpColumn);
   app.require_subcommand(1);
   Arguments arguments;
   const auto* agent_command = add_agent(app, arguments);

@@ -33,6 +33,8 @@ class RedirectCategory : public boost::system::error_category {
       case Errc::agent_in_cgroup:
         return "the agent is in the client's cgroup and can't tell its own connections from the "
                "client's; run it in the host's pid namespace or in a cgroup of its own";
+      case Errc::no_socket:
+        return "its socket isn't there yet; it is looked for";
     }
     return "unknown error " + std::to_string(value);
   }

@@ -17,6 +17,7 @@ enum class Errc {
   no_host_pids,      ///< the kernel can't tell us the pid: another pid namespace
   not_loopback,      ///< a mirror listener that is bound to no single address
   agent_in_cgroup,   ///< the agent itself would be redirected
+  no_socket,         ///< nobody knows yet where the client listens
 };
 
 const boost::system::error_category& redirect_category() noexcept;

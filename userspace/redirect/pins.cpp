@@ -66,6 +66,17 @@ Pins::Pins(std::string directory, std::vector<Map> maps)
   while (directory_.size() > 1 && directory_.back() == '/') directory_.pop_back();
   require_bpf_file_system(directory_);
   if (::mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) fail("mkdir " + directory_);
+  try {
+    pin_all();
+  } catch (const StartError&) {
+    remove();
+    throw;
+  }
+}
+
+Pins::~Pins() { remove(); }
+
+void Pins::pin_all() {
   for (const auto& map : maps_) {
     const auto name = path(map);
     if (::unlink(name.c_str()) != 0 && errno != ENOENT) fail("removing the old pin " + name);

@@ -17,13 +17,18 @@ class Pins {
     int fd;
   };
 
-  /// Makes `directory` (mode 0700) and pins `maps` there. Throws StartError.
+  /// Makes `directory` (mode 0700) and pins `maps` there. Throws StartError; then nothing of ours
+  /// stays there.
   Pins(std::string directory, std::vector<Map> maps);
-
-  /// Removes those that are still ours, and the directory if it is empty then.
-  void remove();
+  Pins(const Pins&) = delete;
+  Pins& operator=(const Pins&) = delete;
+  /// Removes those that are still ours, and the directory if it is empty then. Descriptors of the
+  /// maps must still be open.
+  ~Pins();
 
  private:
+  void pin_all();
+  void remove();
   std::string path(const Map& map) const { return directory_ + "/" + std::string(map.name); }
 
   std::string directory_;

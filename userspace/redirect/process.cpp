@@ -25,7 +25,8 @@ constexpr ino_t kInitialPidNamespace = 0xEFFFFFFC;
 Result<pid_t> socket_owner(const std::string& socket_path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (socket_path.empty() || socket_path.size() >= sizeof(address.sun_path)) {
+  if (socket_path.empty()) return Errc::no_socket;
+  if (socket_path.size() >= sizeof(address.sun_path)) {
     return error_code(ENAMETOOLONG, boost::system::system_category());
   }
   std::memcpy(address.sun_path, socket_path.data(), socket_path.size());

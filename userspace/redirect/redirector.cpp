@@ -244,9 +244,6 @@ std::vector<Counter> Redirector::counters() const {
   return sums;
 }
 
-void Redirector::remove_pins() {
-  if (state_->pins) state_->pins->remove();
-  state_->pins.reset();
-}
+void Redirector::remove_pins() { state_->pins.reset(); }
 
 }  // namespace hagring::redirect

@@ -101,8 +101,8 @@ class Redirector {
 
   std::vector<Counter> counters() const;
 
-  /// Takes down the pins, unless another agent has replaced them meanwhile. Without it they stay,
-  /// readable, until the next start.
+  /// Takes down the pins, unless another agent has replaced them meanwhile. The destructor does it,
+  /// too; after a kill they stay, readable, until the next start.
   void remove_pins();
 
  private:

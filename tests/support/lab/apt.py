@@ -17,7 +17,6 @@ from typing import Iterable, NamedTuple
 from . import paths
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-DEFAULT_URI = "http://deb.debian.org/debian"
 
 
 class AptError(RuntimeError):
@@ -72,7 +71,7 @@ def _one_line_entries(text: str) -> Iterable[dict]:
 
 
 def debian_source(etc_apt: str = "/etc/apt") -> Source:
-    """The Debian archive of the machine's apt sources, one-line and deb822; deb.debian.org if none."""
+    """The Debian archive of the machine's apt sources, one-line and deb822. AptError if they name none."""
     entries = []
     for path in [f"{etc_apt}/sources.list"] + sorted(glob.glob(f"{etc_apt}/sources.list.d/*")):
         try:
@@ -92,7 +91,8 @@ def debian_source(etc_apt: str = "/etc/apt") -> Source:
             uri = next((u for u in entry["uris"] if re.match(r"(http|https|file|copy):", u)), None)
             if uri:
                 return Source(uri, key if key.startswith("/") else KEYRING)
-    return Source(DEFAULT_URI, KEYRING)
+    raise AptError(f"{etc_apt} names no Debian archive (a deb line with a bookworm suite and main): the "
+                   "lab fetches containerd, nginx and docker-registry from there.")
 
 
 def _inherited_options() -> str:

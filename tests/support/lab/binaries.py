@@ -35,7 +35,7 @@ def _suite_with(version: str) -> str:
     found = "; ".join(f"{suite}: {what or 'no containerd'}" for suite, what in seen.items())
     raise apt.AptError(
         f"No suite of Debian has containerd {version} any more ({found}). Find a suite or a "
-        "snapshot.debian.org date that has it and add it to CONTAINERD_SUITES in "
+        "archive of older packages that has it and add it to CONTAINERD_SUITES in "
         "tests/support/lab/binaries.py.")
 
 
