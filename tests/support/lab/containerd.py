@@ -14,6 +14,7 @@ from .process import Process, wait_until
 SOCKET = "/run/containerd/containerd.sock"
 CONFIG = "/etc/containerd/config.toml"
 ROOT = "/var/lib/containerd"
+STATE = "/run/containerd"
 
 
 def config_with(version: str, config_path: str = "", discard_unpacked_layers: bool = False) -> str:
@@ -36,11 +37,17 @@ def config_with(version: str, config_path: str = "", discard_unpacked_layers: bo
 class Containerd:
     """containerd with its default paths inside the node, and by default without a configuration file.
 
-    `config` is the text of /etc/containerd/config.toml; None: the file is absent."""
+    `config` is the text of /etc/containerd/config.toml; None: the file is absent. `socket`, `root` and
+    `state` are for one that isn't the distribution's own; `name` is its control group's and its log's."""
 
-    def __init__(self, node, version: str, config: Optional[str] = None):
+    def __init__(self, node, version: str, config: Optional[str] = None, name: str = "containerd",
+                 socket: str = SOCKET, root: str = ROOT, state: str = STATE):
         self.node = node
         self.version = version
+        self.name = name
+        self.socket = socket
+        self.root = root
+        self.state = state
         self._binaries = binaries.containerd(version)
         self._process: Optional[Process] = None
         self._client: Optional[Client] = None
@@ -66,12 +73,12 @@ class Containerd:
     @property
     def cgroup_path(self) -> str:
         """Its control group, as in /proc/<pid>/cgroup."""
-        return self.node.cgroup.child("containerd").path
+        return self.node.cgroup.child(self.name).path
 
     @property
     def store(self) -> pathlib.Path:
         """Its content store, as the lab's process reaches it."""
-        return self.node.path(ROOT) / "io.containerd.content.v1.content"
+        return self.node.path(self.root) / "io.containerd.content.v1.content"
 
     @property
     def client(self) -> Client:
@@ -81,8 +88,12 @@ class Containerd:
     def start(self, env: Optional[dict] = None, deadline_s: float = 60,
               cri: bool = True) -> "Containerd":
         """Starts it and waits until CRI answers, or containerd alone if it has no `cri`."""
-        self._process = self.node.spawn("containerd", ["containerd"], path_first=str(self._binaries),
-                                        env=env)
+        program = ["containerd"]
+        for flag, value, usual in (("--address", self.socket, SOCKET), ("--root", self.root, ROOT),
+                                   ("--state", self.state, STATE)):
+            if value != usual:
+                program += [flag, value]
+        self._process = self.node.spawn(self.name, program, path_first=str(self._binaries), env=env)
         wait_until(lambda: self._answers(cri), deadline_s,
                    f"{self.node.name}'s containerd {self.version} answers")
         return self
@@ -91,7 +102,7 @@ class Containerd:
         if not self._process.running():
             raise RuntimeError(f"containerd {self.version} exited with {self._process.poll()}.\n"
                                + self._process.log_tail())
-        socket = self.node.path(SOCKET)
+        socket = self.node.path(self.socket)
         if not socket.exists():
             return False
         if self._client is None:
@@ -131,7 +142,7 @@ class Containerd:
     def ctr(self, *arguments, namespace: str = "k8s.io", timeout_s: float = 120,
             check: bool = True) -> subprocess.CompletedProcess:
         """Runs `ctr -n <namespace> …` on the node."""
-        return self.node.run("ctr", "-n", namespace, *arguments, path_first=str(self._binaries),
+        return self.node.run("ctr", "--address", self.socket, "-n", namespace, *arguments, path_first=str(self._binaries),
                              timeout_s=timeout_s, check=check)
 
     def run_container(self, image: str, *command, timeout_s: float = 60,

@@ -31,9 +31,11 @@ class Node(Host):
         else:
             self.run("mount", "--bind", str(disk), ROOT)
 
-    def start_containerd(self, version: str, config: Optional[str] = None, env=None) -> Containerd:
-        """Starts containerd `version`; `config` is its configuration file's text, None: no file."""
-        self.containerd = Containerd(self, version, config).start(env)
+    def start_containerd(self, version: str, config: Optional[str] = None, env=None,
+                         **places) -> Containerd:
+        """Starts containerd `version`; `config` is its configuration file's text, None: no file;
+        `places` are Containerd's."""
+        self.containerd = Containerd(self, version, config, **places).start(env)
         return self.containerd
 
     def start_agent(self, **options) -> Agent:

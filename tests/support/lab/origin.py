@@ -32,7 +32,8 @@ http {{
   log_format lab escape=json '{{"time":$msec,"remote":"$remote_addr","method":"$request_method",'
     '"path":"$request_uri","status":$status,"bytes":$body_bytes_sent,"agent":"$http_user_agent",'
     '"range":"$http_range","host":"$host","port":"$server_port","complete":"$request_completion",'
-    '"authorization":"$http_authorization","accept":"$http_accept"}}';
+    '"authorization":"$http_authorization","accept":"$http_accept",'
+    '"accept_encoding":"$http_accept_encoding"}}';
   access_log "{folder}/access.log" lab;
   client_body_temp_path /run/origin-body; proxy_temp_path /run/origin-proxy;
   fastcgi_temp_path /run/origin-1; uwsgi_temp_path /run/origin-2; scgi_temp_path /run/origin-3;
@@ -82,6 +83,7 @@ class Request(NamedTuple):
     complete: bool  #: the client took all of it
     authorization: str
     accept: str
+    accept_encoding: str
 
     @property
     def is_blob(self) -> bool:
@@ -109,16 +111,20 @@ class Origin(Host):
     """The origin. Made by Lab.origin().
 
     names: what it is called, on TLS ports (certificate by the lab's authority, or `authority`);
-    plain_names and plain_ports: the same without TLS."""
+    plain_names and plain_ports: the same without TLS. trusted: whether nodes trust its authority;
+    tls: more nginx directives, such as ssl_verify_client."""
 
     def __init__(self, lab, name: str, number: int, names: Sequence[str] = (DOCKER_HUB,),
                  tls_ports: Sequence[int] = (443,), plain_names: Sequence[str] = ("plain.lab.test",),
-                 plain_ports: Sequence[int] = (80, 5000), authority=None):
+                 plain_ports: Sequence[int] = (80, 5000), authority=None,
+                 trusted: bool = True, tls: Sequence[str] = ()):
         super().__init__(lab, name, number)
         self.names = list(names)
         self.plain_names = list(plain_names)
         self._tls_ports, self._plain_ports = list(tls_ports), list(plain_ports)
         self.authority = authority or lab.authority
+        self._trusted = trusted
+        self._tls = list(tls)
         self.storage = self.folder / "storage"
         self.storage.mkdir()
         self._faults = ""
@@ -173,7 +179,8 @@ class Origin(Host):
             lines += [f"listen {port} ssl;", f"listen [::]:{port} ssl ipv6only=on;"]
         for port in self._plain_ports:
             lines += [f"listen {port};", f"listen [::]:{port} ipv6only=on;"]
-        lines += [f'ssl_certificate "{self._chain}";', f'ssl_certificate_key "{self._key}";']
+        lines += [f'ssl_certificate "{self._chain}";', f'ssl_certificate_key "{self._key}";',
+                  *self._tls]
         (self.folder / "nginx.conf").write_text(_NGINX.format(
             folder=self.folder, listens="\n".join("    " + line for line in lines),
             generation=self._generation, faults=self._faults))
@@ -207,9 +214,10 @@ class Origin(Host):
             return -1
 
     def introduce(self, host: Host) -> None:
-        """Lets a machine resolve the origin's names and trust its certificates."""
+        """Lets a machine resolve the origin's names and, unless it's private, trust its certificates."""
         host.add_hosts({name: [self.ipv4, self.ipv6] for name in self.names + self.plain_names})
-        host.trust(f"{self.name}-authority", self.authority.pem)
+        if self._trusted:
+            host.trust(f"{self.name}-authority", self.authority.pem)
 
     # The log
 

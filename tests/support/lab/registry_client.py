@@ -10,8 +10,11 @@ on a node; class RegistryClient is the test's end.
 """
 
 import argparse
+import base64
 import concurrent.futures
+import ctypes
 import hashlib
+import http.client
 import json
 import os
 import pathlib
@@ -24,6 +27,8 @@ import time
 
 SOCKET = "/run/containerd/containerd.sock"
 CONTROL = "/run/registry-client.sock"
+
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
 
 
 class RegistryClient:
@@ -111,8 +116,7 @@ class _Client:
             with _connect(address, port, deadline_s, device) as plain:
                 result["peer"] = plain.getpeername()[0]
                 with self._trust.context().wrap_socket(plain, server_hostname=host) as tls:
-                    issuer = [value for name in tls.getpeercert()["issuer"] for _, value in name]
-                    result["issuer"] = ", ".join(issuer)
+                    result["issuer"] = _issuer(tls)
                     tls.sendall(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n"
                                 "Connection: close\r\n\r\n".encode())
                     result["status"] = _read_response(tls, begun + deadline_s)
@@ -124,15 +128,58 @@ class _Client:
             result |= {"ok": False, "error": "later than its deadline"}
         return result
 
-    def plain(self, address, port, send, deadline_s=10.0, device=None, half_close=False) -> dict:
+    def plain(self, address, port, send, deadline_s=10.0, device=None, half_close=False,
+              source_port=0) -> dict:
         """Connects without TLS, sends text, reads to the end."""
-        with _connect(address, port, deadline_s, device) as connection:
+        with _connect(address, port, deadline_s, device, source_port) as connection:
             peer = connection.getpeername()[0]
             connection.sendall(send.encode("latin-1"))
             if half_close:
                 connection.shutdown(socket.SHUT_WR)
             received = b"".join(iter(lambda: connection.recv(65536), b""))
         return {"received": received.decode("latin-1"), "peer": peer}
+
+    def message(self, address, host, path, method="GET", headers=None, body="",
+                deadline_s=30.0) -> dict:
+        """One HTTPS request with these headers and body (base64): {"status", "headers" (a list of
+        names and values), "body" (base64), "issuer"}."""
+        with _connect(address, 443, deadline_s, None) as plain, \
+                self._trust.context().wrap_socket(plain, server_hostname=host) as tls:
+            connection = http.client.HTTPConnection(host)
+            connection.sock = tls
+            connection.putrequest(method, path, skip_accept_encoding=True)
+            for name, value in (headers or {}).items():
+                connection.putheader(name, value)
+            data = base64.b64decode(body)
+            if data or method in ("PUT", "POST", "PATCH"):
+                connection.putheader("Content-Length", str(len(data)))
+            connection.endheaders(data)
+            response = connection.getresponse()
+            return {"status": response.status, "headers": response.getheaders(),
+                    "body": base64.b64encode(response.read()).decode(),
+                    "issuer": _issuer(tls)}
+
+    def plain_elsewhere(self, namespaces_pid, **arguments) -> dict:
+        """plain() in the network namespace of another process: one thread moves, the process's id
+        stays the one that is redirected."""
+        result = {}
+
+        def move_and_connect():
+            try:
+                with open(f"/proc/{namespaces_pid}/ns/net", "rb") as namespace:
+                    libc_setns(namespace.fileno())
+                result.update(self.plain(**arguments))
+            except OSError as error:
+                result["failure"] = str(error)
+        thread = threading.Thread(target=move_and_connect)
+        thread.start()
+        thread.join()
+        return result
+
+    def forget_roots(self, roots) -> dict:
+        """Lets the next verification read the roots anew: "all" or "bundle"."""
+        self._trust = _Trust(roots)
+        return {}
 
     def exchange(self, address, port, size, seed=1, deadline_s=300.0) -> dict:
         """Sends `size` bytes while receiving as many, then half-closes; digests of both ways."""
@@ -207,9 +254,19 @@ class _Client:
         return f"{image}: unexpected status {result['status']}"
 
 
+def _issuer(tls) -> str:
+    return ", ".join(value for name in tls.getpeercert()["issuer"] for _, value in name)
+
+
+def libc_setns(descriptor: int) -> None:
+    """Moves the calling thread into a network namespace (setns(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
 def libc_connect_unspec(connection: socket.socket) -> None:
     """Dissolves a socket's association: connect() to AF_UNSPEC (connect(2))."""
-    import ctypes  # pylint: disable=import-outside-toplevel
     libc = ctypes.CDLL(None, use_errno=True)
     address = struct.pack("=H14x", socket.AF_UNSPEC)
     if libc.connect(connection.fileno(), address, len(address)) != 0:
@@ -223,13 +280,16 @@ def blocks(size: int, seed: int, block: int = 1 << 20):
         yield struct.pack("<Q", offset) + pattern[8:min(block, size - offset)]
 
 
-def _connect(address, port, deadline_s, device) -> socket.socket:
+def _connect(address, port, deadline_s, device, source_port=0) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     connection = socket.socket(family)
     connection.settimeout(deadline_s)
     try:
         if device:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+        if source_port:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            connection.bind(("", source_port))
         connection.connect((address, port))
     except OSError:
         connection.close()
