@@ -177,6 +177,22 @@ TEST_F(PeerAbuse, DrainEndsAllAtItsDeadline) {
   EXPECT_EQ(server->requests().failed, 1U);
 }
 
+TEST_F(PeerAbuse, ACutDrainDoesNotWaitForReadersThatStopped) {
+  options.drain_limit = std::chrono::hours(1);
+  options.inactivity_limit = std::chrono::hours(1);
+  start();
+  const auto digest = store.add(std::string(30'000'000, 'x'));
+  const auto reader = connect();
+  const auto request = "GET /v2/library/nginx/blobs/" + digest.to_string() +
+                       "?ns=docker.io HTTP/1.1\r\nHost: h\r\n\r\n";
+  ASSERT_TRUE(test::run(context, reader->write(as_bytes(request))));
+  Bytes some(1000);
+  ASSERT_TRUE(test::run(context, reader->read_some(some)));
+  asio::post(context, [this] { server->cut(); });  // behind the drain's beginning, or before it
+  test::run(context, server->drain());
+  EXPECT_EQ(server->open_connections(), 0U);
+}
+
 TEST_F(PeerAbuse, APortThatIsTakenIsNamed) {
   start();
   PeerServerOptions same = options;
