@@ -24,6 +24,44 @@ void Conduct::wrong_digest(const Digest& digest, const std::vector<std::string>&
   }
 }
 
+void Conduct::out_of_reach(const std::string& peer) {
+  const auto now = clock_.now();
+  const std::lock_guard lock(mutex_);
+  const auto pause = pauses_.find(peer);
+  if (pause == pauses_.end()) {
+    if (pauses_.size() >= options_.capacity) pauses_.erase(pauses_.begin());
+    pauses_.emplace(peer, Pause{now + options_.first_pause, options_.first_pause});
+  } else if (pause->second.trying) {
+    const auto length = std::min(pause->second.length * 2, options_.longest_pause);
+    pause->second = {now + length, length};
+  }
+  // Else it was asked before it was known: many requests find it out together.
+}
+
+void Conduct::in_reach(const std::string& peer) {
+  const std::lock_guard lock(mutex_);
+  pauses_.erase(peer);
+}
+
+bool Conduct::may_ask(const std::string& peer) {
+  if (banned(peer)) return false;
+  const auto now = clock_.now();
+  const std::lock_guard lock(mutex_);
+  const auto pause = pauses_.find(peer);
+  if (pause == pauses_.end()) return true;
+  if (pause->second.until > now) return false;
+  pause->second.until = now + options_.trial;
+  pause->second.trying = true;
+  return true;
+}
+
+std::optional<Duration> Conduct::pause(const std::string& peer) const {
+  const std::lock_guard lock(mutex_);
+  const auto pause = pauses_.find(peer);
+  if (pause == pauses_.end()) return std::nullopt;
+  return std::max(pause->second.until - clock_.now(), Duration::zero());
+}
+
 bool Conduct::banned(const std::string& peer) const {
   const std::lock_guard lock(mutex_);
   const auto ban = bans_.find(peer);

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -12,7 +13,8 @@
 
 namespace hagring::registry {
 
-/// Remembers, for a while, who sent wrong bytes and of what. Any thread may use it.
+/// Remembers, for a while, who sent wrong bytes and of what, and who could not be reached. Any
+/// thread may use it.
 class Conduct {
  public:
   struct Options {
@@ -23,6 +25,12 @@ class Conduct {
     Duration suspicion = std::chrono::minutes(1);
     /// How long a digest that came wrong is asked of the origin before peers.
     Duration origin_first = std::chrono::minutes(10);
+    /// How long a peer that could not be reached is not asked; doubled each time that it happens
+    /// again, up to the longest.
+    Duration first_pause = std::chrono::seconds(5);
+    Duration longest_pause = std::chrono::seconds(60);
+    /// How long the others wait for whoever tries it again: a connect's and an answer's time.
+    Duration trial = std::chrono::seconds(4);
     /// The most that is remembered of each kind.
     std::size_t capacity = 1024;
   };
@@ -38,6 +46,17 @@ class Conduct {
   /// Content that is not `digest` came from `peers`, each of which sent some of it.
   void wrong_digest(const Digest& digest, const std::vector<std::string>& peers);
 
+  /// `peer` did not answer, or not as it should. A node that is down would cost every request the
+  /// time to find that out.
+  void out_of_reach(const std::string& peer);
+  /// `peer` has answered.
+  void in_reach(const std::string& peer);
+
+  /// Whether `peer` may be asked now. Of those who ask after its pause one gets a yes, and tries.
+  bool may_ask(const std::string& peer);
+  /// What is left of the pause of a peer that is out of reach.
+  std::optional<Duration> pause(const std::string& peer) const;
+
   bool banned(const std::string& peer) const;
   bool origin_first(const Digest& digest) const;
   /// For the status page.
@@ -49,10 +68,17 @@ class Conduct {
     std::string reason;
   };
 
+  struct Pause {
+    TimePoint until;
+    Duration length;
+    bool trying = false;  ///< one request asks it, until `until`
+  };
+
   Clock& clock_;
   const Options options_;
   mutable std::mutex mutex_;
   std::map<std::string, Ban> bans_;
+  std::map<std::string, Pause> pauses_;
   std::unordered_map<Digest, TimePoint> origin_first_;
 };
 

@@ -10,15 +10,21 @@ namespace hagring::registry {
 awaitable<Result<Peer>> Fetcher::next(PeerSearch& search) {
   while (true) {
     CO_TRY(auto peer, co_await with_deadline(clock_, options_.search, search.next()));
-    if (!conduct_.banned(peer.name)) co_return peer;
-    log::debug("fetcher", "peer {} is banned for now", peer.name);
+    if (conduct_.may_ask(peer.name)) co_return peer;
+    log::debug("fetcher", "peer {} is not asked for now", peer.name);
   }
 }
 
 awaitable<Result<Exchange>> Fetcher::ask(Peer peer, http::Request request) {
   const Upstream to{
       .host = {}, .port = peer.address.port(), .tls = false, .preferred = peer.address};
-  co_return co_await client_.send(to, std::move(request), options_.first_byte);
+  auto exchange = co_await client_.send(to, std::move(request), options_.first_byte);
+  if (exchange) {
+    conduct_.in_reach(peer.name);
+  } else if (!is_cancelled(exchange.error())) {
+    conduct_.out_of_reach(peer.name);
+  }
+  co_return exchange;
 }
 
 awaitable<Result<ContentStream>> Fetcher::open(ContentRequest request, std::uint64_t offset,

@@ -111,7 +111,7 @@ class Fetcher {
  private:
   friend class ContentStream;
   awaitable<Result<Exchange>> ask(Peer peer, http::Request request);
-  /// The next peer that isn't banned.
+  /// The next peer that may be asked.
   awaitable<Result<Peer>> next(PeerSearch& search);
   awaitable<Result<std::uint64_t>> size_at(Peer peer, const ContentRequest& request);
   awaitable<Result<Digest>> digest_at(Peer peer, http::Request request);

@@ -22,6 +22,8 @@ constexpr auto kAcceptRest = std::chrono::milliseconds(200);
 /// What may still come from a peer after our last word, and for how long.
 constexpr auto kLinger = std::chrono::seconds(2);
 constexpr std::size_t kLingerBytes = 64 * 1024;
+/// A cancellation that falls between two operations ends neither (asked_to_stop()): said again.
+constexpr auto kBetweenCancels = std::chrono::milliseconds(500);
 
 /// Opens and binds `acceptor`; without IPv6 on this machine, "all addresses" are those of IPv4.
 error_code listen(tcp::acceptor& acceptor, tcp::endpoint where) {
@@ -113,8 +115,10 @@ awaitable<void> PeerServer::Worker::drain(Duration limit) {
   for (auto* stream : std::vector(idle.begin(), idle.end())) stream->close();
   TaskGroup deadline(executor, "peer server's drain");
   deadline.spawn([this, limit]() -> awaitable<void> {
-    co_await server.clock_.sleep_for(limit);
-    connections.cancel();
+    for (auto wait = limit; !co_await asked_to_stop(); wait = kBetweenCancels) {
+      co_await server.clock_.sleep_for(wait);
+      connections.cancel();
+    }
   });
   co_await connections.drain();
   deadline.cancel();
@@ -140,10 +144,12 @@ PeerServer::~PeerServer() = default;
 
 void PeerServer::start() {
   if (const auto error = listen(acceptor_, options_.listen)) {
+    const auto address = options_.listen.address().to_string();
     throw StartError(fmt::format(
-        "can't listen for peers on {}:{}: {}. Another registry or agent may have the port; see "
-        "`ss -ltnp`, or choose another one",
-        options_.listen.address().to_string(), options_.listen.port(), error.message()));
+        "can't listen for peers on {}:{}: {}. Another registry or agent may have the port (see "
+        "`ss -ltnp`): choose another one",
+        options_.listen.address().is_v6() ? "[" + address + "]" : address, options_.listen.port(),
+        error.message()));
   }
   error_code ignored;
   endpoint_ = acceptor_.local_endpoint(ignored);
@@ -187,6 +193,13 @@ awaitable<void> PeerServer::drain() {
   co_await asio::co_spawn(control_, drain_workers(), kTuple);
 }
 
+void PeerServer::cut() {
+  cut_ = true;
+  for (auto& worker : workers_) {
+    asio::post(worker->executor, [&tasks = worker->connections] { tasks.cancel(); });
+  }
+}
+
 awaitable<void> PeerServer::drain_workers() {
   co_await asio::this_coro::throw_if_cancelled(false);
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
@@ -194,7 +207,8 @@ awaitable<void> PeerServer::drain_workers() {
   TaskGroup drains(control_, std::string(kPart));
   for (auto& worker : workers_) {
     drains.spawn([this, &worker]() -> awaitable<void> {
-      co_await asio::co_spawn(worker->executor, worker->drain(options_.drain_limit),
+      co_await asio::co_spawn(worker->executor,
+                              worker->drain(cut_ ? Duration::zero() : options_.drain_limit),
                               asio::use_awaitable);
     });
   }

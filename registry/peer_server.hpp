@@ -56,6 +56,9 @@ class PeerServer {
   /// the drain limit has passed; returns when none is left.
   awaitable<void> drain();
 
+  /// Ends connections without waiting for their requests; for a drain that takes too long.
+  void cut();
+
   const PeerRequestCounters& requests() const { return responder_.counters(); }
   const ConnectionCounters& connections() const { return counters_; }
   std::size_t open_connections() const { return slots_.taken(); }
@@ -76,6 +79,7 @@ class PeerServer {
   asio::ip::tcp::acceptor acceptor_;
   asio::ip::tcp::endpoint endpoint_;
   TaskGroup accepting_;
+  bool cut_ = false;
   std::vector<std::unique_ptr<Worker>> workers_;  ///< one a data thread
 };
 

@@ -16,6 +16,8 @@ constexpr auto kPart = "containerd";
 /// A pull waits for this question: one that containerd, busy or hung, doesn't answer soon goes on
 /// without.
 constexpr Duration kLookupLimit = 1s;
+/// A pull makes a handful; 200 a second cost containerd one hundredth of a core.
+constexpr std::size_t kLookupsPerSecond = 200;
 
 /// Whether `ref`, such as `layer-sha256:…`, is that of an ingest of `digest`
 /// (containerd, core/remotes/handlers.go, MakeRefKey: `<kind>-<digest>`).
@@ -31,6 +33,7 @@ ContainerdStore::ContainerdStore(asio::any_io_executor control, Clock& clock,
     : control_(control),
       clock_(clock),
       follower_(control, clock, std::move(options), std::move(listener)),
+      lookups_(clock, kLookupsPerSecond),
       tasks_(control, "containerd") {}
 
 void ContainerdStore::start() {
@@ -67,6 +70,7 @@ awaitable<Result<void>> ContainerdStore::find_blob(registry::Digest digest) {
   if (index.size_of(digest)) co_return Result<void>();
   const auto client = follower_.client();
   if (!client) co_return Errc::unavailable;
+  if (!lookups_.take()) co_return Errc::not_found;
   const auto ask = [](std::shared_ptr<Client> asked,
                       registry::Digest about) -> awaitable<Result<Blob>> {
     co_return co_await asked->blob(about);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "registry/containerd/follower.hpp"
+#include "registry/containerd/lookup_budget.hpp"
 #include "registry/content_store.hpp"
 #include "userspace/base/clock.hpp"
 #include "userspace/base/task_group.hpp"
@@ -30,7 +31,8 @@ class ContainerdStore final : public registry::ContentStore {
 
   FollowerState state() const { return follower_.state(); }
 
-  /// A blob that the index doesn't know yet is asked for at containerd, for a second at most.
+  /// A blob that the index doesn't know yet is asked for at containerd, for a second at most, and
+  /// not more often than 200 times a second: what is asked beyond that isn't found.
   /// Errors: Errc::not_found also where the file has gone or has another size; Errc::unavailable
   /// and Errc::timed_out where containerd doesn't answer.
   awaitable<Result<registry::OpenBlob>> open(registry::Digest digest) override;
@@ -53,6 +55,7 @@ class ContainerdStore final : public registry::ContentStore {
   asio::any_io_executor control_;
   Clock& clock_;
   Follower follower_;
+  LookupBudget lookups_;
   TaskGroup tasks_;
 };
 

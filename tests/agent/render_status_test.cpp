@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
+#include <cstring>
+
+#include "userspace/base/unique_fd.hpp"
 #include "userspace/cli/status.hpp"
 
 namespace hagring::cli {
@@ -40,6 +46,21 @@ TEST(RenderStatus, RefusesWhatIsNoStatus) {
 TEST(ShowStatus, NoAgentIsExitCodeThree) {
   EXPECT_EQ(show_status({false, "/nonexistent/hagring.sock"}), 3);
   EXPECT_EQ(show_status({false, "/" + std::string(200, 'x')}), 3);
+}
+
+TEST(ShowStatus, DoesNotWaitInTheQueueOfAnAgentThatHangs) {
+  const auto path = testing::TempDir() + "hagring-status-" + std::to_string(::getpid()) + ".sock";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
+  const auto* where = reinterpret_cast<const sockaddr*>(&address);
+  const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd first(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(listener.get(), where, sizeof(address)), 0);
+  ASSERT_EQ(::listen(listener.get(), 0), 0);
+  ASSERT_EQ(::connect(first.get(), where, sizeof(address)), 0);
+  EXPECT_EQ(show_status({false, path}), 3);
+  ::unlink(path.c_str());
 }
 
 }  // namespace

@@ -40,11 +40,42 @@ TEST(Conduct, SuspicionIsShortAndDoesNotShortenABan) {
   EXPECT_TRUE(conduct.banned("liar"));
 }
 
+TEST(Conduct, OneAskerAtATimeTriesAPeerThatWasOutOfReach) {
+  test::ManualClock clock;
+  Conduct conduct(clock, {.first_pause = 5s, .longest_pause = 12s, .trial = 4s});
+  EXPECT_TRUE(conduct.may_ask("down"));
+  conduct.out_of_reach("down");
+  conduct.out_of_reach("down");  // asked at the same time
+  EXPECT_EQ(conduct.pause("down"), 5s);
+  EXPECT_FALSE(conduct.may_ask("down"));
+  EXPECT_TRUE(conduct.may_ask("other"));
+  clock.advance(5s);
+  EXPECT_TRUE(conduct.may_ask("down"));
+  EXPECT_FALSE(conduct.may_ask("down"));
+  conduct.out_of_reach("down");
+  EXPECT_EQ(conduct.pause("down"), 10s);
+  clock.advance(10s);
+  EXPECT_TRUE(conduct.may_ask("down"));
+  clock.advance(4s);  // whoever tried was cancelled
+  EXPECT_TRUE(conduct.may_ask("down"));
+  conduct.out_of_reach("down");
+  EXPECT_EQ(conduct.pause("down"), 12s);
+  clock.advance(12s);
+  EXPECT_TRUE(conduct.may_ask("down"));
+  conduct.in_reach("down");
+  EXPECT_TRUE(conduct.may_ask("down"));
+  EXPECT_FALSE(conduct.pause("down"));
+}
+
 TEST(Conduct, RemembersNoMoreThanItsCapacity) {
   test::ManualClock clock;
   Conduct conduct(clock, {.capacity = 2});
   for (int i = 0; i < 5; ++i) conduct.wrong_digest(kDigest, {"peer-" + std::to_string(i)});
   EXPECT_EQ(conduct.banned().size(), 2U);
+  for (int i = 0; i < 5; ++i) conduct.out_of_reach("peer-" + std::to_string(i));
+  int remembered = 0;
+  for (int i = 0; i < 5; ++i) remembered += conduct.pause("peer-" + std::to_string(i)) ? 1 : 0;
+  EXPECT_EQ(remembered, 2);
 }
 
 TEST(KnownSizes, LearnsFromManifestsOnlyAndForgetsTheOldest) {

@@ -132,12 +132,17 @@ TEST_F(MirrorTest, PeerThatAnswersTooLateIsLeft) {
   fetcher_options.first_byte = 50ms;
   const auto content = test::noise(1000);
   auto& silent = add_peer();
-  silent.server.handler = [this](http::Connection&, http::Request) -> awaitable<bool> {
+  int asked = 0;
+  silent.server.handler = [&](http::Connection&, http::Request) -> awaitable<bool> {
+    ++asked;
     co_await clock.sleep_for(1h);
     co_return false;
   };
   const auto digest = origin.add(content);
   EXPECT_TRUE(get_blob(digest).body == content);
+  // It costs one request its time, not each.
+  EXPECT_TRUE(get_blob(digest).body == content);
+  EXPECT_EQ(asked, 1);
 }
 
 TEST_F(MirrorTest, PeerThatCrawlsIsLeft) {

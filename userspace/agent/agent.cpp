@@ -10,7 +10,9 @@
 #include <exception>
 
 #include "userspace/agent/node_agent.hpp"
+#include "userspace/agent/start_options.hpp"
 #include "userspace/base/log.hpp"
+#include "userspace/base/task_group.hpp"
 #include "userspace/base/version.hpp"
 
 namespace hagring::agent {
@@ -33,14 +35,29 @@ void log_configuration(const LoadedConfig& loaded) {
   }
 }
 
+/// Who asks twice doesn't want to wait for streams.
+awaitable<void> hurry_at_signal(NodeAgent& agent, asio::signal_set& signals) {
+  auto [error, signal] = co_await signals.async_wait(kTuple);
+  if (error) co_return;
+  log::warning("agent", "signal {} again: streams are cut", signal);
+  agent.hurry();
+}
+
 awaitable<void> serve(NodeAgent& agent, asio::signal_set& signals) {
   agent.start();
   auto [error, signal] = co_await signals.async_wait(kTuple);
-  log::info("agent", "signal {}: redirection ends, streams may end", error ? 0 : signal);
+  log::info("agent", "signal {}: redirection ends, streams may end; a second one cuts them",
+            error ? 0 : signal);
+  TaskGroup impatience(co_await asio::this_coro::executor, "signals");
+  impatience.spawn([&] { return hurry_at_signal(agent, signals); });
   co_await agent.stop();
+  impatience.cancel();
+  co_await impatience.drain();
 }
 
 }  // namespace
+
+void check(const Config& config) { redirector_options(config, make_policy(config)); }
 
 int run(const LoadedConfig& loaded) {
   const auto& config = loaded.config;

@@ -64,8 +64,8 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
                   return sessions_[thread]->serve(std::move(client));
                 }),
       heartbeat_(
-          watched(threads_, control), [this] { return listener_.has_room(); },
-          [this] { redirector_.beat(); }, {}),
+          watched(threads_, control), [this] { return listener_.has_room(); }, [this] { beat(); },
+          {}),
       interception_(redirector_, clock_, {.socket = [this] { return store_.state().socket; }},
                     [this](const redirect::InterceptionState& state) { client_changed(state); }),
       interception_tasks_(control, "interception"),
@@ -103,8 +103,6 @@ void NodeAgent::start() {
   spawn_on_data_threads();
   store_.start();
   admin_.start();
-  interception_tasks_.spawn([this] { return interception_.run(); });
-  control_tasks_.spawn([this] { return proxy::keep_proving(trust_, prober_, clock_); });
   control_tasks_.spawn([this] { return advertiser_.run(); });
   log::info("agent", "mirror at {} and {}, peers served at {}",
             write_endpoint(listener_.endpoint_v4()), write_endpoint(listener_.endpoint_v6()),
@@ -120,7 +118,26 @@ void NodeAgent::spawn_on_data_threads() {
   }
 }
 
+/// On the first data thread.
+void NodeAgent::beat() {
+  redirector_.beat();
+  if (std::exchange(beaten_, true)) return;
+  // Only now: a client that is found is asked for the probe at once, and the kernel lets that pass
+  // by us, to an address where nobody answers, until the heart has begun to beat.
+  asio::post(control_, [this] {
+    if (stopping_) return;
+    interception_tasks_.spawn([this] { return interception_.run(); });
+    control_tasks_.spawn([this] { return proxy::keep_proving(trust_, prober_, clock_); });
+  });
+}
+
+void NodeAgent::hurry() {
+  hurried_ = true;
+  peer_server_.cut();
+}
+
 awaitable<void> NodeAgent::stop() {
+  stopping_ = true;
   interception_tasks_.cancel();
   co_await interception_tasks_.drain();
   co_await end_streams();
@@ -136,7 +153,7 @@ awaitable<void> NodeAgent::stop() {
 
 awaitable<void> NodeAgent::end_streams() {
   for (const auto end = clock_.now() + kDrainLimit;
-       listener_.connections() > 0 && clock_.now() < end;) {
+       !hurried_ && listener_.connections() > 0 && clock_.now() < end;) {
     co_await clock_.sleep_for(20ms);
   }
   co_await run_on<int>(threads_.at(0).get_executor(), *data_tasks_[0],

@@ -44,6 +44,9 @@ class NodeAgent {
   /// Stops redirecting, lets streams end within a limit, ends everything else. Once, after start().
   awaitable<void> stop();
 
+  /// While stop() runs: streams are no longer waited for.
+  void hurry();
+
  private:
   using Endpoint = asio::ip::tcp::endpoint;
 
@@ -61,6 +64,7 @@ class NodeAgent {
   void client_changed(const redirect::InterceptionState& state);
   void install_ca();
   void spawn_on_data_threads();
+  void beat();
   awaitable<void> end_streams();
   std::string status() const;
 
@@ -100,6 +104,10 @@ class NodeAgent {
   proxy::Listener listener_;
   proxy::Heartbeat heartbeat_;
   redirect::Interception interception_;
+
+  bool beaten_ = false;    ///< on the first data thread
+  bool stopping_ = false;  ///< on the control thread, as the next
+  bool hurried_ = false;
 
   TaskGroup interception_tasks_;  ///< ends first
   TaskGroup control_tasks_;

@@ -60,6 +60,10 @@ Json peers(const StatusSources& sources) {
   auto list = Json::array();
   for (const auto& peer : sources.peers) {
     std::string state = "asked";
+    if (const auto pause = sources.conduct.pause(peer.name)) {
+      state = fmt::format("out of reach, asked again in {} s",
+                          std::chrono::ceil<std::chrono::seconds>(*pause).count());
+    }
     for (const auto& ban : banned) {
       if (ban.peer != peer.name) continue;
       state = fmt::format("banned for {} s: {}",

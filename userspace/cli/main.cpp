@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
+#include <optional>
 #include <sstream>
 
 #include "userspace/agent/agent.hpp"
@@ -21,8 +23,8 @@ constexpr int kFailed = 1;
 constexpr int kBadUsage = 2;
 
 constexpr const char* kFooter =
-    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no agent answers "
-    "(status).\n";
+    "Exit codes: 0 done, 1 failed (agent: this machine lacks something, see the last line),\n"
+    "2 wrong usage or configuration, 3 no agent answers (status).\n";
 
 constexpr const char* kAgentDetails =
     "Finds containerd, redirects its registry connections to the mirror in this process, and\n"
@@ -108,16 +110,38 @@ CLI::App* add_status(CLI::App& app, Arguments& arguments) {
   return command;
 }
 
-int run_agent(Arguments& arguments) {
+/// Throws StartError, for each thing that can be wrong about the configuration alone.
+agent::LoadedConfig load(const Arguments& arguments) {
   const auto file = arguments.config_file.empty() ? agent::Values()
                                                   : agent::read_config_file(arguments.config_file);
-  const auto loaded =
-      agent::load_config(arguments.flags, agent::read_environment(environment()), file);
+  auto loaded = agent::load_config(arguments.flags, agent::read_environment(environment()), file);
+  agent::check(loaded.config);
+  return loaded;
+}
+
+int run_agent(const Arguments& arguments) {
+  std::optional<agent::LoadedConfig> loaded;
+  try {
+    loaded = load(arguments);
+  } catch (const StartError& error) {
+    std::fprintf(stderr, "hagring: %s\n", error.what());
+    return kBadUsage;
+  }
   if (arguments.print_config) {
-    std::cout << agent::describe(loaded);
+    std::cout << agent::describe(*loaded);
     return 0;
   }
-  return agent::run(loaded);
+  return agent::run(*loaded);
+}
+
+/// Whoever starts us with one of 0, 1 and 2 closed would have the next file or socket take its
+/// number, and what we print go there. Before the constructors of globals: gRPC's open descriptors.
+[[gnu::constructor(101)]] void open_standard_descriptors() {
+  int fd = -1;
+  do {
+    fd = ::open("/dev/null", O_RDWR);  // the lowest that is free; meant to stay open
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) ::close(fd);
 }
 
 int run(int argc, char** argv) {
@@ -152,9 +176,6 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     return hagring::cli::run(argc, argv);
-  } catch (const hagring::StartError& error) {
-    std::fprintf(stderr, "hagring: %s\n", error.what());
-    return hagring::cli::kBadUsage;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "hagring: %s\n", error.what());
     return hagring::cli::kFailed;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/cli/status.hpp"
 
+#include <sys/socket.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -20,11 +22,23 @@ constexpr int kNoAgent = 3;
 /// A status document is small: recent pulls are bounded.
 constexpr std::size_t kMaxDocument = 16 << 20;
 
+/// connect(2) without waiting: it would for ever, at an agent that hangs while its queue is full.
+/// (asio waits when it is told EAGAIN.)
+Result<void> connect(asio::local::stream_protocol::socket& socket, const std::string& path) {
+  error_code error;
+  const asio::local::stream_protocol::endpoint endpoint(path);
+  if (socket.open(endpoint.protocol(), error); error) return error;
+  if (socket.non_blocking(true, error); error) return error;
+  if (::connect(socket.native_handle(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) !=
+      0) {
+    return last_system_error();
+  }
+  return {};
+}
+
 awaitable<Result<std::string>> ask(std::string socket_path) {
   asio::local::stream_protocol::socket socket(co_await asio::this_coro::executor);
-  error_code error;
-  socket.connect(asio::local::stream_protocol::endpoint(socket_path), error);
-  if (error) co_return error;
+  CO_CHECK(connect(socket, socket_path));
   http::Connection connection(std::make_unique<SocketStream>(std::move(socket)));
   http::Request request;
   request.target = "/status";

@@ -51,6 +51,12 @@ int no_password(char*, int, int, void*) { return -1; }
                    "learn to trust it); else give the agent another state directory");
 }
 
+/// The file that can't be written.
+[[noreturn]] void refuse_to_write(const fs::path& file, const std::string& why) {
+  throw StartError(file.string() + ": cannot be written: " + why +
+                   "; make room, or name a state directory that the agent may write to");
+}
+
 std::vector<std::string> normalized(const std::vector<std::string>& names) {
   std::set<std::string> sorted;
   for (auto name : names) {
@@ -213,11 +219,11 @@ void store(const Pair& pair, const fs::path& key_file, const fs::path& certifica
   std::error_code ignored;
   fs::remove(certificate_file, ignored);
   if (const auto done = write_file_atomically(key_file, text_of(key_bio.get()), 0600); !done) {
-    refuse(key_file, "cannot be written: " + done.error().message());
+    refuse_to_write(key_file, done.error().message());
   }
   const auto done =
       write_file_atomically(certificate_file, certificate_pem(pair.certificate.get()), 0644);
-  if (!done) refuse(certificate_file, "cannot be written: " + done.error().message());
+  if (!done) refuse_to_write(certificate_file, done.error().message());
 }
 
 void make_directory(const fs::path& directory) {

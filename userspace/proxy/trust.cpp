@@ -26,6 +26,11 @@ bool says_unknown_authority(std::string_view error) {
   return error.find("unknown authority") != std::string_view::npos;
 }
 
+/// CriProbe's words: no handshake was tried, so nothing about the CA or the hook is known.
+bool says_no_cri(std::string_view error) {
+  return error.find("has no CRI") != std::string_view::npos;
+}
+
 }  // namespace
 
 std::string_view to_string(TrustState state) noexcept {
@@ -122,7 +127,9 @@ void Trust::refuse(std::string reason) {
 
 std::string Trust::explain(std::string_view error) const {
   auto text = fmt::format("the probe's pull ended with: {}", error.substr(0, kMaxErrorText));
-  if (!ca_installed_) {
+  if (says_no_cri(error)) {
+    text += ". Without it nobody can show whether it trusts our CA";
+  } else if (!ca_installed_) {
     text += ". Our CA could not be put where it looks";
   } else if (says_unknown_authority(error) && started_ < *ca_installed_) {
     text += fmt::format(
@@ -135,8 +142,8 @@ std::string Trust::explain(std::string_view error) const {
         "environment) or have read its roots before";
   } else {
     text +=
-        ". The probe did not reach us: is the hook attached to its cgroup, and does it pull by "
-        "a proxy?";
+        ". The probe did not reach us: see whether the hook is attached to its cgroup, and whether "
+        "it pulls by a proxy";
   }
   return text;
 }

@@ -37,12 +37,12 @@ class TrustCategory : public boost::system::error_category {
     switch (static_cast<TrustErrc>(value)) {
       case TrustErrc::no_directory:
         return "the host has neither /etc/ssl/certs nor /etc/pki/tls/certs, so containerd can't be "
-               "given the node's CA: its connections are spliced and nothing is shared; name its "
-               "certificate directory, or mount the host's";
+               "given the node's CA: its connections are spliced and nothing is shared; mount the "
+               "host's file system and name it (--host-root)";
       case TrustErrc::read_only:
         return "the certificate directory is read-only, so containerd can't be given the node's "
-               "CA: its connections are spliced and nothing is shared; mount it writable, or set "
-               "a single config_path in containerd's configuration";
+               "CA: its connections are spliced and nothing is shared; mount it writable, or "
+               "make containerd trust the CA in the agent's state directory by another way";
       case TrustErrc::not_permitted:
         return "the agent may not write to the certificate directory, so containerd can't be given "
                "the node's CA: its connections are spliced and nothing is shared; run it as root "

@@ -85,18 +85,20 @@ class Containerd:
         """A client of its socket (namespace k8s.io)."""
         return self._client
 
-    def start(self, env: Optional[dict] = None, deadline_s: float = 60) -> "Containerd":
-        """Starts it and waits until CRI answers."""
+    def start(self, env: Optional[dict] = None, deadline_s: float = 60,
+              cri: bool = True) -> "Containerd":
+        """Starts it and waits until CRI answers, or containerd alone if it has no `cri`."""
         program = ["containerd"]
         for flag, value, usual in (("--address", self.socket, SOCKET), ("--root", self.root, ROOT),
                                    ("--state", self.state, STATE)):
             if value != usual:
                 program += [flag, value]
         self._process = self.node.spawn(self.name, program, path_first=str(self._binaries), env=env)
-        wait_until(self._answers, deadline_s, f"{self.node.name}'s containerd {self.version} answers")
+        wait_until(lambda: self._answers(cri), deadline_s,
+                   f"{self.node.name}'s containerd {self.version} answers")
         return self
 
-    def _answers(self) -> bool:
+    def _answers(self, cri: bool) -> bool:
         if not self._process.running():
             raise RuntimeError(f"containerd {self.version} exited with {self._process.poll()}.\n"
                                + self._process.log_tail())
@@ -107,7 +109,7 @@ class Containerd:
             self._client = Client(socket)
         try:
             self._client.version(2)
-            return bool(self._client.cri_version(2))
+            return not cri or bool(self._client.cri_version(2))
         except CallError as error:
             # UNIMPLEMENTED can't pass: the CRI plugin failed to load.
             if error.code == "UNIMPLEMENTED":
