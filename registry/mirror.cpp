@@ -25,6 +25,16 @@ std::string host_of(const http::Request& request) {
   return std::string(has_port ? field.substr(0, colon) : field);
 }
 
+/// Whether a client asks if the registry has what it is about to push: the registry alone knows,
+/// and a yes of ours would make the push do nothing. containerd asks so
+/// (core/remotes/docker/pusher.go: Accept is the one media type and */*); in pulls it names every
+/// type of manifest.
+bool asks_before_push(const http::Request& request) {
+  if (request.method != "HEAD") return false;
+  const auto accepted = http::list_elements(request.headers.get("Accept").value_or(""));
+  return accepted.size() == 2 && accepted[0] != "*/*" && accepted[1] == "*/*";
+}
+
 /// One intercepted connection.
 class Session {
  public:
@@ -121,6 +131,7 @@ awaitable<Result<void>> Session::answer(http::Request request) {
 awaitable<Result<void>> Session::dispatch(Inquiry& inquiry, bool mirrored) {
   // By name, not by address: names that don't resolve are given addresses of the same network.
   if (about_.host == kProbeHost && !mirrored) co_return co_await answer_probe(inquiry);
+  if (asks_before_push(inquiry.request)) co_return co_await pass_through(inquiry);
   switch (inquiry.route.kind) {
     case Route::Kind::manifest:
       if (inquiry.route.tag) co_return co_await read_by_tag(inquiry);

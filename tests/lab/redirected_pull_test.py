@@ -6,6 +6,7 @@ import unittest
 from expectations import (VERSIONS, assert_came_by_mirror, assert_no_content_from_origin, two_nodes,
                           wait_for_trust)
 from lab import Lab, image
+from lab.containerd import config_with
 
 
 class RedirectedPullTest(unittest.TestCase):
@@ -36,11 +37,7 @@ class RedirectedPullTest(unittest.TestCase):
 
     def test_plain_http_registry_on_its_port(self):
         hosts = '[host."http://plain.lab.test:5000"]\n'
-        config = {"1.7": ('version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\n'
-                          'config_path = "/etc/certs.d"\n'),
-                  "2.1": ("version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\n"
-                          "config_path = '/etc/certs.d'\n")}
-        for version, text in config.items():
+        for version in VERSIONS:
             with self.subTest(containerd=version), Lab() as lab:
                 origin = lab.origin()
                 origin.publish(image.synthetic(seed="plain"), "team/app", "1")
@@ -49,7 +46,7 @@ class RedirectedPullTest(unittest.TestCase):
                     node.write("/etc/certs.d/plain.lab.test:5000/hosts.toml", hosts)
                     node.start_agent(peers=[other], registries=["http://plain.lab.test:5000"],
                                      arguments=["--peer-listen", "[::]:5000"])
-                    node.start_containerd(version, config=text)
+                    node.start_containerd(version, config_with(version, "/etc/certs.d"))
                     node.agent.wait_for(lambda s: any(c["intercepted"] for c in s["clients"]), 20,
                                         "containerd is intercepted")
                 a.pull("plain.lab.test:5000/team/app:1")

@@ -49,6 +49,27 @@ TEST_F(MirrorTest, PassesOtherRequestsThrough) {
   EXPECT_TRUE(peers.front().server.requests.empty());
 }
 
+TEST_F(MirrorTest, LetsTheOriginAloneSayWhatAPushMaySkip) {
+  const auto held = store.add("content that this node has");
+  store.tag("docker.io/library/nginx:1", held, "application/vnd.oci.image.manifest.v1+json");
+  const auto digest = held.to_string();
+  origin.server.handler = [](http::Connection& connection, http::Request) -> awaitable<bool> {
+    co_return (co_await connection.write_response_with({.status = 404}, "")).has_value();
+  };
+  const http::Headers pusher = {{"Accept", "application/vnd.oci.image.manifest.v1+json, */*"}};
+  for (const auto& what : {"blobs/" + digest, "manifests/" + digest, std::string("manifests/1")}) {
+    EXPECT_EQ(ask("HEAD", "/v2/library/nginx/" + what, pusher).status, 404);
+    EXPECT_EQ(last_pull().source, PullSource::passthrough);
+  }
+  // A pull names more.
+  EXPECT_EQ(ask("HEAD", "/v2/library/nginx/manifests/" + digest,
+                {{"Accept",
+                  "application/vnd.oci.image.index.v1+json, "
+                  "application/vnd.oci.image.manifest.v1+json, */*"}})
+                .status,
+            200);
+}
+
 struct Upload : MirrorTest, testing::WithParamInterface<std::tuple<bool, bool>> {};
 
 TEST_P(Upload, StreamsBothWays) {

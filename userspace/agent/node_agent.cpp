@@ -41,7 +41,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
       redirector_(redirector_options(config, policy_)),
       authority_(
           proxy::CertificateAuthority::load_or_make(authority_options(config, policy_), clock_)),
-      trust_store_({.host = config.host_root}),
+      trust_store_(trust_store_options(config)),
       client_tls_(make_server_context()),
       origin_tls_(make_client_context(load_origin_roots(config))),
       threads_(config.data_threads, "data"),

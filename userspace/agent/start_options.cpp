@@ -7,9 +7,10 @@
 #include <algorithm>
 
 #include "userspace/agent/setting_value.hpp"
+#include "userspace/base/bytes.hpp"
+#include "userspace/base/hasher.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/tls_roots.hpp"
-#include "userspace/proxy/trust_store.hpp"
 
 namespace hagring::agent {
 namespace {
@@ -75,6 +76,16 @@ containerd::FollowerOptions store_options(const Config& config) {
           .host_root = mounted_root(config),
           .name_space = config.containerd_namespace,
           .rescan_interval = config.rescan_interval};
+}
+
+proxy::TrustStoreOptions trust_store_options(const Config& config) {
+  constexpr std::size_t kTagBytes = 4;
+  proxy::TrustStoreOptions options{.host = config.host_root};
+  if (config.state_dir != Config().state_dir) {
+    const auto hash = sha256(as_bytes(config.state_dir));
+    options.name += "-" + to_hex(ByteView(hash).first(kTagBytes));
+  }
+  return options;
 }
 
 CertificateStore load_origin_roots(const Config& config) {

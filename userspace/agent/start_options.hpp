@@ -9,6 +9,7 @@
 #include "userspace/agent/config.hpp"
 #include "userspace/base/tls_context.hpp"
 #include "userspace/proxy/certificate_authority.hpp"
+#include "userspace/proxy/trust_store.hpp"
 #include "userspace/redirect/redirector.hpp"
 
 /// What each part is given at start, made from the configuration. All throw StartError for values
@@ -22,6 +23,9 @@ redirect::RedirectorOptions redirector_options(const Config& config,
 proxy::CertificateAuthorityOptions authority_options(const Config& config,
                                                      const registry::Policy& policy);
 containerd::FollowerOptions store_options(const Config& config);
+/// Agents of one machine share its certificate directory: by their state directories their files
+/// there have different names.
+proxy::TrustStoreOptions trust_store_options(const Config& config);
 /// The roots that origins are verified against, without the node's own CA among them.
 CertificateStore load_origin_roots(const Config& config);
 
