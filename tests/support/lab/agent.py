@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 from typing import Callable, Optional, Sequence
 
 from .process import Process, wait_until
@@ -22,6 +23,11 @@ CONFIG = "--config"
 BINARY_VARIABLE = "HAGRING_BINARY"
 
 PEER_PORT = 5000
+
+#: What a sanitizer's report in the agent's log has in it.
+SANITIZER_REPORT = re.compile(
+    r"(ERROR|WARNING): \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer")
+MAX_REPORT_CHARACTERS = 16000
 
 
 def binary() -> Optional[pathlib.Path]:
@@ -107,8 +113,19 @@ class Agent:
             raise type(error)(f"{error}\n{self._process.log_tail()}") from None
 
     def stop(self) -> int:
-        """SIGTERM: drains and ends."""
-        return self._process.stop()
+        """SIGTERM: drains and ends. Fails if a sanitizer has reported something, leaks included."""
+        code = self._process.stop()
+        self.assert_sane()
+        return code
+
+    def assert_sane(self) -> None:
+        """Fails if the log has a sanitizer's report, of this run or of an earlier one."""
+        text = self._process.log_text()
+        report = SANITIZER_REPORT.search(text)
+        if report:
+            start = text.rfind("\n", 0, report.start()) + 1
+            raise AssertionError(f"{self._process.name}: a sanitizer reported:\n"
+                                 + text[start:start + MAX_REPORT_CHARACTERS])
 
     def kill(self) -> int:
         """kill -9."""
