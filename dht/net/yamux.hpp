@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "userspace/base/byte_stream.hpp"
+#include "userspace/base/clock.hpp"
+
+namespace hagring::dht {
+
+struct YamuxOptions {
+  /// Streams that the peer may have open at once; more are reset.
+  std::size_t max_inbound_streams = 64;
+  /// Streams that we may have open at once.
+  std::size_t max_outbound_streams = 64;
+  /// Received bytes of all streams that nobody has read yet; above it the stream is reset.
+  std::size_t max_buffered = std::size_t{4} << 20;
+  /// A ping is sent this often, and must be answered within the second (go-yamux, DefaultConfig).
+  Duration keepalive_interval = std::chrono::seconds(30);
+  Duration keepalive_timeout = std::chrono::seconds(10);
+};
+
+/// Many streams over one connection (hashicorp/yamux, spec.md; libp2p specs, yamux/README.md).
+/// Used from one thread. Streams may outlive it and then fail with NetErrc::session_closed.
+class YamuxSession {
+ public:
+  enum class Role { dialler, listener };
+
+  /// Takes the connection; nothing moves until run(). `clock` must outlive run().
+  YamuxSession(std::unique_ptr<ByteStream> below, Role role, Clock& clock,
+               asio::any_io_executor executor, YamuxOptions options = {});
+  /// Closes.
+  ~YamuxSession();
+
+  /// Moves frames until the connection ends, and returns why: Errc::end_of_stream,
+  /// Errc::bad_message (the peer broke the protocol), NetErrc::keepalive_missed,
+  /// NetErrc::limit_reached (a peer that makes us answer and doesn't read), Errc::cancelled, or the
+  /// connection's. Call it once, as a task of the owner's group.
+  awaitable<error_code> run();
+
+  /// Opens a stream, without waiting for the peer. Closing or dropping it before both sides have
+  /// finished resets it, unless shutdown_write has been called.
+  /// Errors: NetErrc::session_closed, NetErrc::limit_reached.
+  Result<std::unique_ptr<ByteStream>> open();
+
+  /// Waits for a stream that the peer opens, and acknowledges it. One caller at a time.
+  /// Errors: NetErrc::session_closed, Errc::cancelled.
+  awaitable<Result<std::unique_ptr<ByteStream>>> accept();
+
+  /// Ends run() and all streams.
+  void close();
+
+  std::size_t streams() const;
+
+ private:
+  /// Shared with the streams and with run().
+  std::shared_ptr<class YamuxState> state_;
+};
+
+}  // namespace hagring::dht

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dht/net/yamux_state.hpp"
+
+#include <algorithm>
+
+#include "dht/net/error.hpp"
+#include "dht/net/exact.hpp"
+#include "userspace/base/deadline.hpp"
+#include "userspace/base/log.hpp"
+
+namespace hagring::dht {
+namespace {
+
+using Type = YamuxHeader::Type;
+
+/// Writers wait while so much is queued; a peer that makes us answer (pings, resets) and doesn't
+/// read is cut off at the second.
+constexpr std::size_t kQueueRoom = std::size_t{256} * 1024;
+constexpr std::size_t kMaxQueue = std::size_t{1} << 20;
+/// Codes of GOAWAY (spec.md) and of RST (libp2p specs, error-codes.md).
+constexpr std::uint32_t kProtocolError = 1;
+constexpr std::uint32_t kResourceLimit = 0x1002;
+constexpr Duration kGoodbye = std::chrono::seconds(1);
+
+}  // namespace
+
+awaitable<Result<void>> YamuxSignal::wait(Duration limit) {
+  if (limit == Duration::zero()) {
+    timer_.expires_at(TimePoint::max());
+  } else {
+    timer_.expires_after(limit);
+  }
+  const auto [woken] = co_await timer_.async_wait(kTuple);
+  const auto state = co_await asio::this_coro::cancellation_state;
+  if (state.cancelled() != asio::cancellation_type::none) co_return Errc::cancelled;
+  if (!woken) co_return Errc::timed_out;
+  co_return Result<void>();
+}
+
+YamuxState::YamuxState(std::unique_ptr<ByteStream> below, YamuxSession::Role role, Clock& clock,
+                       const asio::any_io_executor& executor, YamuxOptions options)
+    : below_(std::move(below)),
+      clock_(clock),
+      executor_(executor),
+      options_(options),
+      peer_parity_(role == YamuxSession::Role::dialler ? 0 : 1),
+      next_id_(role == YamuxSession::Role::dialler ? 1 : 2),
+      arrived_(executor),
+      queued_(executor) {}
+
+awaitable<error_code> YamuxState::read_frames() {
+  while (!error) {
+    std::array<std::uint8_t, YamuxHeader::kSize> bytes{};
+    if (const auto read = co_await read_exactly(*below_, bytes); !read) co_return read.error();
+    YamuxHeader header;
+    if (!YamuxHeader::decode(bytes, header)) co_return Errc::bad_message;
+    if (const auto done = co_await handle(header); !done) co_return done.error();
+    if (queue_.size() > kMaxQueue) co_return NetErrc::limit_reached;
+  }
+  co_return error;
+}
+
+awaitable<void> YamuxState::write_frames() {
+  while (!error) {
+    if (queue_.empty() || leaving_) {
+      if (!co_await queued_.wait(Duration::zero())) break;
+      continue;
+    }
+    Bytes flight = std::exchange(queue_, {});
+    sending_ = true;
+    const auto written = co_await below_->write(flight);
+    sending_ = false;
+    if (!written) end(written.error());
+    for (const auto& [id, entry] : entries) entry->writable.wake();
+  }
+}
+
+awaitable<void> YamuxState::keep_alive() {
+  while (!error) {
+    ping_answered_ = false;
+    send({Type::ping, YamuxHeader::syn, 0, ++ping_value_});
+    co_await clock_.sleep_for(options_.keepalive_timeout);
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return;
+    if (!ping_answered_) {
+      end(NetErrc::keepalive_missed);
+      co_return;
+    }
+    co_await clock_.sleep_for(options_.keepalive_interval - options_.keepalive_timeout);
+    const auto after = co_await asio::this_coro::cancellation_state;
+    if (after.cancelled() != asio::cancellation_type::none) co_return;
+  }
+}
+
+void YamuxState::end(error_code reason) {
+  if (error) return;
+  error = reason;
+  below_->close();
+  for (const auto& [id, entry] : entries) {
+    if (!entry->error) entry->error = NetErrc::session_closed;
+    entry->readable.wake();
+    entry->writable.wake();
+  }
+  entries.clear();
+  waiting_.clear();
+  arrived_.wake();
+  queued_.wake();
+}
+
+awaitable<void> YamuxState::say_goodbye() {
+  leaving_ = true;          // nothing of the queue comes between
+  if (sending_) co_return;  // the peer doesn't read: it wouldn't read this either
+  const auto bytes = YamuxHeader{Type::go_away, 0, 0, kProtocolError}.encode();
+  (void)co_await with_deadline(clock_, kGoodbye, below_->write(bytes));
+}
+
+std::size_t YamuxState::count(bool inbound) const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      entries, [&](const auto& entry) { return entry.second->inbound == inbound; }));
+}
+
+Result<YamuxState::Entry> YamuxState::open() {
+  if (error || told_to_go_) return NetErrc::session_closed;
+  if (count(false) >= options_.max_outbound_streams || next_id_ > INT32_MAX) {
+    return NetErrc::limit_reached;
+  }
+  auto entry = std::make_shared<YamuxEntry>(next_id_, false, executor_);
+  next_id_ += 2;
+  entries.emplace(entry->id, entry);
+  send({Type::window, YamuxHeader::syn, entry->id, 0});
+  return entry;
+}
+
+awaitable<Result<YamuxState::Entry>> YamuxState::accept() {
+  while (waiting_.empty()) {
+    if (error) co_return NetErrc::session_closed;
+    CO_CHECK(co_await arrived_.wait(Duration::zero()));
+  }
+  auto entry = std::move(waiting_.front());
+  waiting_.pop_front();
+  // Exactly one ACK a stream: go-yamux counts them (session.go, "acceptBacklog").
+  if (!entry->error) send({Type::window, YamuxHeader::ack, entry->id, 0});
+  co_return entry;
+}
+
+bool YamuxState::has_room() const { return queue_.size() < kQueueRoom; }
+
+void YamuxState::send(YamuxHeader header, ByteView payload) {
+  if (error) return;
+  const auto bytes = header.encode();
+  queue_.insert(queue_.end(), bytes.begin(), bytes.end());
+  queue_.insert(queue_.end(), payload.begin(), payload.end());
+  queued_.wake();
+}
+
+void YamuxState::reset(std::uint32_t stream, std::uint32_t code) {
+  send({Type::window, YamuxHeader::rst, stream, code});
+}
+
+void YamuxState::return_credit(YamuxEntry& entry, std::size_t read) {
+  buffered_ -= read;
+  entry.owed_credit += static_cast<std::uint32_t>(read);
+  if (entry.owed_credit < kYamuxWindow / 2 || entry.finished_by_peer || entry.error) return;
+  entry.receive_credit += entry.owed_credit;
+  send({Type::window, 0, entry.id, std::exchange(entry.owed_credit, 0)});
+}
+
+void YamuxState::finish(YamuxEntry& entry) {
+  if (std::exchange(entry.finished_by_us, true) || entry.error) return;
+  send({Type::window, YamuxHeader::fin, entry.id, 0});
+  forget_if_finished(entry);
+}
+
+void YamuxState::abandon(YamuxEntry& entry) {
+  buffered_ -= entry.unread();
+  entry.received.clear();
+  entry.taken = 0;
+  const bool known = entries.contains(entry.id);
+  // After our FIN a reset could take from the peer what it hasn't read yet: what it still sends is
+  // answered with a reset, as for any stream that isn't there.
+  if (known && !entry.finished_by_us) reset(entry.id, 0);
+  if (!entry.error) entry.error = Errc::cancelled;
+  entry.readable.wake();
+  entry.writable.wake();
+  entries.erase(entry.id);
+}
+
+void YamuxState::forget_if_finished(const YamuxEntry& entry) {
+  if (entry.finished_by_us && entry.finished_by_peer) entries.erase(entry.id);
+}
+
+awaitable<Result<void>> YamuxState::handle(YamuxHeader header) {
+  if (header.type == Type::ping) {
+    answer_ping(header);
+    co_return Result<void>();
+  }
+  if (header.type == Type::go_away) {
+    log::debug("dht", "a peer says that its connection ends, code {}", header.length);
+    told_to_go_ = true;
+    co_return Result<void>();
+  }
+  if (header.has(YamuxHeader::syn)) CO_CHECK(admit(header));
+  const auto found = entries.find(header.stream);
+  const Entry entry = found == entries.end() ? nullptr : found->second;
+  // A reset's length is a code for people.
+  const bool reset_by_peer = header.has(YamuxHeader::rst);
+  if (header.type == Type::data && header.length > 0) {
+    if (!entry) {
+      CO_CHECK(co_await drain(header.length));
+      if (!reset_by_peer && !header.has(YamuxHeader::syn)) reset(header.stream, 0);
+      co_return Result<void>();
+    }
+    CO_CHECK(co_await receive(entry, header.length));
+  }
+  if (!entry) co_return Result<void>();
+  if (header.type == Type::window && !reset_by_peer) {
+    entry->send_credit = std::min<std::uint64_t>(entry->send_credit + header.length, UINT32_MAX);
+    entry->writable.wake();
+  }
+  apply_flags(header, entry);
+  co_return Result<void>();
+}
+
+Result<void> YamuxState::admit(const YamuxHeader& header) {
+  if (header.stream % 2 != peer_parity_ || entries.contains(header.stream)) {
+    return Errc::bad_message;
+  }
+  if (count(true) >= options_.max_inbound_streams) {
+    log::warning("dht", "a peer opened more than {} streams at once: the next one was reset",
+                 options_.max_inbound_streams);
+    reset(header.stream, kResourceLimit);
+    return {};
+  }
+  auto entry = std::make_shared<YamuxEntry>(header.stream, true, executor_);
+  entries.emplace(entry->id, entry);
+  waiting_.push_back(std::move(entry));
+  arrived_.wake();
+  return {};
+}
+
+awaitable<Result<void>> YamuxState::receive(Entry entry, std::uint32_t size) {
+  if (size > entry->receive_credit || entry->finished_by_peer) co_return Errc::bad_message;
+  entry->receive_credit -= size;
+  if (buffered_ + size > options_.max_buffered) {
+    log::warning("dht", "a peer sent more than {} bytes that wait to be read: a stream was reset",
+                 options_.max_buffered);
+    reset(entry->id, kResourceLimit);
+    drop(entry, NetErrc::limit_reached);
+    co_return co_await drain(size);
+  }
+  std::array<std::uint8_t, 16384> chunk;
+  while (size > 0) {
+    const auto part = std::min<std::size_t>(size, chunk.size());
+    CO_TRY(const auto got, co_await below_->read_some(MutableBytes(chunk.data(), part)));
+    size -= static_cast<std::uint32_t>(got);
+    if (entry->error) continue;  // closed here meanwhile
+    entry->received.erase(entry->received.begin(),
+                          entry->received.begin() + static_cast<std::ptrdiff_t>(entry->taken));
+    entry->taken = 0;
+    entry->received.insert(entry->received.end(), chunk.begin(),
+                           chunk.begin() + static_cast<std::ptrdiff_t>(got));
+    buffered_ += got;
+    entry->readable.wake();
+  }
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> YamuxState::drain(std::uint32_t size) {
+  std::array<std::uint8_t, 4096> chunk;
+  while (size > 0) {
+    const auto part = std::min<std::size_t>(size, chunk.size());
+    CO_TRY(const auto got, co_await below_->read_some(MutableBytes(chunk.data(), part)));
+    size -= static_cast<std::uint32_t>(got);
+  }
+  co_return Result<void>();
+}
+
+void YamuxState::apply_flags(const YamuxHeader& header, const Entry& entry) {
+  if (header.has(YamuxHeader::fin)) {
+    entry->finished_by_peer = true;
+    entry->readable.wake();
+    forget_if_finished(*entry);
+  }
+  if (header.has(YamuxHeader::rst)) drop(entry, NetErrc::stream_reset);
+}
+
+void YamuxState::drop(const Entry& entry, error_code reason) {
+  if (!entry->error) entry->error = reason;
+  entry->readable.wake();
+  entry->writable.wake();
+  entries.erase(entry->id);
+  // Nobody will read what came for a stream that nobody has accepted.
+  if (std::erase(waiting_, entry) > 0) buffered_ -= entry->unread();
+}
+
+void YamuxState::answer_ping(const YamuxHeader& header) {
+  if (header.has(YamuxHeader::syn)) {
+    send({Type::ping, YamuxHeader::ack, 0, header.length});
+  } else if (header.has(YamuxHeader::ack) && header.length == ping_value_) {
+    ping_answered_ = true;
+  }
+}
+
+}  // namespace hagring::dht

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <map>
+#include <memory>
+
+#include "dht/net/yamux.hpp"
+#include "dht/net/yamux_frame.hpp"
+
+namespace hagring::dht {
+
+/// Initial credit each way; not negotiated (spec.md, "Flow Control").
+inline constexpr std::uint32_t kYamuxWindow = 256 * 1024;
+
+/// Something that one coroutine waits for; waking when nobody waits is lost, so ask first.
+class YamuxSignal {
+ public:
+  explicit YamuxSignal(const asio::any_io_executor& executor) : timer_(executor) {}
+  /// Errors: Errc::timed_out after `limit` (zero: none), Errc::cancelled.
+  awaitable<Result<void>> wait(Duration limit);
+  void wake() { timer_.cancel(); }
+
+ private:
+  asio::steady_timer timer_;
+};
+
+/// What is known of one stream. Shared by its YamuxStream, while that lives, and the session.
+struct YamuxEntry {
+  YamuxEntry(std::uint32_t number, bool is_inbound, const asio::any_io_executor& executor)
+      : id(number), inbound(is_inbound), readable(executor), writable(executor) {}
+
+  std::uint32_t id;
+  bool inbound;
+  Bytes received;  ///< from `taken` on not read yet
+  std::size_t taken = 0;
+  std::uint32_t receive_credit = kYamuxWindow;  ///< what the peer may still send
+  std::uint32_t owed_credit = 0;                ///< read, and not told to the peer yet
+  std::uint64_t send_credit = kYamuxWindow;
+  bool finished_by_peer = false;
+  bool finished_by_us = false;
+  error_code error;  ///< why the stream ended before its end
+  YamuxSignal readable, writable;
+
+  std::size_t unread() const { return received.size() - taken; }
+};
+
+/// The session behind YamuxSession and its streams.
+class YamuxState {
+ public:
+  using Entry = std::shared_ptr<YamuxEntry>;
+
+  YamuxState(std::unique_ptr<ByteStream> below, YamuxSession::Role role, Clock& clock,
+             const asio::any_io_executor& executor, YamuxOptions options);
+
+  awaitable<error_code> read_frames();
+  awaitable<void> write_frames();
+  awaitable<void> keep_alive();
+  /// Ends the session: the first reason stays.
+  void end(error_code reason);
+  /// Sends GOAWAY after a breach of the protocol, as far as that goes without waiting long.
+  awaitable<void> say_goodbye();
+
+  Result<Entry> open();
+  awaitable<Result<Entry>> accept();
+
+  void send(YamuxHeader header, ByteView payload = {});
+  /// Tells the peer about what has been read, by half a window at a time.
+  void return_credit(YamuxEntry& entry, std::size_t read);
+  void finish(YamuxEntry& entry);
+  void abandon(YamuxEntry& entry);
+  bool has_room() const;
+
+  error_code error;
+  std::map<std::uint32_t, Entry> entries;
+
+ private:
+  awaitable<Result<void>> handle(YamuxHeader header);
+  awaitable<Result<void>> receive(Entry entry, std::uint32_t size);
+  awaitable<Result<void>> drain(std::uint32_t size);
+  Result<void> admit(const YamuxHeader& header);
+  void apply_flags(const YamuxHeader& header, const Entry& entry);
+  void drop(const Entry& entry, error_code reason);
+  void answer_ping(const YamuxHeader& header);
+  void forget_if_finished(const YamuxEntry& entry);
+  void reset(std::uint32_t stream, std::uint32_t code);
+  std::size_t count(bool inbound) const;
+
+  std::unique_ptr<ByteStream> below_;
+  Clock& clock_;
+  asio::any_io_executor executor_;
+  YamuxOptions options_;
+  std::uint32_t peer_parity_;
+  std::uint32_t next_id_;
+  std::deque<Entry> waiting_;  ///< opened by the peer and not accepted yet
+  YamuxSignal arrived_, queued_;
+  Bytes queue_;  ///< frames to be sent
+  bool sending_ = false;
+  bool leaving_ = false;
+  std::size_t buffered_ = 0;
+  bool told_to_go_ = false;
+  std::uint32_t ping_value_ = 0;
+  bool ping_answered_ = false;
+};
+
+}  // namespace hagring::dht

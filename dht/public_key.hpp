@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "dht/multiformats/peer_id.hpp"
+#include "userspace/base/result.hpp"
+#include "userspace/base/tls_context.hpp"
+
+namespace hagring::dht {
+
+/// Kinds of host keys (libp2p specs, peer-ids.md, "Key Types").
+enum class KeyType { rsa = 0, ed25519 = 1, secp256k1 = 2, ecdsa = 3 };
+
+/// A host's public key, as libp2p writes it: protobuf {1: type, 2: data}.
+class PublicKey {
+ public:
+  /// Reads the protobuf form. Errors: Errc::bad_message, Errc::too_large (more than 4 KiB),
+  /// Errc::unsupported (a type or a curve that isn't known, RSA outside 2048 to 8192 bits).
+  static Result<PublicKey> parse(ByteView message);
+  /// The Ed25519 key of 32 bytes.
+  static Result<PublicKey> of_ed25519(ByteView raw);
+
+  KeyType type() const { return type_; }
+  const Bytes& message() const { return message_; }
+  PeerId peer_id() const { return PeerId::of_public_key(message_); }
+
+  /// Whether `signature` is this key's over `message`: Ed25519 plain, ECDSA in DER and RSA with
+  /// PKCS #1 v1.5 over SHA-256 (peer-ids.md, "Key Types").
+  bool verify(ByteView message, ByteView signature) const;
+
+ private:
+  PublicKey(KeyType type, ByteView data, PrivateKey key);
+
+  KeyType type_;
+  Bytes message_;
+  std::shared_ptr<EVP_PKEY> key_;  ///< shared by copies of this value; never changed
+};
+
+}  // namespace hagring::dht
