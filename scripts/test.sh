@@ -19,11 +19,11 @@ esac
 
 step() { printf '\n=== %s (%s)\n' "$1" "$(date +%T)"; }
 
-# tests PRESET LABELS: builds a preset and runs its tests of these labels.
+# tests PRESET LABELS [TARGET]: builds a preset, or TARGET of it, and runs its tests of these labels.
 tests() {
   step "build: $1"
   cmake --preset "$1" > "build/$1-configure.log" || { cat "build/$1-configure.log"; return 1; }
-  ninja -C "build/$1" --quiet
+  ninja -C "build/$1" --quiet ${3:+"$3"}
   step "tests: $1, labels $2"
   ctest --test-dir "build/$1" -L "$2" -j "$(nproc)" --output-on-failure --no-tests=error
 }
@@ -40,6 +40,6 @@ scripts/fetch_containerd.sh
 
 if [[ $quick == no ]]; then
   tests asan 'unit'
-  tests fuzz 'fuzz'
+  tests fuzz 'fuzz' fuzzers
 fi
 tests release 'unit|root'
