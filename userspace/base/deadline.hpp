@@ -29,7 +29,8 @@ inline awaitable<void> sleep_unthrowing(Clock& clock, Duration limit) {
 /// Runs `operation` and cancels it (terminal) after `limit`. Returns when it has really ended, so
 /// whatever it refers to may live on the caller's frame; an operation that ignores cancellation
 /// holds the caller up. Costs about 5 µs: on data paths use ByteStream::set_inactivity_limit.
-/// Errors: Errc::timed_out, Errc::cancelled when the caller is told to stop, or the operation's own.
+/// Errors: Errc::timed_out, Errc::cancelled when the caller is told to stop, or what the operation
+/// itself gives.
 template <typename T>
 awaitable<Result<T>> with_deadline(Clock& clock, Duration limit, awaitable<Result<T>> operation) {
   std::optional<Result<T>> result;

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dht/kad/routing_table.hpp"
+
+#include <algorithm>
+
+namespace hagring::kad {
+namespace {
+
+std::string ip_of(const PeerInfo& peer) {
+  return peer.addresses.empty() ? std::string() : std::string(as_text(peer.addresses[0].ip()));
+}
+
+auto has_id(const PeerId& id) {
+  return [&id](const RoutingTable::Entry& entry) { return entry.peer.id == id; };
+}
+
+}  // namespace
+
+RoutingTable::RoutingTable(const PeerId& self, TableOptions options)
+    : self_(self), self_key_(Key::of(self)), options_(options) {}
+
+std::size_t RoutingTable::index_of(const Key& key) const {
+  return common_prefix_length(self_key_, key);
+}
+
+const RoutingTable::Entry* RoutingTable::find(const PeerId& peer) const {
+  const std::size_t index = index_of(Key::of(peer));
+  if (index >= buckets_.size()) return nullptr;
+  const auto& entries = buckets_[index].entries;
+  const auto found = std::find_if(entries.begin(), entries.end(), has_id(peer));
+  return found == entries.end() ? nullptr : &*found;
+}
+
+bool RoutingTable::too_many_of_its_ip(const PeerInfo& peer, std::size_t index) const {
+  // Threat: one machine with many identities would surround a key; its addresses are few.
+  const std::string ip = ip_of(peer);
+  if (ip.empty()) return false;
+  const auto counted = ip_counts_.find(ip);
+  if (counted == ip_counts_.end()) return false;
+  if (counted->second >= options_.same_ip_in_table) return true;
+  if (index >= buckets_.size()) return false;
+  const auto& entries = buckets_[index].entries;
+  const auto same = std::count_if(entries.begin(), entries.end(),
+                                  [&ip](const Entry& entry) { return ip_of(entry.peer) == ip; });
+  return static_cast<std::size_t>(same) >= options_.same_ip_in_bucket;
+}
+
+RoutingTable::Place RoutingTable::place_for(const PeerInfo& peer) const {
+  if (peer.id == self_ || peer.addresses.empty()) return Place::refused;
+  const std::size_t index = index_of(Key::of(peer.id));
+  if (index < buckets_.size()) {
+    const auto& entries = buckets_[index].entries;
+    if (std::any_of(entries.begin(), entries.end(), has_id(peer.id))) return Place::known;
+  }
+  if (too_many_of_its_ip(peer, index)) return Place::refused;
+  const bool full =
+      index < buckets_.size() && buckets_[index].entries.size() >= options_.bucket_size;
+  return full ? Place::waiting : Place::bucket;
+}
+
+void RoutingTable::count_ip(const PeerInfo& peer, int change) {
+  const std::string ip = ip_of(peer);
+  if (ip.empty()) return;
+  const auto counted = ip_counts_.try_emplace(ip, 0).first;
+  if (change > 0) {
+    ++counted->second;
+  } else if (--counted->second == 0) {
+    ip_counts_.erase(counted);
+  }
+}
+
+RoutingTable::Place RoutingTable::admit(const PeerInfo& peer, TimePoint now) {
+  const Place place = place_for(peer);
+  const Key key = Key::of(peer.id);
+  const std::size_t index = index_of(key);
+  if (place == Place::waiting) keep_waiting(peer);
+  if (place == Place::known) {
+    auto& entries = buckets_[index].entries;
+    Entry& entry = *std::find_if(entries.begin(), entries.end(), has_id(peer.id));
+    count_ip(entry.peer, -1);
+    entry.peer.addresses = peer.addresses;
+    entry.answered = now;
+    count_ip(entry.peer, 1);
+  }
+  if (place == Place::bucket) {
+    if (index >= buckets_.size()) buckets_.resize(index + 1);
+    buckets_[index].entries.push_back({peer, key, now});
+    std::erase_if(buckets_[index].waiting,
+                  [&peer](const PeerInfo& other) { return other.id == peer.id; });
+    count_ip(peer, 1);
+    ++size_;
+  }
+  return place;
+}
+
+void RoutingTable::keep_waiting(const PeerInfo& peer) {
+  const std::size_t index = index_of(Key::of(peer.id));
+  if (index >= buckets_.size()) return;
+  auto& waiting = buckets_[index].waiting;
+  std::erase_if(waiting, [&peer](const PeerInfo& other) { return other.id == peer.id; });
+  waiting.push_back(peer);
+  if (waiting.size() > options_.replacements) waiting.erase(waiting.begin());
+}
+
+void RoutingTable::answered(const PeerId& peer, TimePoint now) {
+  const std::size_t index = index_of(Key::of(peer));
+  if (index >= buckets_.size()) return;
+  auto& entries = buckets_[index].entries;
+  const auto found = std::find_if(entries.begin(), entries.end(), has_id(peer));
+  if (found != entries.end()) found->answered = now;
+}
+
+std::optional<PeerInfo> RoutingTable::remove(const PeerId& peer) {
+  const std::size_t index = index_of(Key::of(peer));
+  if (index >= buckets_.size()) return std::nullopt;
+  auto& entries = buckets_[index].entries;
+  const auto found = std::find_if(entries.begin(), entries.end(), has_id(peer));
+  if (found == entries.end()) return std::nullopt;
+  PeerInfo removed = std::move(found->peer);
+  entries.erase(found);
+  count_ip(removed, -1);
+  --size_;
+  while (!buckets_.empty() && buckets_.back().entries.empty() && buckets_.back().waiting.empty()) {
+    buckets_.pop_back();
+  }
+  return removed;
+}
+
+std::optional<PeerInfo> RoutingTable::take_waiting(const Key& key) {
+  const std::size_t index = index_of(key);
+  if (index >= buckets_.size() || buckets_[index].waiting.empty()) return std::nullopt;
+  PeerInfo newest = std::move(buckets_[index].waiting.back());
+  buckets_[index].waiting.pop_back();
+  return newest;
+}
+
+std::vector<PeerInfo> RoutingTable::nearest(const Key& target, std::size_t count,
+                                            const PeerId* except) const {
+  std::vector<const Entry*> found;
+  const auto take = [&](std::size_t index) {
+    for (const Entry& entry : buckets_[index].entries) {
+      if (!except || entry.peer.id != *except) found.push_back(&entry);
+    }
+  };
+  // The target's own bucket is nearest; those beyond it are all equally far by prefix; those
+  // before it are farther each.
+  const std::size_t own = index_of(target);
+  if (own < buckets_.size()) take(own);
+  if (found.size() < count) {
+    for (std::size_t index = own + 1; index < buckets_.size(); ++index) take(index);
+  }
+  for (std::size_t index = std::min(own, buckets_.size()); index > 0 && found.size() < count;) {
+    take(--index);
+  }
+  const std::size_t size = std::min(count, found.size());
+  std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(size), found.end(),
+                    [&](const Entry* a, const Entry* b) { return nearer(target, a->key, b->key); });
+  std::vector<PeerInfo> peers;
+  peers.reserve(size);
+  for (std::size_t i = 0; i < size; ++i) peers.push_back(found[i]->peer);
+  return peers;
+}
+
+std::size_t RoutingTable::bucket_count(std::size_t index) const {
+  return index < buckets_.size() ? buckets_[index].entries.size() : 0;
+}
+
+std::vector<PeerInfo> RoutingTable::silent_since(TimePoint before, std::size_t count) const {
+  std::vector<const Entry*> silent;
+  for (const Bucket& bucket : buckets_) {
+    for (const Entry& entry : bucket.entries) {
+      if (entry.answered < before) silent.push_back(&entry);
+    }
+  }
+  std::sort(silent.begin(), silent.end(),
+            [](const Entry* a, const Entry* b) { return a->answered < b->answered; });
+  silent.resize(std::min(silent.size(), count));
+  std::vector<PeerInfo> peers;
+  peers.reserve(silent.size());
+  for (const Entry* entry : silent) peers.push_back(entry->peer);
+  return peers;
+}
+
+std::vector<PeerInfo> RoutingTable::peers() const {
+  std::vector<PeerInfo> all;
+  all.reserve(size_);
+  for (const Bucket& bucket : buckets_) {
+    for (const Entry& entry : bucket.entries) all.push_back(entry.peer);
+  }
+  return all;
+}
+
+}  // namespace hagring::kad

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dht/kad/provider_store.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/dht/kad/peers.hpp"
+#include "tests/support/manual_clock.hpp"
+
+namespace hagring::kad {
+namespace {
+
+using std::chrono::minutes;
+using test::numbered_peer;
+
+Key key(std::uint32_t number) { return Key::of(numbered_peer(number).id); }
+
+TEST(ProviderStore, FindsTheLatestFirstUntilTheyEnd) {
+  hagring::test::ManualClock clock;
+  ProviderStore store(clock, {});
+  EXPECT_TRUE(store.add(key(1), numbered_peer(1)));
+  clock.advance(minutes(10));
+  EXPECT_TRUE(store.add(key(1), numbered_peer(2)));
+  EXPECT_EQ(store.find(key(1)), (std::vector{numbered_peer(2), numbered_peer(1)}));
+  EXPECT_TRUE(store.find(key(2)).empty());
+  clock.advance(minutes(9));
+  EXPECT_EQ(store.find(key(1)), std::vector{numbered_peer(2)});
+  clock.advance(minutes(10));
+  EXPECT_TRUE(store.find(key(1)).empty());
+  EXPECT_EQ(store.records(), 2);
+  store.collect();
+  EXPECT_EQ(store.records(), 0);
+  EXPECT_EQ(store.keys(), 0);
+  EXPECT_EQ(store.peers(), 0);
+}
+
+TEST(ProviderStore, ARepetitionRenewsTimeAndAddresses) {
+  hagring::test::ManualClock clock;
+  ProviderStore store(clock, {});
+  store.add(key(1), numbered_peer(1));
+  clock.advance(minutes(15));
+  PeerInfo moved = numbered_peer(1);
+  moved.addresses = numbered_peer(5).addresses;
+  store.add(key(1), moved);
+  clock.advance(minutes(15));
+  EXPECT_EQ(store.find(key(1)), std::vector{moved});
+  EXPECT_EQ(store.records(), 1);
+}
+
+TEST(ProviderStore, AddressesEndWithoutTheRecord) {
+  hagring::test::ManualClock clock;
+  ProviderStore store(clock, {.validity = std::chrono::hours(48)});
+  store.add(key(1), numbered_peer(1));
+  clock.advance(minutes(61));
+  ASSERT_EQ(store.find(key(1)).size(), 1);
+  EXPECT_TRUE(store.find(key(1))[0].addresses.empty());
+}
+
+TEST(ProviderStore, IsBounded) {
+  hagring::test::ManualClock clock;
+  ProviderStore store(
+      clock, {.max_records = 50, .max_records_of_a_peer = 20, .max_providers_of_a_key = 10});
+  for (std::uint32_t i = 0; i < 100; ++i) store.add(key(i), numbered_peer(1));
+  EXPECT_EQ(store.records(), 20);
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    clock.advance(std::chrono::seconds(1));
+    EXPECT_TRUE(store.add(key(500), numbered_peer(100 + i)));
+  }
+  EXPECT_EQ(store.records(), 30);
+  EXPECT_EQ(store.find(key(500)).size(), 10);
+  EXPECT_EQ(store.find(key(500))[0], numbered_peer(199));
+  EXPECT_EQ(store.find(key(500))[9], numbered_peer(190));
+  for (std::uint32_t i = 0; i < 100; ++i) store.add(key(1000 + i), numbered_peer(1000 + i));
+  EXPECT_EQ(store.records(), 50);
+  EXPECT_EQ(store.peers(), 1 + 10 + 20);
+  EXPECT_FALSE(store.add(key(5000), numbered_peer(5000)));
+}
+
+TEST(ProviderStore, ComesBackAfterARestart) {
+  hagring::test::ManualClock clock;
+  ProviderStore before(clock, {});
+  for (std::uint32_t i = 0; i < 30; ++i) before.add(key(i), numbered_peer(i % 3));
+  clock.advance(minutes(5));
+  const Bytes file = before.snapshot();
+  clock.advance(minutes(1));
+  ProviderStore after(clock, {});
+  ASSERT_TRUE(after.restore(file));
+  EXPECT_EQ(after.records(), 30);
+  EXPECT_EQ(after.peers(), 3);
+  EXPECT_EQ(after.find(key(7)), std::vector{numbered_peer(1)});
+  clock.advance(minutes(12));
+  EXPECT_EQ(after.find(key(7)).size(), 1);
+  clock.advance(minutes(2));
+  EXPECT_TRUE(after.find(key(7)).empty());
+  ProviderStore late(clock, {});
+  ASSERT_TRUE(late.restore(file));
+  EXPECT_EQ(late.records(), 0);
+}
+
+TEST(ProviderStore, ReadsNoBrokenSnapshot) {
+  hagring::test::ManualClock clock;
+  ProviderStore before(clock, {});
+  for (std::uint32_t i = 0; i < 3; ++i) before.add(key(i), numbered_peer(i));
+  const Bytes file = before.snapshot();
+  for (std::size_t size = 0; size < file.size(); ++size) {
+    ProviderStore after(clock, {});
+    EXPECT_FALSE(after.restore(ByteView(file).first(size))) << size;
+  }
+  // A clock that was set back, or a changed file, gives no record a longer life.
+  Bytes changed = file;
+  std::fill(changed.end() - 4, changed.end(), 0xff);
+  std::fill(changed.begin() + 4, changed.begin() + 12, 0xff);
+  ProviderStore after(clock, {});
+  ASSERT_TRUE(after.restore(changed));
+  clock.advance(minutes(19));
+  for (std::uint32_t i = 0; i < 3; ++i) EXPECT_TRUE(after.find(key(i)).empty());
+}
+
+}  // namespace
+}  // namespace hagring::kad
