@@ -39,8 +39,8 @@ git ls-files -- '*.cpp' '*.hpp' '*.h' '*.c' | xargs --no-run-if-empty clang-form
 step "containerd 1.6, 1.7 and 2.1"
 scripts/fetch_containerd.sh
 
+tests release 'unit|root'
 if [[ $quick == no ]]; then
   tests asan 'unit'
   tests fuzz 'fuzz' fuzzers
 fi
-tests release 'unit|root'
