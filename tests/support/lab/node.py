@@ -47,6 +47,10 @@ class Node(Host):
         """Ends the agent in order, so that a leak checker has its say, then removes the machine."""
         try:
             if self.agent:
+                # Its clients first: it waits for connections that they keep open.
+                for process in self.processes:
+                    if process is not self.agent.process:
+                        process.kill()
                 self.agent.stop()
         finally:
             super().close()
