@@ -5,15 +5,15 @@
 
 #include <algorithm>
 
-#include "tests/dht/kad/peers.hpp"
-#include "tests/dht/kad/sim_network.hpp"
+#include "dht/sim/peers.hpp"
+#include "dht/sim/network.hpp"
 
 namespace hagring::kad {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using test::numbered_peer;
+using sim::numbered_peer;
 
 /// A full mesh of peers that all know each other, by hand.
 class KadLookup : public testing::Test {
@@ -65,8 +65,8 @@ class KadLookup : public testing::Test {
   }
 
   asio::io_context context;
-  hagring::test::SimClock clock{context};
-  test::SimNetwork network{clock, 7, {.wire = true}};
+  sim::SimClock clock{context};
+  sim::SimNetwork network{clock, 7, {.wire = true}};
   std::unique_ptr<Rpc> rpc = network.rpc(numbered_peer(0));
   std::map<std::uint32_t, bool> liars;
   std::vector<PeerInfo> lies;

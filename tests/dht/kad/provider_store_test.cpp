@@ -3,14 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/dht/kad/peers.hpp"
+#include "dht/sim/peers.hpp"
 #include "tests/support/manual_clock.hpp"
 
 namespace hagring::kad {
 namespace {
 
 using std::chrono::minutes;
-using test::numbered_peer;
+using sim::numbered_peer;
 
 Key key(std::uint32_t number) { return Key::of(numbered_peer(number).id); }
 

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 
-#include "tests/dht/kad/peers.hpp"
+#include "dht/sim/peers.hpp"
 
 namespace hagring::kad {
 namespace {
 
-using test::numbered_peer;
+using sim::numbered_peer;
 using Place = RoutingTable::Place;
 
 constexpr TimePoint kNow{std::chrono::hours(1)};

@@ -3,13 +3,13 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/dht/kad/peers.hpp"
+#include "dht/sim/peers.hpp"
 #include "tests/support/manual_clock.hpp"
 
 namespace hagring::kad {
 namespace {
 
-using test::numbered_peer;
+using sim::numbered_peer;
 
 class KadServer : public testing::Test {
  protected:

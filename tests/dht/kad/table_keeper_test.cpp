@@ -4,15 +4,15 @@
 #include <gtest/gtest.h>
 
 #include "dht/kad/preimage.hpp"
-#include "tests/dht/kad/peers.hpp"
-#include "tests/dht/kad/sim_network.hpp"
+#include "dht/sim/peers.hpp"
+#include "dht/sim/network.hpp"
 
 namespace hagring::kad {
 namespace {
 
 using std::chrono::minutes;
 using std::chrono::seconds;
-using test::numbered_peer;
+using sim::numbered_peer;
 
 class KadTableKeeper : public testing::Test {
  protected:
@@ -34,8 +34,8 @@ class KadTableKeeper : public testing::Test {
   bool knows(std::uint32_t number) const { return table.find(numbered_peer(number).id) != nullptr; }
 
   asio::io_context context;
-  hagring::test::SimClock clock{context};
-  test::SimNetwork network{clock, 7, {.wire = true}};
+  sim::SimClock clock{context};
+  sim::SimNetwork network{clock, 7, {.wire = true}};
   std::unique_ptr<Rpc> rpc = network.rpc(numbered_peer(0));
   Rng rng{7};
   RoutingTable table{numbered_peer(0).id, {}};

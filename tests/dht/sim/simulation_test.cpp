@@ -8,17 +8,17 @@
 #include "dht/kad/lookup.hpp"
 #include "dht/kad/server.hpp"
 #include "dht/kad/table_keeper.hpp"
-#include "tests/dht/kad/peers.hpp"
-#include "tests/dht/kad/sim_network.hpp"
+#include "dht/sim/peers.hpp"
+#include "dht/sim/network.hpp"
 
 namespace hagring::kad {
 namespace {
 
 using std::chrono::seconds;
-using test::numbered_peer;
+using sim::numbered_peer;
 
 struct SimNode {
-  SimNode(asio::io_context& context, hagring::test::SimClock& clock, test::SimNetwork& network,
+  SimNode(asio::io_context& context, sim::SimClock& clock, sim::SimNetwork& network,
           std::uint32_t number, std::uint64_t seed)
       : info(numbered_peer(number)),
         rpc(network.rpc(info)),
@@ -47,7 +47,7 @@ struct SimNode {
 
 class KadSimulation {
  public:
-  KadSimulation(std::uint32_t count, test::SimNetwork::Options options)
+  KadSimulation(std::uint32_t count, sim::SimNetwork::Options options)
       : network_(clock_, seed_, options), rng_(seed_) {
     for (std::uint32_t i = 0; i < count; ++i) {
       nodes_.push_back(std::make_unique<SimNode>(context_, clock_, network_, i, seed_));
@@ -144,10 +144,10 @@ class KadSimulation {
     return content_wire_key("sha256:" + std::to_string(number));
   }
 
-  std::uint64_t seed_ = test::SimNetwork::seed();
+  std::uint64_t seed_ = sim::SimNetwork::seed();
   asio::io_context context_;
-  hagring::test::SimClock clock_{context_};
-  test::SimNetwork network_;
+  sim::SimClock clock_{context_};
+  sim::SimNetwork network_;
   Rng rng_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   TaskGroup tasks_{context_.get_executor(), "the simulation"};

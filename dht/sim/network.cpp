@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/dht/kad/sim_network.hpp"
-
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
+#include "dht/sim/network.hpp"
 
 #include "userspace/base/task_group.hpp"
 
-namespace hagring::kad::test {
+namespace hagring::sim {
 
-class SimNetwork::Port final : public Rpc {
+using kad::Message;
+using kad::PeerId;
+using kad::PeerInfo;
+
+class SimNetwork::Port final : public kad::Rpc {
  public:
   Port(SimNetwork& network, PeerInfo self) : network_(network), self_(std::move(self)) {}
 
   awaitable<Result<Message>> ask(PeerInfo peer, Message request, Duration limit) override {
-    ++network_.contacts;
-    ++network_.requests;
+    ++network_.counters_.contacts;
+    ++network_.counters_.requests;
     CO_CHECK(co_await travel(peer.id, limit));
-    auto reply = deliver(peer.id, request);
-    co_await network_.clock_.sleep_for(network_.latency());
+    auto reply = deliver(network_.nodes_.at(peer.id), request);
+    if (reply && *reply) ++network_.counters_.replies;
+    co_await network_.clock_.sleep_for(
+        latency(network_.options_.latency, network_.rng_, peer.id, self_.id));
     if (co_await asked_to_stop()) co_return Errc::cancelled;
     if (!reply) co_return reply.error();
     if (!*reply) co_return Errc::bad_message;
@@ -27,12 +29,14 @@ class SimNetwork::Port final : public Rpc {
 
   awaitable<Result<void>> tell(PeerInfo peer, std::vector<Message> messages,
                                Duration limit) override {
-    ++network_.contacts;
-    network_.requests += messages.size();
-    network_.stored += messages.size();
+    ++network_.counters_.contacts;
+    network_.counters_.requests += messages.size();
+    network_.counters_.stored += messages.size();
     CO_CHECK(co_await travel(peer.id, limit));
+    const Handler handler = network_.nodes_.at(peer.id);
     for (const Message& message : messages) {
-      if (auto done = deliver(peer.id, message); !done) co_return done.error();
+      // As on a stream: what was written is not taken back by a later refusal.
+      if (auto done = deliver(handler, message); !done) break;
     }
     co_return Result<void>();
   }
@@ -41,50 +45,41 @@ class SimNetwork::Port final : public Rpc {
   /// The way there; nobody there is a wait until the limit.
   awaitable<Result<void>> travel(PeerId to, Duration limit) {
     const bool arrives = network_.connected(self_.id, to);
-    co_await network_.clock_.sleep_for(arrives ? network_.latency() : limit);
+    co_await network_.clock_.sleep_for(
+        arrives ? latency(network_.options_.latency, network_.rng_, self_.id, to) : limit);
     if (co_await asked_to_stop()) co_return Errc::cancelled;
-    if (!arrives || !network_.is_up(to)) co_return Errc::timed_out;
-    co_return Result<void>();
+    if (arrives && network_.is_up(to)) co_return Result<void>();
+    ++network_.counters_.failed;
+    co_return Errc::timed_out;
   }
 
-  Result<std::optional<Message>> deliver(const PeerId& to, const Message& message) {
-    const Handler handler = network_.nodes_.at(to);
+  Result<std::optional<Message>> deliver(const Handler& handler, const Message& message) {
     if (!network_.options_.wire) return handler(self_, message);
-    auto read = decode_message(encode(message));
+    auto read = carry(message);
     if (!read) return read.error();
     auto reply = handler(self_, *read);
     if (!reply || !*reply) return reply;
-    auto answer = decode_message(encode(**reply));
+    auto answer = carry(**reply);
     if (!answer) return answer.error();
     return std::optional(std::move(*answer));
+  }
+
+  Result<Message> carry(const Message& message) {
+    const Bytes bytes = encode(message);
+    network_.counters_.bytes += bytes.size();
+    return kad::decode_message(bytes);
   }
 
   SimNetwork& network_;
   PeerInfo self_;
 };
 
-std::uint64_t SimNetwork::seed() {
-  const char* given = std::getenv("HAGRING_SIM_SEED");
-  const std::uint64_t seed =
-      given
-          ? std::strtoull(given, nullptr, 10)
-          : static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
-  std::printf("HAGRING_SIM_SEED=%llu\n", static_cast<unsigned long long>(seed));
-  return seed;
-}
-
 void SimNetwork::attach(const PeerId& peer, Handler handler) {
   nodes_.insert_or_assign(peer, std::move(handler));
 }
 
-std::unique_ptr<Rpc> SimNetwork::rpc(const PeerInfo& self) {
+std::unique_ptr<kad::Rpc> SimNetwork::rpc(const PeerInfo& self) {
   return std::make_unique<Port>(*this, self);
-}
-
-Duration SimNetwork::latency() {
-  const auto spread = options_.most_latency - options_.least_latency;
-  return options_.least_latency +
-         std::chrono::duration_cast<Duration>(spread * (rng_.fraction() * rng_.fraction()));
 }
 
 bool SimNetwork::connected(const PeerId& from, const PeerId& to) {
@@ -92,4 +87,4 @@ bool SimNetwork::connected(const PeerId& from, const PeerId& to) {
   return is_up(to) && (!reachable_ || reachable_(from, to));
 }
 
-}  // namespace hagring::kad::test
+}  // namespace hagring::sim

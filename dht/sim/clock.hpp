@@ -8,7 +8,7 @@
 
 #include "userspace/base/clock.hpp"
 
-namespace hagring::test {
+namespace hagring::sim {
 
 /// Virtual time: it jumps to the next sleeper whenever nothing is left to run. For one thread.
 class SimClock final : public Clock {
@@ -38,4 +38,4 @@ class SimClock final : public Clock {
   std::multimap<TimePoint, asio::steady_timer> sleepers_;
 };
 
-}  // namespace hagring::test
+}  // namespace hagring::sim

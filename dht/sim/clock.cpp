@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/support/sim_clock.hpp"
+#include "dht/sim/clock.hpp"
 
-namespace hagring::test {
+namespace hagring::sim {
 
 awaitable<void> SimClock::sleep_until(TimePoint when) {
   if (when <= now_) co_return;
@@ -37,4 +37,4 @@ bool SimClock::run_until(const std::function<bool()>& done, TimePoint end) {
   return true;
 }
 
-}  // namespace hagring::test
+}  // namespace hagring::sim
