@@ -6,7 +6,9 @@
 #include "dht/net/error.hpp"
 #include "dht/net/exact.hpp"
 #include "tests/dht/net/both.hpp"
+#include "tests/support/manual_clock.hpp"
 #include "tests/support/memory_stream.hpp"
+#include "userspace/base/deadline.hpp"
 
 namespace hagring::dht {
 namespace {
@@ -110,6 +112,46 @@ TEST_F(Multistream, EndsEndlessProposals) {
   for (int i = 0; i < 100; ++i) flight += token("/no/" + std::to_string(i));
   ASSERT_TRUE(send(flight));
   EXPECT_EQ(answer({"/x"}).error(), NetErrc::no_common_protocol);
+}
+
+TEST_F(Multistream, RefusesAnswersThatAreNoneOrComeInAnotherOrder) {
+  const std::pair<std::string, error_code> cases[] = {
+      {token("/x/1") + kHeader, Errc::bad_message},      // the answer before the header
+      {kHeader + kHeader, Errc::bad_message},            // the header twice
+      {kHeader + token("/other/1"), Errc::bad_message},  // what nobody proposed
+      {kHeader + token("/x/1").substr(0, 3), Errc::truncated},
+      {kHeader + "\x81\x08", Errc::too_large},
+      {kHeader, Errc::end_of_stream},
+  };
+  for (const auto& [text, error] : cases) {
+    std::tie(a, b) = hagring::test::make_memory_pipe(context.get_executor());
+    ASSERT_TRUE(send(text));
+    ASSERT_TRUE(hagring::test::run(context, a->shutdown_write()));
+    EXPECT_EQ(hagring::test::run(context, propose_protocol(*b, {"/x/1"})).error(), error) << text;
+
+    std::tie(a, b) = hagring::test::make_memory_pipe(context.get_executor());
+    ASSERT_TRUE(send(text));
+    ASSERT_TRUE(hagring::test::run(context, a->shutdown_write()));
+    auto lazy = propose_lazily(std::move(b), "/x/1");
+    Bytes one(1);
+    EXPECT_EQ(hagring::test::run(context, lazy->read_some(one)).error(), error) << text;
+  }
+}
+
+TEST_F(Multistream, CanBeGivenUpInATokenThatNeverEnds) {
+  hagring::test::ManualClock clock;
+  TaskGroup group(context.get_executor(), "test");
+  std::optional<Result<std::string>> got;
+  ASSERT_TRUE(send(kHeader + "\x7f/and so on"));
+  group.spawn([&]() -> awaitable<void> {
+    got = co_await with_deadline(clock, std::chrono::seconds(5), answer_protocol(*b, {"/x"}));
+  });
+  context.restart();
+  context.poll();
+  ASSERT_FALSE(got);
+  clock.advance(std::chrono::seconds(5));
+  hagring::test::run(context, group.drain());
+  EXPECT_EQ(got->error(), Errc::timed_out);
 }
 
 }  // namespace
