@@ -6,11 +6,9 @@
 #include <algorithm>
 
 #include "dht/multiformats/varint.hpp"
-#include "tests/support/manual_clock.hpp"
+#include "tests/dht/net/give_up.hpp"
 #include "tests/support/memory_stream.hpp"
 #include "tests/support/run.hpp"
-#include "userspace/base/deadline.hpp"
-#include "userspace/base/task_group.hpp"
 
 namespace hagring::dht {
 namespace {
@@ -75,18 +73,7 @@ TEST_F(Delimited, TellsAnEndFromACut) {
 
 TEST_F(Delimited, CanBeGivenUpWhenTheRestNeverComes) {
   send(10, as_bytes("half"));
-  hagring::test::ManualClock clock;
-  TaskGroup group(context.get_executor(), "test");
-  std::optional<Result<Bytes>> got;
-  group.spawn([&]() -> awaitable<void> {
-    got = co_await with_deadline(clock, std::chrono::seconds(5), read_delimited(*near, 100));
-  });
-  context.restart();
-  context.poll();
-  ASSERT_FALSE(got);
-  clock.advance(std::chrono::seconds(5));
-  hagring::test::run(context, group.drain());
-  EXPECT_EQ(got->error(), Errc::timed_out);
+  EXPECT_EQ(test::give_up_on(context, read_delimited(*near, 100)), Errc::timed_out);
 }
 
 /// Yields its bytes, and notes how much room its reader had made ahead of them.

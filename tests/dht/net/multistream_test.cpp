@@ -6,9 +6,8 @@
 #include "dht/net/error.hpp"
 #include "dht/net/exact.hpp"
 #include "tests/dht/net/both.hpp"
-#include "tests/support/manual_clock.hpp"
+#include "tests/dht/net/give_up.hpp"
 #include "tests/support/memory_stream.hpp"
-#include "userspace/base/deadline.hpp"
 
 namespace hagring::dht {
 namespace {
@@ -139,19 +138,8 @@ TEST_F(Multistream, RefusesAnswersThatAreNoneOrComeInAnotherOrder) {
 }
 
 TEST_F(Multistream, CanBeGivenUpInATokenThatNeverEnds) {
-  hagring::test::ManualClock clock;
-  TaskGroup group(context.get_executor(), "test");
-  std::optional<Result<std::string>> got;
   ASSERT_TRUE(send(kHeader + "\x7f/and so on"));
-  group.spawn([&]() -> awaitable<void> {
-    got = co_await with_deadline(clock, std::chrono::seconds(5), answer_protocol(*b, {"/x"}));
-  });
-  context.restart();
-  context.poll();
-  ASSERT_FALSE(got);
-  clock.advance(std::chrono::seconds(5));
-  hagring::test::run(context, group.drain());
-  EXPECT_EQ(got->error(), Errc::timed_out);
+  EXPECT_EQ(test::give_up_on(context, answer_protocol(*b, {"/x"})), Errc::timed_out);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "dht/net/exact.hpp"
 #include "tests/dht/net/both.hpp"
+#include "tests/dht/net/give_up.hpp"
 #include "tests/support/memory_stream.hpp"
 
 namespace hagring::dht {
@@ -105,6 +106,15 @@ TEST(PrivateNetwork, SaysThatANonceWasCutOff) {
               cut ? Errc::truncated : Errc::end_of_stream)
         << size;
   }
+}
+
+TEST(PrivateNetwork, CanBeGivenUpWhenTheNonceNeverComes) {
+  asio::io_context context;
+  auto [a, b] = hagring::test::make_memory_pipe(context.get_executor());
+  auto stream = join_private_network(std::move(a), counting_key(), counting_nonce());
+  ASSERT_TRUE(hagring::test::run(context, b->write(Bytes(23))));
+  Bytes one(1);
+  EXPECT_EQ(test::give_up_on(context, stream->read_some(one)), Errc::timed_out);
 }
 
 }  // namespace

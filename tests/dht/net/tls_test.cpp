@@ -8,6 +8,7 @@
 #include "dht/net/exact.hpp"
 #include "dht/net/host_certificate.hpp"
 #include "tests/dht/net/both.hpp"
+#include "tests/dht/net/give_up.hpp"
 #include "tests/support/manual_clock.hpp"
 #include "tests/support/memory_stream.hpp"
 #include "userspace/base/tls_stream.hpp"
@@ -200,6 +201,11 @@ TEST_F(TlsServer, RefusesWhatIsNoHandshake) {
     ASSERT_TRUE(hagring::test::run(context, a->shutdown_write()));
     EXPECT_EQ(hagring::test::run(context, accept()).error(), error) << to_hex(bytes).substr(0, 40);
   }
+}
+
+TEST_F(TlsServer, CanBeGivenUpInAHandshakeThatNeverEnds) {
+  ASSERT_TRUE(hagring::test::run(context, a->write(*from_hex("1603010200010001fc0303"))));
+  EXPECT_EQ(test::give_up_on(context, accept()), Errc::timed_out);
 }
 
 }  // namespace
