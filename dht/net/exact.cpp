@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dht/net/exact.hpp"
 
+#include <algorithm>
+
 #include "dht/multiformats/varint.hpp"
 
 namespace hagring::dht {
+namespace {
+
+/// Memory is taken as bytes arrive: what a peer merely claims costs it nothing.
+constexpr std::size_t kStep = 4096;
+
+}  // namespace
 
 awaitable<Result<void>> read_exactly(ByteStream& stream, MutableBytes into) {
   bool began = false;
@@ -39,10 +47,14 @@ awaitable<Result<std::size_t>> read_length(ByteStream& stream, std::size_t max) 
 
 awaitable<Result<Bytes>> read_delimited(ByteStream& stream, std::size_t max) {
   CO_TRY(const auto size, co_await read_length(stream, max));
-  Bytes message(size);
-  const auto read = co_await read_exactly(stream, message);
-  if (!read && read.error() == Errc::end_of_stream) co_return Errc::truncated;
-  if (!read) co_return read.error();
+  Bytes message;
+  while (message.size() < size) {
+    const auto part = std::min(size - message.size(), kStep);
+    message.resize(message.size() + part);
+    const auto read = co_await read_exactly(stream, MutableBytes(message).last(part));
+    if (!read && read.error() == Errc::end_of_stream) co_return Errc::truncated;
+    if (!read) co_return read.error();
+  }
   co_return message;
 }
 

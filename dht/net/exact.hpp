@@ -13,7 +13,8 @@ awaitable<Result<void>> read_exactly(ByteStream& stream, MutableBytes into);
 /// Errors: as read_exactly's; Errc::bad_message, Errc::too_large when it is above `max`.
 awaitable<Result<std::size_t>> read_length(ByteStream& stream, std::size_t max);
 
-/// Reads a varint and as many bytes as it says. Errors as read_length's.
+/// Reads a varint and as many bytes as it says; memory grows with what has arrived, not with what
+/// was announced. Errors as read_length's.
 awaitable<Result<Bytes>> read_delimited(ByteStream& stream, std::size_t max);
 
 /// Writes `message` behind its length as a varint.

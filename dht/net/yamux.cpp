@@ -22,16 +22,13 @@ class YamuxStream final : public ByteStream {
   awaitable<Result<std::size_t>> read_some(MutableBytes into) override {
     auto entry = entry_;  // the stream may go while we wait
     auto session = session_;
-    while (entry->unread() == 0) {
+    while (entry->received.size() == 0) {
       // A peer that finished may be gone: what it sent was all.
       if (entry->finished_by_peer) co_return Errc::end_of_stream;
       if (entry->error) co_return entry->error;
       CO_CHECK(co_await entry->readable.wait(limit_));
     }
-    const auto size = std::min(into.size(), entry->unread());
-    std::copy_n(entry->received.begin() + static_cast<std::ptrdiff_t>(entry->taken), size,
-                into.begin());
-    entry->taken += size;
+    const auto size = entry->received.take(into);
     session->return_credit(*entry, size);
     co_return size;
   }

@@ -24,19 +24,6 @@ constexpr Duration kGoodbye = std::chrono::seconds(1);
 
 }  // namespace
 
-awaitable<Result<void>> YamuxSignal::wait(Duration limit) {
-  if (limit == Duration::zero()) {
-    timer_.expires_at(TimePoint::max());
-  } else {
-    timer_.expires_after(limit);
-  }
-  const auto [woken] = co_await timer_.async_wait(kTuple);
-  const auto state = co_await asio::this_coro::cancellation_state;
-  if (state.cancelled() != asio::cancellation_type::none) co_return Errc::cancelled;
-  if (!woken) co_return Errc::timed_out;
-  co_return Result<void>();
-}
-
 YamuxState::YamuxState(std::unique_ptr<ByteStream> below, YamuxSession::Role role, Clock& clock,
                        const asio::any_io_executor& executor, YamuxOptions options)
     : below_(std::move(below)),
@@ -157,6 +144,16 @@ void YamuxState::reset(std::uint32_t stream, std::uint32_t code) {
   send({Type::window, YamuxHeader::rst, stream, code});
 }
 
+void YamuxState::refuse(std::uint32_t stream, std::string_view what, std::size_t limit) {
+  // Threat: a peer that fills the log with a line for each of its frames.
+  if (!std::exchange(refused_, true)) {
+    log::warning("dht",
+                 "a peer went over the limit of {} {}: the stream was reset, as more will be",
+                 limit, what);
+  }
+  reset(stream, kResourceLimit);
+}
+
 void YamuxState::return_credit(YamuxEntry& entry, std::size_t read) {
   buffered_ -= read;
   entry.owed_credit += static_cast<std::uint32_t>(read);
@@ -172,9 +169,8 @@ void YamuxState::finish(YamuxEntry& entry) {
 }
 
 void YamuxState::abandon(YamuxEntry& entry) {
-  buffered_ -= entry.unread();
+  buffered_ -= entry.received.size();
   entry.received.clear();
-  entry.taken = 0;
   const bool known = entries.contains(entry.id);
   // After our FIN a reset could take from the peer what it hasn't read yet: what it still sends is
   // answered with a reset, as for any stream that isn't there.
@@ -226,9 +222,7 @@ Result<void> YamuxState::admit(const YamuxHeader& header) {
     return Errc::bad_message;
   }
   if (count(true) >= options_.max_inbound_streams) {
-    log::warning("dht", "a peer opened more than {} streams at once: the next one was reset",
-                 options_.max_inbound_streams);
-    reset(header.stream, kResourceLimit);
+    refuse(header.stream, "streams at once", options_.max_inbound_streams);
     return {};
   }
   auto entry = std::make_shared<YamuxEntry>(header.stream, true, executor_);
@@ -242,9 +236,7 @@ awaitable<Result<void>> YamuxState::receive(Entry entry, std::uint32_t size) {
   if (size > entry->receive_credit || entry->finished_by_peer) co_return Errc::bad_message;
   entry->receive_credit -= size;
   if (buffered_ + size > options_.max_buffered) {
-    log::warning("dht", "a peer sent more than {} bytes that wait to be read: a stream was reset",
-                 options_.max_buffered);
-    reset(entry->id, kResourceLimit);
+    refuse(entry->id, "bytes waiting to be read", options_.max_buffered);
     drop(entry, NetErrc::limit_reached);
     co_return co_await drain(size);
   }
@@ -254,11 +246,7 @@ awaitable<Result<void>> YamuxState::receive(Entry entry, std::uint32_t size) {
     CO_TRY(const auto got, co_await below_->read_some(MutableBytes(chunk.data(), part)));
     size -= static_cast<std::uint32_t>(got);
     if (entry->error) continue;  // closed here meanwhile
-    entry->received.erase(entry->received.begin(),
-                          entry->received.begin() + static_cast<std::ptrdiff_t>(entry->taken));
-    entry->taken = 0;
-    entry->received.insert(entry->received.end(), chunk.begin(),
-                           chunk.begin() + static_cast<std::ptrdiff_t>(got));
+    entry->received.append(ByteView(chunk).first(got));
     buffered_ += got;
     entry->readable.wake();
   }
@@ -290,7 +278,7 @@ void YamuxState::drop(const Entry& entry, error_code reason) {
   entry->writable.wake();
   entries.erase(entry->id);
   // Nobody will read what came for a stream that nobody has accepted.
-  if (std::erase(waiting_, entry) > 0) buffered_ -= entry->unread();
+  if (std::erase(waiting_, entry) > 0) buffered_ -= entry->received.size();
 }
 
 void YamuxState::answer_ping(const YamuxHeader& header) {

@@ -1,50 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <map>
 #include <memory>
 
 #include "dht/net/yamux.hpp"
+#include "dht/net/yamux_entry.hpp"
 #include "dht/net/yamux_frame.hpp"
 
 namespace hagring::dht {
-
-/// Initial credit each way; not negotiated (spec.md, "Flow Control").
-inline constexpr std::uint32_t kYamuxWindow = 256 * 1024;
-
-/// Something that one coroutine waits for; waking when nobody waits is lost, so ask first.
-class YamuxSignal {
- public:
-  explicit YamuxSignal(const asio::any_io_executor& executor) : timer_(executor) {}
-  /// Errors: Errc::timed_out after `limit` (zero: none), Errc::cancelled.
-  awaitable<Result<void>> wait(Duration limit);
-  void wake() { timer_.cancel(); }
-
- private:
-  asio::steady_timer timer_;
-};
-
-/// What is known of one stream. Shared by its YamuxStream, while that lives, and the session.
-struct YamuxEntry {
-  YamuxEntry(std::uint32_t number, bool is_inbound, const asio::any_io_executor& executor)
-      : id(number), inbound(is_inbound), readable(executor), writable(executor) {}
-
-  std::uint32_t id;
-  bool inbound;
-  Bytes received;  ///< from `taken` on not read yet
-  std::size_t taken = 0;
-  std::uint32_t receive_credit = kYamuxWindow;  ///< what the peer may still send
-  std::uint32_t owed_credit = 0;                ///< read, and not told to the peer yet
-  std::uint64_t send_credit = kYamuxWindow;
-  bool finished_by_peer = false;
-  bool finished_by_us = false;
-  error_code error;  ///< why the stream ended before its end
-  YamuxSignal readable, writable;
-
-  std::size_t unread() const { return received.size() - taken; }
-};
 
 /// The session behind YamuxSession and its streams.
 class YamuxState {
@@ -85,6 +50,8 @@ class YamuxState {
   void answer_ping(const YamuxHeader& header);
   void forget_if_finished(const YamuxEntry& entry);
   void reset(std::uint32_t stream, std::uint32_t code);
+  /// Resets `stream` since the `limit` of `what` is reached; the log says so once a session.
+  void refuse(std::uint32_t stream, std::string_view what, std::size_t limit);
   std::size_t count(bool inbound) const;
 
   std::unique_ptr<ByteStream> below_;
@@ -100,6 +67,7 @@ class YamuxState {
   bool leaving_ = false;
   std::size_t buffered_ = 0;
   bool told_to_go_ = false;
+  bool refused_ = false;  ///< a stream, over a limit
   std::uint32_t ping_value_ = 0;
   bool ping_answered_ = false;
 };

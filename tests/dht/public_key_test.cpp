@@ -94,6 +94,15 @@ TEST(PublicKey, HasOneFormAndOneIdHoweverItsFieldsAreOrdered) {
   EXPECT_EQ(again->message(), key->message());
 }
 
+TEST(PublicKey, RefusesEveryCut) {
+  for (const auto* hex : {kSecp256k1, kEcdsa}) {
+    const auto whole = *from_hex(hex);
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+      EXPECT_EQ(PublicKey::parse(ByteView(whole).first(size)).error(), Errc::bad_message) << size;
+    }
+  }
+}
+
 TEST(PublicKey, RefusesMalformedKeys) {
   EXPECT_EQ(PublicKey::parse({}).error(), Errc::bad_message);
   EXPECT_EQ(PublicKey::parse(Bytes(4097)).error(), Errc::too_large);

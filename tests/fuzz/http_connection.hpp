@@ -2,18 +2,13 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <cstdlib>
 
+#include "tests/fuzz/require.hpp"
 #include "tests/support/memory_stream.hpp"
 #include "tests/support/run.hpp"
 #include "userspace/http/connection.hpp"
 
 namespace hagring::fuzz {
-
-/// Aborts, so that the fuzzer reports it, unless `condition` holds.
-inline void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 /// Feeds `bytes` to a connection, in pieces of the size that their first byte says, and runs `use`
 /// on it, which must come to an end.

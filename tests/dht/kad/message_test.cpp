@@ -135,6 +135,22 @@ TEST(Message, BoundsAddressesAndKeys) {
   EXPECT_EQ(decode_message(encode(message)).error(), Errc::too_large);
 }
 
+TEST(Message, TakesFieldsInAnyOrder) {
+  Message message;
+  message.type = MessageType::get_providers;
+  message.key = Bytes(34, 9);
+  message.closer_peers = {peer(1)};
+  const Bytes bytes = encode(message);  // type (2 bytes), key (36), peer
+  const auto cut = [&](std::size_t from, std::size_t to) {
+    return Bytes(bytes.begin() + static_cast<std::ptrdiff_t>(from),
+                 bytes.begin() + static_cast<std::ptrdiff_t>(to));
+  };
+  const auto turned = concat({cut(38, bytes.size()), cut(2, 38), cut(0, 2)});
+  const auto read = decode_message(turned);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, message);
+}
+
 TEST(Message, TheLastOfARepeatedSingleFieldCounts) {
   const auto read = decode_message(concat({*from_hex("0804120161"), *from_hex("0803120162")}));
   ASSERT_TRUE(read);

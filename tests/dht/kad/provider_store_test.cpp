@@ -115,5 +115,16 @@ TEST(ProviderStore, ReadsNoBrokenSnapshot) {
   for (std::uint32_t i = 0; i < 3; ++i) EXPECT_TRUE(after.find(key(i)).empty());
 }
 
+TEST(ProviderStore, CountsThatAreOnlyClaimedCostNothing) {
+  hagring::test::ManualClock clock;
+  ProviderStore store(clock, {});
+  // Four thousand million peers, a peer with an ID of 255 bytes, as many records.
+  for (const char* counts : {"ffffffff", "ffffffffff", "00000000ffffffff"}) {
+    const auto file = *from_hex("484b503100000000694e8a00" + std::string(counts));
+    EXPECT_EQ(store.restore(file).error(), Errc::bad_message) << counts;
+  }
+  EXPECT_EQ(store.records() + store.peers() + store.keys(), 0);
+}
+
 }  // namespace
 }  // namespace hagring::kad

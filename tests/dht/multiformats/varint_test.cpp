@@ -33,5 +33,16 @@ TEST(Varint, RefusesLongForms) {
   EXPECT_EQ(read_varint(Bytes(10, 0xff)).status, Status::malformed);
 }
 
+TEST(Varint, ReadsNoMoreThanNineBytesOfOneThatNeverEnds) {
+  EXPECT_EQ(read_varint(Bytes(8, 0xff)).status, Status::incomplete);
+  EXPECT_EQ(read_varint(Bytes(9, 0xff)).status, Status::malformed);
+  EXPECT_EQ(read_varint(Bytes(1 << 20, 0xff)).status, Status::malformed);
+  auto nine = Bytes(8, 0xff);
+  nine.push_back(0x7f);
+  EXPECT_EQ(read_varint(nine).value, (std::uint64_t{1} << 63) - 1);
+  nine.insert(nine.end() - 1, 0xff);  // ten bytes, and 64 bits that would fit
+  EXPECT_EQ(read_varint(nine).status, Status::malformed);
+}
+
 }  // namespace
 }  // namespace hagring::dht

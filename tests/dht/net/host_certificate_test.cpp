@@ -153,22 +153,46 @@ TEST(HostCertificate, IsRefusedWhenAnotherKeySignedIt) {
             "it isn't signed by its own key");
 }
 
+/// The verdict on `host` with `value` in its extension, signed anew.
+CertificateVerdict judge_with_value(const HostCertificate& host, ByteView value) {
+  const auto copy = Certificate(X509_dup(host.certificate.get()));
+  auto* extension = X509_delete_ext(copy.get(), 0);
+  ASN1_OCTET_STRING_set(X509_EXTENSION_get_data(extension), value.data(),
+                        static_cast<int>(value.size()));
+  X509_add_ext(copy.get(), extension, -1);
+  X509_EXTENSION_free(extension);
+  X509_sign(copy.get(), host.key.get(), EVP_sha256());
+  return verify_host_certificate(copy.get(), kNow);
+}
+
+Bytes extension_value(const HostCertificate& host) {
+  const auto* data = X509_EXTENSION_get_data(X509_get_ext(host.certificate.get(), 0));
+  return {ASN1_STRING_get0_data(data), ASN1_STRING_get0_data(data) + ASN1_STRING_length(data)};
+}
+
 TEST(HostCertificate, IsRefusedWithEveryByteOfItsExtensionChanged) {
   const auto host = make_host_certificate(Identity::generate(), kNow);
-  auto* data = X509_EXTENSION_get_data(X509_get_ext(host.certificate.get(), 0));
-  const auto size = ASN1_STRING_length(data);
-  for (int i = 0; i < size; ++i) {
-    Bytes value(ASN1_STRING_get0_data(data), ASN1_STRING_get0_data(data) + size);
-    value[static_cast<std::size_t>(i)] ^= 0x55;
-    const auto copy = Certificate(X509_dup(host.certificate.get()));
-    auto* extension = X509_EXTENSION_dup(X509_get_ext(copy.get(), 0));
-    ASN1_OCTET_STRING_set(X509_EXTENSION_get_data(extension), value.data(), size);
-    X509_EXTENSION_free(X509_delete_ext(copy.get(), 0));
-    X509_add_ext(copy.get(), extension, -1);
-    X509_EXTENSION_free(extension);
-    X509_sign(copy.get(), host.key.get(), EVP_sha256());
-    EXPECT_FALSE(verify_host_certificate(copy.get(), kNow).key) << i;
+  const auto good = extension_value(host);
+  EXPECT_TRUE(judge_with_value(host, good).key);
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    auto value = good;
+    value[i] ^= 0x55;
+    EXPECT_FALSE(judge_with_value(host, value).key) << i;
   }
+}
+
+TEST(HostCertificate, IsRefusedWithItsExtensionCutAnywhereOrLonger) {
+  const auto host = make_host_certificate(Identity::generate(), kNow);
+  auto value = extension_value(host);
+  for (std::size_t size = 0; size < value.size(); ++size) {
+    EXPECT_EQ(judge_with_value(host, ByteView(value).first(size)).reason,
+              "its libp2p extension is malformed")
+        << size;
+  }
+  value.push_back(0);
+  EXPECT_EQ(judge_with_value(host, value).reason, "its libp2p extension is malformed");
+  value.resize(8193);
+  EXPECT_EQ(judge_with_value(host, value).reason, "its libp2p extension is too large");
 }
 
 }  // namespace

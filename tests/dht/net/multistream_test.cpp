@@ -6,6 +6,7 @@
 #include "dht/net/error.hpp"
 #include "dht/net/exact.hpp"
 #include "tests/dht/net/both.hpp"
+#include "tests/dht/net/give_up.hpp"
 #include "tests/support/memory_stream.hpp"
 
 namespace hagring::dht {
@@ -110,6 +111,35 @@ TEST_F(Multistream, EndsEndlessProposals) {
   for (int i = 0; i < 100; ++i) flight += token("/no/" + std::to_string(i));
   ASSERT_TRUE(send(flight));
   EXPECT_EQ(answer({"/x"}).error(), NetErrc::no_common_protocol);
+}
+
+TEST_F(Multistream, RefusesAnswersThatAreNoneOrComeInAnotherOrder) {
+  const std::pair<std::string, error_code> cases[] = {
+      {token("/x/1") + kHeader, Errc::bad_message},      // the answer before the header
+      {kHeader + kHeader, Errc::bad_message},            // the header twice
+      {kHeader + token("/other/1"), Errc::bad_message},  // what nobody proposed
+      {kHeader + token("/x/1").substr(0, 3), Errc::truncated},
+      {kHeader + "\x81\x08", Errc::too_large},
+      {kHeader, Errc::end_of_stream},
+  };
+  for (const auto& [text, error] : cases) {
+    std::tie(a, b) = hagring::test::make_memory_pipe(context.get_executor());
+    ASSERT_TRUE(send(text));
+    ASSERT_TRUE(hagring::test::run(context, a->shutdown_write()));
+    EXPECT_EQ(hagring::test::run(context, propose_protocol(*b, {"/x/1"})).error(), error) << text;
+
+    std::tie(a, b) = hagring::test::make_memory_pipe(context.get_executor());
+    ASSERT_TRUE(send(text));
+    ASSERT_TRUE(hagring::test::run(context, a->shutdown_write()));
+    auto lazy = propose_lazily(std::move(b), "/x/1");
+    Bytes one(1);
+    EXPECT_EQ(hagring::test::run(context, lazy->read_some(one)).error(), error) << text;
+  }
+}
+
+TEST_F(Multistream, CanBeGivenUpInATokenThatNeverEnds) {
+  ASSERT_TRUE(send(kHeader + "\x7f/and so on"));
+  EXPECT_EQ(test::give_up_on(context, answer_protocol(*b, {"/x"})), Errc::timed_out);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "dht/net/exact.hpp"
 #include "tests/dht/net/both.hpp"
+#include "tests/dht/net/give_up.hpp"
 #include "tests/support/memory_stream.hpp"
 
 namespace hagring::dht {
@@ -83,6 +84,37 @@ TEST(PrivateNetwork, GivesGarbageUnderAnotherKey) {
   const auto [written, read] = test::both(context, near->write(Bytes(16)), read_exactly(*far, got));
   EXPECT_TRUE(written && read);
   EXPECT_NE(got, Bytes(16));
+}
+
+TEST(NetworkKey, IsNotReadFromATextThatNeverEnds) {
+  EXPECT_FALSE(parse_network_key(std::string(1 << 20, '0')));
+  EXPECT_FALSE(parse_network_key(std::string(1 << 20, '\n')));
+  EXPECT_FALSE(parse_network_key("/key/swarm/psk/1.0.0/\n/base16/\n" + std::string(1 << 20, 'a')));
+  EXPECT_FALSE(parse_network_key(std::string(kHex) + std::string(1 << 20, '\n')));
+}
+
+TEST(PrivateNetwork, SaysThatANonceWasCutOff) {
+  for (const std::size_t size : {0, 1, 23, 24}) {
+    asio::io_context context;
+    auto [a, b] = hagring::test::make_memory_pipe(context.get_executor());
+    auto stream = join_private_network(std::move(a), counting_key(), counting_nonce());
+    ASSERT_TRUE(hagring::test::run(context, b->write(Bytes(size))));
+    ASSERT_TRUE(hagring::test::run(context, b->shutdown_write()));
+    Bytes one(1);
+    const bool cut = size != 0 && size != 24;
+    EXPECT_EQ(hagring::test::run(context, stream->read_some(one)).error(),
+              cut ? Errc::truncated : Errc::end_of_stream)
+        << size;
+  }
+}
+
+TEST(PrivateNetwork, CanBeGivenUpWhenTheNonceNeverComes) {
+  asio::io_context context;
+  auto [a, b] = hagring::test::make_memory_pipe(context.get_executor());
+  auto stream = join_private_network(std::move(a), counting_key(), counting_nonce());
+  ASSERT_TRUE(hagring::test::run(context, b->write(Bytes(23))));
+  Bytes one(1);
+  EXPECT_EQ(test::give_up_on(context, stream->read_some(one)), Errc::timed_out);
 }
 
 }  // namespace

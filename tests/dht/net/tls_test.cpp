@@ -8,6 +8,7 @@
 #include "dht/net/exact.hpp"
 #include "dht/net/host_certificate.hpp"
 #include "tests/dht/net/both.hpp"
+#include "tests/dht/net/give_up.hpp"
 #include "tests/support/manual_clock.hpp"
 #include "tests/support/memory_stream.hpp"
 #include "userspace/base/tls_stream.hpp"
@@ -159,6 +160,52 @@ TEST_F(TlsServer, RefusesACertificateWithoutIdentity) {
       test::both(context, connect_with(raw.get(), std::move(a), "\x06libp2p"), accept(&failure));
   EXPECT_EQ(in.error(), NetErrc::bad_certificate);
   EXPECT_EQ(failure.reason, "it has no libp2p extension");
+}
+
+/// Pads the certificate to more than `size` bytes, signed as it must be.
+void enlarge(const HostCertificate& host, std::size_t size) {
+  auto* extension = X509_EXTENSION_dup(X509_get_ext(host.certificate.get(), 0));
+  auto* oid = OBJ_txt2obj("1.2.3.4", 1);
+  X509_EXTENSION_set_object(extension, oid);
+  const Bytes padding(size);
+  ASN1_OCTET_STRING_set(X509_EXTENSION_get_data(extension), padding.data(), static_cast<int>(size));
+  X509_add_ext(host.certificate.get(), extension, -1);
+  ASN1_OBJECT_free(oid);
+  X509_EXTENSION_free(extension);
+  X509_sign(host.certificate.get(), host.key.get(), EVP_sha256());
+}
+
+TEST_F(TlsServer, RefusesACertificateThatIsTooLarge) {
+  enlarge(host, 200'000);  // OpenSSL takes 100 KiB
+  SSL_CTX_use_certificate(raw.get(), host.certificate.get());
+  TlsFailure failure;
+  const auto [out, in] =
+      test::both(context, connect_with(raw.get(), std::move(a), "\x06libp2p"), accept(&failure));
+  EXPECT_EQ(in.error(), Errc::bad_message);
+  EXPECT_FALSE(failure.reason.empty());
+}
+
+/// What a peer may send in place of a handshake, before it says that it has ended.
+TEST_F(TlsServer, RefusesWhatIsNoHandshake) {
+  const std::pair<Bytes, error_code> cases[] = {
+      {{}, Errc::end_of_stream},
+      {*from_hex("1603010100"), Errc::end_of_stream},  // a record that is cut off
+      {*from_hex("160301ffff01"), Errc::bad_message},  // a record above 16 KiB
+      {*from_hex("170303000100"), Errc::bad_message},  // data before the handshake
+      {Bytes(1000, 0xff), Errc::bad_message},
+      {*from_hex("160301000401ffffff"), Errc::bad_message},  // a hello of 16 MiB
+  };
+  for (const auto& [bytes, error] : cases) {
+    pipe();
+    ASSERT_TRUE(hagring::test::run(context, a->write(bytes)));
+    ASSERT_TRUE(hagring::test::run(context, a->shutdown_write()));
+    EXPECT_EQ(hagring::test::run(context, accept()).error(), error) << to_hex(bytes).substr(0, 40);
+  }
+}
+
+TEST_F(TlsServer, CanBeGivenUpInAHandshakeThatNeverEnds) {
+  ASSERT_TRUE(hagring::test::run(context, a->write(*from_hex("1603010200010001fc0303"))));
+  EXPECT_EQ(test::give_up_on(context, accept()), Errc::timed_out);
 }
 
 }  // namespace

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# How many of the DHT parsers' lines their fuzz targets reach.
+#
+#   scripts/fuzz_coverage.sh [SECONDS [TARGET...]]
+#
+# Builds the fuzz targets with llvm's source coverage in build/fuzz-coverage, runs each of them (or
+# those named) over its corpus and for SECONDS more (default: 0, the corpus alone), and prints each
+# parser file's line coverage. Fails when a file is below 90 %.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+goal=90
+seconds=${1:-0}
+shift || true
+if [[ ! $seconds =~ ^[0-9]+$ ]]; then
+  echo "usage: scripts/fuzz_coverage.sh [SECONDS [TARGET...]]" >&2
+  exit 2
+fi
+
+# What each target is there to read.
+declare -A parsers=(
+  [delimited]="dht/net/exact.cpp"
+  [host_certificate]="dht/net/host_certificate.cpp"
+  [host_key]="dht/public_key.cpp"
+  [kad_message]="dht/kad/message_read.cpp dht/kad/peer.cpp"
+  [multiformats]="dht/multiformats/varint.cpp dht/multiformats/multiaddr.cpp
+                  dht/multiformats/cid.cpp dht/multiformats/peer_id.cpp
+                  dht/multiformats/base58.cpp"
+  [multistream]="dht/net/multistream.cpp"
+  [pnet]="dht/net/pnet.cpp"
+  [provider_snapshot]="dht/kad/provider_snapshot.cpp"
+  [wire]="dht/proto/wire.cpp"
+  [yamux]="dht/net/yamux_frame.cpp dht/net/yamux_entry.cpp dht/net/yamux_state.cpp dht/net/yamux.cpp"
+)
+if (($# == 0)); then
+  mapfile -t targets < <(printf '%s\n' "${!parsers[@]}" | sort)
+else
+  targets=("$@")
+fi
+for target in "${targets[@]}"; do
+  [[ -n ${parsers[$target]:-} ]] || { echo "no such target: $target" >&2; exit 2; }
+done
+
+build=build/fuzz-coverage
+mkdir -p "$build"
+cmake --preset fuzz -B "$build" -DHAGRING_SANITIZE= \
+  -DCMAKE_CXX_FLAGS="-fprofile-instr-generate -fcoverage-mapping" > "$build/configure.log" ||
+  { cat "$build/configure.log"; exit 1; }
+ninja -C "$build" --quiet "${targets[@]/%/_fuzz}"
+
+# measure TARGET: runs it and prints its files' coverage.
+measure() {
+  local found="$build/corpus/$1" profile="$build/$1" binary="$build/tests/fuzz/$1_fuzz"
+  local limit=(-runs=0)
+  ((seconds == 0)) || limit=(-max_total_time="$seconds")
+  mkdir -p "$found"
+  rm -f "$profile".profraw
+  LLVM_PROFILE_FILE="$profile.profraw" "$binary" -timeout=5 -seed=1 "${limit[@]}" "$found" \
+    "tests/fuzz/corpus/$1" 2> "$profile.log" || { tail -n 40 "$profile.log"; return 1; }
+  llvm-profdata-19 merge -sparse "$profile.profraw" -o "$profile.profdata"
+  local file cover low=no
+  for file in ${parsers[$1]}; do
+    # The tenth column is the share of the lines that ran.
+    cover=$(llvm-cov-19 report "$binary" -instr-profile="$profile.profdata" "$file" |
+      awk '$1 == "TOTAL" { print $10 + 0 }')
+    printf '%-18s %-36s %6s %%\n' "$1" "$file" "${cover:=0}"
+    [[ ${cover%.*} -ge $goal ]] || low=yes
+  done
+  [[ $low == no ]]
+}
+
+failed=no
+for target in "${targets[@]}"; do
+  measure "$target" || failed=yes
+done
+if [[ $failed == yes ]]; then
+  echo "a target failed, or reaches less than $goal % of a file: add what it misses to its corpus" >&2
+  exit 1
+fi
