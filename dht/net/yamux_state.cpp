@@ -165,6 +165,7 @@ void YamuxState::return_credit(YamuxEntry& entry, std::size_t read) {
 void YamuxState::finish(YamuxEntry& entry) {
   if (std::exchange(entry.finished_by_us, true) || entry.error) return;
   send({Type::window, YamuxHeader::fin, entry.id, 0});
+  entry.writable.wake();  // a write that still waits ends here: nobody else may wake it any more
   forget_if_finished(entry);
 }
 

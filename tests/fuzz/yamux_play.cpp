@@ -14,14 +14,19 @@ using dht::YamuxHeader;
 
 constexpr dht::YamuxOptions kOptions{
     .max_inbound_streams = 4, .max_outbound_streams = 4, .max_buffered = 64 * 1024};
-/// The session's limits (bytes not read, answers not sent), the pipe's, what is under way in this
-/// play's own tasks, and what containers hold in reserve.
-constexpr std::size_t kMaxMemory = std::size_t{4} << 20;
+/// What the session keeps of what its peer has sent, at rest: a few times max_buffered, what the
+/// pipe holds each way, answers. Without the limit four streams would hold 1 MiB.
+constexpr std::size_t kMaxMemory = std::size_t{768} * 1024;
+/// On top of it a frame that is being sent, and what is queued of the user's own writes.
+constexpr std::size_t kMaxUnderWay = std::size_t{2} << 20;
 /// Lengths at the borders of what the session does.
 constexpr std::uint32_t kLengths[] = {0,      1,      2,          3,         4,     12,
                                       100,    4096,   16384,      65536,     65537, 131072,
                                       262143, 262144, 0x7fffffff, 0xffffffff};
 constexpr std::size_t kMaxPayload = 262145;
+/// What keeps one input within a second: the reads that a frame may take, and all payloads' size.
+constexpr std::size_t kMaxReads = 256;
+constexpr std::size_t kMaxSent = std::size_t{8} << 20;
 
 std::size_t allocated() {
 #if __has_feature(address_sanitizer)
@@ -36,8 +41,8 @@ std::size_t allocated() {
 YamuxPlay::YamuxPlay(Input& input) : input_(input), before_(allocated()) {
   using Role = dht::YamuxSession::Role;
   const auto role = input_.byte() % 2 == 0 ? Role::listener : Role::dialler;
-  auto [far, near] =
-      test::make_memory_pipe(context_.get_executor(), {.max_read = input_.segment()});
+  segment_ = std::min(input_.segment(), kMaxPayload);
+  auto [far, near] = test::make_memory_pipe(context_.get_executor(), {.max_read = segment_});
   peer_ = std::move(far);
   session_ = std::make_unique<dht::YamuxSession>(std::move(near), role, clock_,
                                                  context_.get_executor(), kOptions);
@@ -114,8 +119,11 @@ void YamuxPlay::send_frame() {
   const auto encoded = header.encode();
   Bytes bytes(encoded.begin(), encoded.end());
   if (header.type == YamuxHeader::Type::data) {
-    const auto payload = std::min<std::size_t>(header.length, kMaxPayload);
-    bytes.resize(bytes.size() + (size < 240 ? payload : payload / 2), size);
+    const auto most = std::min({kMaxPayload, segment_ * kMaxReads, kMaxSent - sent_});
+    const auto whole = std::min<std::size_t>(header.length, most);
+    const auto payload = size < 240 ? whole : whole / 2;
+    bytes.resize(bytes.size() + payload, size);
+    sent_ += payload;
   }
   send_bytes(std::move(bytes));
 }
@@ -196,6 +204,7 @@ void YamuxPlay::read(std::shared_ptr<Used> used, std::size_t size) {
 void YamuxPlay::write(std::shared_ptr<Used> used, std::size_t size) {
   static const Bytes text(kMaxPayload, 'x');
   if (std::exchange(used->writing, true)) return;
+  written_ = true;
   group_.spawn([used, size]() -> awaitable<void> {
     (void)co_await used->stream->write(ByteView(text).first(size));
     used->writing = false;
@@ -206,7 +215,7 @@ void YamuxPlay::settle() {
   context_.restart();
   context_.poll();
   require(session_->streams() <= kOptions.max_inbound_streams + kOptions.max_outbound_streams);
-  require(allocated() <= before_ + kMaxMemory);
+  require(allocated() <= before_ + kMaxMemory + (sending_ || written_ ? kMaxUnderWay : 0));
 }
 
 }  // namespace hagring::fuzz

@@ -50,9 +50,12 @@ class YamuxPlay {
   std::unique_ptr<ByteStream> peer_;
   std::unique_ptr<dht::YamuxSession> session_;
   std::vector<std::shared_ptr<Used>> streams_;
+  std::size_t segment_;   ///< the most that a read of the pipe returns
+  std::size_t sent_ = 0;  ///< bytes of payloads
   bool ended_ = false;
   bool sending_ = false;
   bool receiving_ = false;
+  bool written_ = false;  ///< by the user, on any stream
   bool accepting_ = false;
 };
 

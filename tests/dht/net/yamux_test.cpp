@@ -76,6 +76,28 @@ TEST_F(Yamux, SendsNoMoreThanItsCredit) {
   EXPECT_EQ(read_one(*stream).error(), NetErrc::stream_reset);
 }
 
+TEST_F(Yamux, EndsAWriteThatWaitsWhenTheStreamIsFinished) {
+  start(Role::dialler);
+  auto stream = *session->open();
+  EXPECT_EQ(receive().flags, YamuxHeader::syn);
+  const std::string text(300'000, 'x');
+  std::optional<Result<void>> written;
+  group.spawn([&]() -> awaitable<void> { written = co_await stream->write(as_bytes(text)); });
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(receive().length, 65536U);
+    read(*peer, 65536);
+  }
+  send({Type::window, YamuxHeader::fin, 1, 0});
+  EXPECT_EQ(read_one(*stream).error(), Errc::end_of_stream);
+  ASSERT_FALSE(written);
+  ASSERT_TRUE(hagring::test::run(context, stream->shutdown_write()));
+  EXPECT_EQ(session->streams(), 0U);
+  context.restart();
+  context.poll();
+  ASSERT_TRUE(written);
+  EXPECT_EQ(written->error(), boost::system::errc::broken_pipe);
+}
+
 TEST_F(Yamux, ReturnsCreditByHalfAWindow) {
   start(Role::listener);
   send({Type::data, YamuxHeader::syn, 1, 131072}, std::string(131072, 'x'));
