@@ -12,6 +12,8 @@ namespace {
 
 /// The greatest DATA frame that we send; go-yamux's own default (MaxMessageSize).
 constexpr std::size_t kMaxData = std::size_t{64} * 1024;
+/// What a stream that rests may keep allocated.
+constexpr std::size_t kKeptBuffer = 4096;
 
 class YamuxStream final : public ByteStream {
  public:
@@ -32,6 +34,11 @@ class YamuxStream final : public ByteStream {
     std::copy_n(entry->received.begin() + static_cast<std::ptrdiff_t>(entry->taken), size,
                 into.begin());
     entry->taken += size;
+    // A stream that rests must cost little.
+    if (entry->unread() == 0 && entry->received.capacity() > kKeptBuffer) {
+      entry->received = {};
+      entry->taken = 0;
+    }
     session->return_credit(*entry, size);
     co_return size;
   }

@@ -24,25 +24,13 @@ constexpr Duration kGoodbye = std::chrono::seconds(1);
 
 }  // namespace
 
-awaitable<Result<void>> YamuxSignal::wait(Duration limit) {
-  if (limit == Duration::zero()) {
-    timer_.expires_at(TimePoint::max());
-  } else {
-    timer_.expires_after(limit);
-  }
-  const auto [woken] = co_await timer_.async_wait(kTuple);
-  const auto state = co_await asio::this_coro::cancellation_state;
-  if (state.cancelled() != asio::cancellation_type::none) co_return Errc::cancelled;
-  if (!woken) co_return Errc::timed_out;
-  co_return Result<void>();
-}
-
 YamuxState::YamuxState(std::unique_ptr<ByteStream> below, YamuxSession::Role role, Clock& clock,
                        const asio::any_io_executor& executor, YamuxOptions options)
     : below_(std::move(below)),
       clock_(clock),
       executor_(executor),
-      options_(options),
+      options_(std::move(options)),
+      budget_(options_.budget ? options_.budget : std::make_shared<YamuxBudget>()),
       peer_parity_(role == YamuxSession::Role::dialler ? 0 : 1),
       next_id_(role == YamuxSession::Role::dialler ? 1 : 2),
       arrived_(executor),
@@ -121,10 +109,11 @@ std::size_t YamuxState::count(bool inbound) const {
 
 Result<YamuxState::Entry> YamuxState::open() {
   if (error || told_to_go_) return NetErrc::session_closed;
-  if (count(false) >= options_.max_outbound_streams || next_id_ > INT32_MAX) {
+  if (count(false) >= options_.max_outbound_streams || next_id_ > INT32_MAX ||
+      budget_->streams >= budget_->max_streams) {
     return NetErrc::limit_reached;
   }
-  auto entry = std::make_shared<YamuxEntry>(next_id_, false, executor_);
+  auto entry = std::make_shared<YamuxEntry>(next_id_, false, budget_, executor_);
   next_id_ += 2;
   entries.emplace(entry->id, entry);
   send({Type::window, YamuxHeader::syn, entry->id, 0});
@@ -157,8 +146,23 @@ void YamuxState::reset(std::uint32_t stream, std::uint32_t code) {
   send({Type::window, YamuxHeader::rst, stream, code});
 }
 
+void YamuxState::hold(std::size_t size) {
+  buffered_ += size;
+  budget_->buffered += size;
+}
+
+void YamuxState::let_go(std::size_t size) {
+  buffered_ -= size;
+  budget_->buffered -= size;
+}
+
+void YamuxState::tell_limit(std::string_view what) {
+  if (budget_->tell) return budget_->tell(what);
+  if (!std::exchange(told_limit_, true)) log::warning("dht", "{}", what);
+}
+
 void YamuxState::return_credit(YamuxEntry& entry, std::size_t read) {
-  buffered_ -= read;
+  let_go(read);
   entry.owed_credit += static_cast<std::uint32_t>(read);
   if (entry.owed_credit < kYamuxWindow / 2 || entry.finished_by_peer || entry.error) return;
   entry.receive_credit += entry.owed_credit;
@@ -172,8 +176,8 @@ void YamuxState::finish(YamuxEntry& entry) {
 }
 
 void YamuxState::abandon(YamuxEntry& entry) {
-  buffered_ -= entry.unread();
-  entry.received.clear();
+  let_go(entry.unread());
+  entry.received = {};
   entry.taken = 0;
   const bool known = entries.contains(entry.id);
   // After our FIN a reset could take from the peer what it hasn't read yet: what it still sends is
@@ -225,13 +229,14 @@ Result<void> YamuxState::admit(const YamuxHeader& header) {
   if (header.stream % 2 != peer_parity_ || entries.contains(header.stream)) {
     return Errc::bad_message;
   }
-  if (count(true) >= options_.max_inbound_streams) {
-    log::warning("dht", "a peer opened more than {} streams at once: the next one was reset",
-                 options_.max_inbound_streams);
+  if (count(true) >= options_.max_inbound_streams || budget_->streams >= budget_->max_streams) {
+    tell_limit(count(true) >= options_.max_inbound_streams
+                   ? "a peer has too many streams open on a connection: another one was reset"
+                   : "all peers together have too many streams open: another one was reset");
     reset(header.stream, kResourceLimit);
     return {};
   }
-  auto entry = std::make_shared<YamuxEntry>(header.stream, true, executor_);
+  auto entry = std::make_shared<YamuxEntry>(header.stream, true, budget_, executor_);
   entries.emplace(entry->id, entry);
   waiting_.push_back(std::move(entry));
   arrived_.wake();
@@ -241,9 +246,12 @@ Result<void> YamuxState::admit(const YamuxHeader& header) {
 awaitable<Result<void>> YamuxState::receive(Entry entry, std::uint32_t size) {
   if (size > entry->receive_credit || entry->finished_by_peer) co_return Errc::bad_message;
   entry->receive_credit -= size;
-  if (buffered_ + size > options_.max_buffered) {
-    log::warning("dht", "a peer sent more than {} bytes that wait to be read: a stream was reset",
-                 options_.max_buffered);
+  if (buffered_ + size > options_.max_buffered ||
+      budget_->buffered + size > budget_->max_buffered) {
+    tell_limit(buffered_ + size > options_.max_buffered
+                   ? "a peer has sent too many bytes that wait to be read: a stream was reset"
+                   : "all peers together have sent too many bytes that wait to be read: a stream "
+                     "was reset");
     reset(entry->id, kResourceLimit);
     drop(entry, NetErrc::limit_reached);
     co_return co_await drain(size);
@@ -259,7 +267,7 @@ awaitable<Result<void>> YamuxState::receive(Entry entry, std::uint32_t size) {
     entry->taken = 0;
     entry->received.insert(entry->received.end(), chunk.begin(),
                            chunk.begin() + static_cast<std::ptrdiff_t>(got));
-    buffered_ += got;
+    hold(got);
     entry->readable.wake();
   }
   co_return Result<void>();
@@ -290,7 +298,7 @@ void YamuxState::drop(const Entry& entry, error_code reason) {
   entry->writable.wake();
   entries.erase(entry->id);
   // Nobody will read what came for a stream that nobody has accepted.
-  if (std::erase(waiting_, entry) > 0) buffered_ -= entry->unread();
+  if (std::erase(waiting_, entry) > 0) let_go(entry->unread());
 }
 
 void YamuxState::answer_ping(const YamuxHeader& header) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <map>
 #include <memory>
 
+#include "dht/net/signal.hpp"
 #include "dht/net/yamux.hpp"
 #include "dht/net/yamux_frame.hpp"
 
@@ -14,26 +14,25 @@ namespace hagring::dht {
 /// Initial credit each way; not negotiated (spec.md, "Flow Control").
 inline constexpr std::uint32_t kYamuxWindow = 256 * 1024;
 
-/// Something that one coroutine waits for; waking when nobody waits is lost, so ask first.
-class YamuxSignal {
- public:
-  explicit YamuxSignal(const asio::any_io_executor& executor) : timer_(executor) {}
-  /// Errors: Errc::timed_out after `limit` (zero: none), Errc::cancelled.
-  awaitable<Result<void>> wait(Duration limit);
-  void wake() { timer_.cancel(); }
-
- private:
-  asio::steady_timer timer_;
-};
-
 /// What is known of one stream. Shared by its YamuxStream, while that lives, and the session.
 struct YamuxEntry {
-  YamuxEntry(std::uint32_t number, bool is_inbound, const asio::any_io_executor& executor)
-      : id(number), inbound(is_inbound), readable(executor), writable(executor) {}
+  YamuxEntry(std::uint32_t number, bool is_inbound, std::shared_ptr<YamuxBudget> shared,
+             const asio::any_io_executor& executor)
+      : id(number),
+        inbound(is_inbound),
+        budget(std::move(shared)),
+        readable(executor),
+        writable(executor) {
+    ++budget->streams;
+  }
+  YamuxEntry(const YamuxEntry&) = delete;
+  YamuxEntry& operator=(const YamuxEntry&) = delete;
+  ~YamuxEntry() { --budget->streams; }
 
   std::uint32_t id;
   bool inbound;
-  Bytes received;  ///< from `taken` on not read yet
+  std::shared_ptr<YamuxBudget> budget;  ///< shared by all sessions of a host
+  Bytes received;                       ///< from `taken` on not read yet
   std::size_t taken = 0;
   std::uint32_t receive_credit = kYamuxWindow;  ///< what the peer may still send
   std::uint32_t owed_credit = 0;                ///< read, and not told to the peer yet
@@ -41,7 +40,7 @@ struct YamuxEntry {
   bool finished_by_peer = false;
   bool finished_by_us = false;
   error_code error;  ///< why the stream ended before its end
-  YamuxSignal readable, writable;
+  Signal readable, writable;
 
   std::size_t unread() const { return received.size() - taken; }
 };
@@ -53,6 +52,9 @@ class YamuxState {
 
   YamuxState(std::unique_ptr<ByteStream> below, YamuxSession::Role role, Clock& clock,
              const asio::any_io_executor& executor, YamuxOptions options);
+  YamuxState(const YamuxState&) = delete;
+  YamuxState& operator=(const YamuxState&) = delete;
+  ~YamuxState() { budget_->buffered -= buffered_; }
 
   awaitable<error_code> read_frames();
   awaitable<void> write_frames();
@@ -85,21 +87,27 @@ class YamuxState {
   void answer_ping(const YamuxHeader& header);
   void forget_if_finished(const YamuxEntry& entry);
   void reset(std::uint32_t stream, std::uint32_t code);
+  /// Counts bytes that came and wait to be read, or that no longer do.
+  void hold(std::size_t size);
+  void let_go(std::size_t size);
+  void tell_limit(std::string_view what);
   std::size_t count(bool inbound) const;
 
   std::unique_ptr<ByteStream> below_;
   Clock& clock_;
   asio::any_io_executor executor_;
   YamuxOptions options_;
+  std::shared_ptr<YamuxBudget> budget_;  ///< shared by all sessions of a host
   std::uint32_t peer_parity_;
   std::uint32_t next_id_;
   std::deque<Entry> waiting_;  ///< opened by the peer and not accepted yet
-  YamuxSignal arrived_, queued_;
+  Signal arrived_, queued_;
   Bytes queue_;  ///< frames to be sent
   bool sending_ = false;
   bool leaving_ = false;
   std::size_t buffered_ = 0;
   bool told_to_go_ = false;
+  bool told_limit_ = false;
   std::uint32_t ping_value_ = 0;
   bool ping_answered_ = false;
 };
