@@ -3,13 +3,14 @@
 
 #include <fmt/format.h>
 
-#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <unordered_set>
 
+#include "userspace/base/address.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/socket_stream.hpp"
+#include "userspace/base/tcp_listen.hpp"
 
 namespace hagring::registry {
 namespace {
@@ -24,23 +25,6 @@ constexpr auto kLinger = std::chrono::seconds(2);
 constexpr std::size_t kLingerBytes = 64 * 1024;
 /// A cancellation that falls between two operations ends neither (asked_to_stop()): said again.
 constexpr auto kBetweenCancels = std::chrono::milliseconds(500);
-
-/// Opens and binds `acceptor`; without IPv6 on this machine, "all addresses" are those of IPv4.
-error_code listen(tcp::acceptor& acceptor, tcp::endpoint where) {
-  error_code error;
-  acceptor.open(where.protocol(), error);
-  if (error == asio::error::address_family_not_supported && where.address().is_unspecified()) {
-    where = {tcp::v4(), where.port()};
-    acceptor.open(where.protocol(), error);
-  }
-  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error && where.address().is_v6() && where.address().is_unspecified()) {
-    acceptor.set_option(asio::ip::v6_only(false), error);
-  }
-  if (!error) acceptor.bind(where, error);
-  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-  return error;
-}
 
 awaitable<Result<void>> linger(ByteStream& stream) {
   co_await linger_close(stream, kLinger, kLingerBytes);

@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "registry/connection_slots.hpp"
 #include "registry/peer_responder.hpp"
+#include "userspace/base/connection_slots.hpp"
 #include "userspace/base/data_threads.hpp"
 #include "userspace/base/task_group.hpp"
 

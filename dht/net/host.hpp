@@ -31,14 +31,30 @@ struct HostOptions {
   std::vector<asio::ip::address> advertised;
   /// Of the private network; none: an open one.
   std::optional<NetworkKey> network_key;
-  /// Whether a peer's claim may make us connect to an address.
+  /// Whether a peer's claim may make us connect to an address; empty: AddressRanges::ordinary().
   std::function<bool(const asio::ip::address&)> may_dial;
   std::string agent_version = "hagring";
 
+  /// Above it connections without streams are closed to make room for new ones, those unused
+  /// longest first, if they have rested for `trim_grace`; else the new one is refused.
   std::size_t max_connections = 512;
   std::size_t max_inbound = 384;
+  std::size_t max_handshakes = 64;  ///< inbound, under way; beside max_connections
   std::size_t max_connections_of_a_peer = 4;
-  std::size_t max_connections_of_an_address = 16;     ///< inbound, handshakes under way included
+  /// Inbound, handshakes under way included; of IPv6, a /64 counts as one address.
+  std::size_t max_connections_of_an_address = 16;
+  /// Above it resting connections are closed as above, without need (go-libp2p's low water).
+  std::size_t trim_above = 160;
+  Duration trim_grace = std::chrono::seconds(30);
+  std::size_t max_streams = 4096;
+  std::size_t max_streams_of_a_peer = 128;
+  /// Received bytes of all streams that nobody has read yet.
+  std::size_t max_buffered = std::size_t{64} << 20;
+
+  /// How long an address that failed isn't tried: doubled with each failure, cleared when the peer
+  /// is there.
+  Duration first_rest = std::chrono::seconds(1);
+  Duration longest_rest = std::chrono::seconds(30);
   Duration upgrade_limit = std::chrono::seconds(15);  ///< go-libp2p, upgrader.go
   Duration dial_limit = std::chrono::seconds(5);      ///< go-libp2p, swarm.go, private addresses
   Duration negotiation_limit = std::chrono::seconds(10);  ///< go-libp2p, basic_host.go
@@ -64,8 +80,8 @@ class Host {
   /// Must have been stopped, if it was started.
   ~Host();
 
-  /// Serves `protocol` with `handler`; before start(). The handler's coroutine is the host's own
-  /// and is cancelled by stop().
+  /// Serves `protocol` with `handler`, once a protocol; peers that are connected are told. The
+  /// handler's coroutine is the host's own and is cancelled by stop().
   void serve(std::string protocol, StreamHandler handler);
 
   /// `told` is called when a peer has identified itself, on a new connection or by a push.
@@ -78,20 +94,26 @@ class Host {
   awaitable<void> stop();
 
   /// Opens a stream to `peer` for `protocol`, on a connection that is there or a new one to the
-  /// first of `addresses` that answers as that peer (several are raced a little apart). One dial to
-  /// a peer is shared by all who wait for it; an address that has just failed isn't tried again at
-  /// once. Errors: NetErrc::wrong_peer, NetErrc::no_common_protocol, NetErrc::limit_reached,
-  /// Errc::timed_out, Errc::unavailable, Errc::cancelled.
+  /// first of `addresses` that answers as that peer (several are raced a little apart); those that
+  /// aren't TCP or that `may_dial` doesn't allow are passed over. One dial to a peer is shared by
+  /// all who wait for it; an address that has just failed isn't tried again at once: the error is
+  /// then that of the last try. A peer that is known to speak `protocol` isn't asked first: should
+  /// it not, the stream's first read says NetErrc::no_common_protocol. Errors: NetErrc::wrong_peer,
+  /// NetErrc::no_common_protocol, NetErrc::limit_reached, Errc::timed_out, Errc::unavailable,
+  /// Errc::cancelled.
   awaitable<Result<std::unique_ptr<ByteStream>>> open(PeerId peer, std::vector<Multiaddr> addresses,
                                                       std::string protocol);
 
   /// Connects to an address without knowing who is there, and returns who is, once it has
-  /// identified itself. With `expected`, it must be that peer. Errors as open()'s.
+  /// identified itself. With `expected`, it must be that peer. A connection that is there already
+  /// serves. The address is the caller's choice: neither `may_dial` nor earlier failures keep us
+  /// from it. Errors as open()'s; Errc::unavailable if it is our own.
   awaitable<Result<PeerId>> connect(asio::ip::tcp::endpoint address,
                                     std::optional<PeerId> expected);
 
   bool connected(const PeerId& peer) const;
   /// What a connected peer has said of itself.
+  /// nullptr until it has; valid until the next wait.
   const PeerAbout* about(const PeerId& peer) const;
 
   const PeerId& peer_id() const;

@@ -36,8 +36,15 @@ awaitable<Result<std::string>> read_token(ByteStream& stream) {
 }
 
 awaitable<Result<void>> read_header(ByteStream& stream) {
-  CO_TRY(const auto header, co_await read_token(stream));
-  if (header != kHeader) co_return Errc::bad_message;
+  // The length first: bytes of another network's key, or of another protocol, are refused without
+  // waiting for as many as they seem to announce.
+  CO_TRY(const auto size, co_await read_length(stream, kMaxToken));
+  if (size != kHeader.size() + 1) co_return Errc::bad_message;
+  Bytes text(size);
+  CO_CHECK(co_await read_exactly(stream, text));
+  if (text.back() != '\n' || as_text(text).substr(0, size - 1) != kHeader) {
+    co_return Errc::bad_message;
+  }
   co_return Result<void>();
 }
 

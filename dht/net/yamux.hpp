@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string_view>
 
 #include "userspace/base/byte_stream.hpp"
 #include "userspace/base/clock.hpp"
 
 namespace hagring::dht {
+
+/// What all sessions of a host hold together, and may hold.
+struct YamuxBudget {
+  std::size_t max_streams = 4096;                    ///< opened by peers above it are reset
+  std::size_t max_buffered = std::size_t{64} << 20;  ///< received bytes that nobody has read
+  std::size_t streams = 0;
+  std::size_t buffered = 0;
+  /// Told which limit bit a peer, for the log; not given: logged once a session.
+  std::function<void(std::string_view)> tell = {};
+};
 
 struct YamuxOptions {
   /// Streams that the peer may have open at once; more are reset.
@@ -18,6 +30,8 @@ struct YamuxOptions {
   /// A ping is sent this often, and must be answered within the second (go-yamux, DefaultConfig).
   Duration keepalive_interval = std::chrono::seconds(30);
   Duration keepalive_timeout = std::chrono::seconds(10);
+  /// Shared by the sessions that it is given to; none: the session has one of its own.
+  std::shared_ptr<YamuxBudget> budget = {};
 };
 
 /// Many streams over one connection (hashicorp/yamux, spec.md; libp2p specs, yamux/README.md).

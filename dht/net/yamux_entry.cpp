@@ -5,19 +5,6 @@
 
 namespace hagring::dht {
 
-awaitable<Result<void>> YamuxSignal::wait(Duration limit) {
-  if (limit == Duration::zero()) {
-    timer_.expires_at(TimePoint::max());
-  } else {
-    timer_.expires_after(limit);
-  }
-  const auto [woken] = co_await timer_.async_wait(kTuple);
-  const auto state = co_await asio::this_coro::cancellation_state;
-  if (state.cancelled() != asio::cancellation_type::none) co_return Errc::cancelled;
-  if (!woken) co_return Errc::timed_out;
-  co_return Result<void>();
-}
-
 void YamuxBuffer::append(ByteView bytes) {
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
 }

@@ -1,30 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
+#include <memory>
 
-#include "userspace/base/asio.hpp"
+#include "dht/net/signal.hpp"
+#include "dht/net/yamux.hpp"
 #include "userspace/base/bytes.hpp"
-#include "userspace/base/clock.hpp"
-#include "userspace/base/result.hpp"
 
 namespace hagring::dht {
 
 /// Initial credit each way; not negotiated (spec.md, "Flow Control").
 inline constexpr std::uint32_t kYamuxWindow = 256 * 1024;
-
-/// Something that one coroutine waits for; waking when nobody waits is lost, so ask first.
-class YamuxSignal {
- public:
-  explicit YamuxSignal(const asio::any_io_executor& executor) : timer_(executor) {}
-  /// Errors: Errc::timed_out after `limit` (zero: none), Errc::cancelled.
-  awaitable<Result<void>> wait(Duration limit);
-  void wake() { timer_.cancel(); }
-
- private:
-  asio::steady_timer timer_;
-};
 
 /// Bytes between a session that receives and a user who reads. Takes memory for what isn't read
 /// yet, and a few times as much at most.
@@ -45,11 +32,22 @@ class YamuxBuffer {
 
 /// What is known of one stream. Shared by its YamuxStream, while that lives, and the session.
 struct YamuxEntry {
-  YamuxEntry(std::uint32_t number, bool is_inbound, const asio::any_io_executor& executor)
-      : id(number), inbound(is_inbound), readable(executor), writable(executor) {}
+  YamuxEntry(std::uint32_t number, bool is_inbound, std::shared_ptr<YamuxBudget> shared,
+             const asio::any_io_executor& executor)
+      : id(number),
+        inbound(is_inbound),
+        budget(std::move(shared)),
+        readable(executor),
+        writable(executor) {
+    ++budget->streams;
+  }
+  YamuxEntry(const YamuxEntry&) = delete;
+  YamuxEntry& operator=(const YamuxEntry&) = delete;
+  ~YamuxEntry() { --budget->streams; }
 
   std::uint32_t id;
   bool inbound;
+  std::shared_ptr<YamuxBudget> budget;  ///< shared by all sessions of a host
   YamuxBuffer received;
   std::uint32_t receive_credit = kYamuxWindow;  ///< what the peer may still send
   std::uint32_t owed_credit = 0;                ///< read, and not told to the peer yet
@@ -57,7 +55,7 @@ struct YamuxEntry {
   bool finished_by_peer = false;
   bool finished_by_us = false;
   error_code error;  ///< why the stream ended before its end
-  YamuxSignal readable, writable;
+  Signal readable, writable;
 };
 
 }  // namespace hagring::dht

@@ -29,7 +29,8 @@ YamuxState::YamuxState(std::unique_ptr<ByteStream> below, YamuxSession::Role rol
     : below_(std::move(below)),
       clock_(clock),
       executor_(executor),
-      options_(options),
+      options_(std::move(options)),
+      budget_(options_.budget ? options_.budget : std::make_shared<YamuxBudget>()),
       peer_parity_(role == YamuxSession::Role::dialler ? 0 : 1),
       next_id_(role == YamuxSession::Role::dialler ? 1 : 2),
       arrived_(executor),
@@ -108,10 +109,11 @@ std::size_t YamuxState::count(bool inbound) const {
 
 Result<YamuxState::Entry> YamuxState::open() {
   if (error || told_to_go_) return NetErrc::session_closed;
-  if (count(false) >= options_.max_outbound_streams || next_id_ > INT32_MAX) {
+  if (count(false) >= options_.max_outbound_streams || next_id_ > INT32_MAX ||
+      budget_->streams >= budget_->max_streams) {
     return NetErrc::limit_reached;
   }
-  auto entry = std::make_shared<YamuxEntry>(next_id_, false, executor_);
+  auto entry = std::make_shared<YamuxEntry>(next_id_, false, budget_, executor_);
   next_id_ += 2;
   entries.emplace(entry->id, entry);
   send({Type::window, YamuxHeader::syn, entry->id, 0});
@@ -144,18 +146,28 @@ void YamuxState::reset(std::uint32_t stream, std::uint32_t code) {
   send({Type::window, YamuxHeader::rst, stream, code});
 }
 
-void YamuxState::refuse(std::uint32_t stream, std::string_view what, std::size_t limit) {
+void YamuxState::hold(std::size_t size) {
+  buffered_ += size;
+  budget_->buffered += size;
+}
+
+void YamuxState::let_go(std::size_t size) {
+  buffered_ -= size;
+  budget_->buffered -= size;
+}
+
+void YamuxState::refuse(std::uint32_t stream, std::string_view why) {
   // Threat: a peer that fills the log with a line for each of its frames.
-  if (!std::exchange(refused_, true)) {
-    log::warning("dht",
-                 "a peer went over the limit of {} {}: the stream was reset, as more will be",
-                 limit, what);
+  if (budget_->tell) {
+    budget_->tell(why);
+  } else if (!std::exchange(told_limit_, true)) {
+    log::warning("dht", "{}", why);
   }
   reset(stream, kResourceLimit);
 }
 
 void YamuxState::return_credit(YamuxEntry& entry, std::size_t read) {
-  buffered_ -= read;
+  let_go(read);
   entry.owed_credit += static_cast<std::uint32_t>(read);
   if (entry.owed_credit < kYamuxWindow / 2 || entry.finished_by_peer || entry.error) return;
   entry.receive_credit += entry.owed_credit;
@@ -170,7 +182,7 @@ void YamuxState::finish(YamuxEntry& entry) {
 }
 
 void YamuxState::abandon(YamuxEntry& entry) {
-  buffered_ -= entry.received.size();
+  let_go(entry.received.size());
   entry.received.clear();
   const bool known = entries.contains(entry.id);
   // After our FIN a reset could take from the peer what it hasn't read yet: what it still sends is
@@ -222,11 +234,14 @@ Result<void> YamuxState::admit(const YamuxHeader& header) {
   if (header.stream % 2 != peer_parity_ || entries.contains(header.stream)) {
     return Errc::bad_message;
   }
-  if (count(true) >= options_.max_inbound_streams) {
-    refuse(header.stream, "streams at once", options_.max_inbound_streams);
+  if (count(true) >= options_.max_inbound_streams || budget_->streams >= budget_->max_streams) {
+    refuse(header.stream,
+           count(true) >= options_.max_inbound_streams
+               ? "a peer has too many streams open on a connection: another one was reset"
+               : "all peers together have too many streams open: another one was reset");
     return {};
   }
-  auto entry = std::make_shared<YamuxEntry>(header.stream, true, executor_);
+  auto entry = std::make_shared<YamuxEntry>(header.stream, true, budget_, executor_);
   entries.emplace(entry->id, entry);
   waiting_.push_back(std::move(entry));
   arrived_.wake();
@@ -236,8 +251,13 @@ Result<void> YamuxState::admit(const YamuxHeader& header) {
 awaitable<Result<void>> YamuxState::receive(Entry entry, std::uint32_t size) {
   if (size > entry->receive_credit || entry->finished_by_peer) co_return Errc::bad_message;
   entry->receive_credit -= size;
-  if (buffered_ + size > options_.max_buffered) {
-    refuse(entry->id, "bytes waiting to be read", options_.max_buffered);
+  if (buffered_ + size > options_.max_buffered ||
+      budget_->buffered + size > budget_->max_buffered) {
+    refuse(entry->id,
+           buffered_ + size > options_.max_buffered
+               ? "a peer has sent too many bytes that wait to be read: a stream was reset"
+               : "all peers together have sent too many bytes that wait to be read: a "
+                 "stream was reset");
     drop(entry, NetErrc::limit_reached);
     co_return co_await drain(size);
   }
@@ -248,7 +268,7 @@ awaitable<Result<void>> YamuxState::receive(Entry entry, std::uint32_t size) {
     size -= static_cast<std::uint32_t>(got);
     if (entry->error) continue;  // closed here meanwhile
     entry->received.append(ByteView(chunk).first(got));
-    buffered_ += got;
+    hold(got);
     entry->readable.wake();
   }
   co_return Result<void>();
@@ -279,7 +299,7 @@ void YamuxState::drop(const Entry& entry, error_code reason) {
   entry->writable.wake();
   entries.erase(entry->id);
   // Nobody will read what came for a stream that nobody has accepted.
-  if (std::erase(waiting_, entry) > 0) buffered_ -= entry->received.size();
+  if (std::erase(waiting_, entry) > 0) let_go(entry->received.size());
 }
 
 void YamuxState::answer_ping(const YamuxHeader& header) {

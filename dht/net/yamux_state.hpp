@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 
+#include "dht/net/signal.hpp"
 #include "dht/net/yamux.hpp"
 #include "dht/net/yamux_entry.hpp"
 #include "dht/net/yamux_frame.hpp"
@@ -18,6 +19,9 @@ class YamuxState {
 
   YamuxState(std::unique_ptr<ByteStream> below, YamuxSession::Role role, Clock& clock,
              const asio::any_io_executor& executor, YamuxOptions options);
+  YamuxState(const YamuxState&) = delete;
+  YamuxState& operator=(const YamuxState&) = delete;
+  ~YamuxState() { budget_->buffered -= buffered_; }
 
   awaitable<error_code> read_frames();
   awaitable<void> write_frames();
@@ -50,24 +54,28 @@ class YamuxState {
   void answer_ping(const YamuxHeader& header);
   void forget_if_finished(const YamuxEntry& entry);
   void reset(std::uint32_t stream, std::uint32_t code);
-  /// Resets `stream` since the `limit` of `what` is reached; the log says so once a session.
-  void refuse(std::uint32_t stream, std::string_view what, std::size_t limit);
+  /// Counts bytes that came and wait to be read, or that no longer do.
+  void hold(std::size_t size);
+  void let_go(std::size_t size);
+  /// Resets `stream` since a limit is reached; the log says so once a session.
+  void refuse(std::uint32_t stream, std::string_view why);
   std::size_t count(bool inbound) const;
 
   std::unique_ptr<ByteStream> below_;
   Clock& clock_;
   asio::any_io_executor executor_;
   YamuxOptions options_;
+  std::shared_ptr<YamuxBudget> budget_;  ///< shared by all sessions of a host
   std::uint32_t peer_parity_;
   std::uint32_t next_id_;
   std::deque<Entry> waiting_;  ///< opened by the peer and not accepted yet
-  YamuxSignal arrived_, queued_;
+  Signal arrived_, queued_;
   Bytes queue_;  ///< frames to be sent
   bool sending_ = false;
   bool leaving_ = false;
   std::size_t buffered_ = 0;
   bool told_to_go_ = false;
-  bool refused_ = false;  ///< a stream, over a limit
+  bool told_limit_ = false;
   std::uint32_t ping_value_ = 0;
   bool ping_answered_ = false;
 };

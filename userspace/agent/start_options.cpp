@@ -50,7 +50,7 @@ redirect::RedirectorOptions redirector_options(const Config& config,
     }
   }
   for (const auto& text : config.exclude) {
-    const auto prefix = redirect::parse_prefix(text);
+    const auto prefix = parse_prefix(text);
     if (!prefix) {
       throw StartError(
           fmt::format("--exclude: '{}' is not a range such as 10.0.0.0/8 or fd00::/8", text));

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "registry/connection_slots.hpp"
+#include "userspace/base/connection_slots.hpp"
 
-namespace hagring::registry {
+#include "userspace/base/address.hpp"
+
+namespace hagring {
 
 namespace ip = boost::asio::ip;
-
-ip::address unmapped(const ip::address& address) {
-  if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return address;
-  return ip::make_address_v4(ip::v4_mapped, address.to_v6());
-}
 
 std::optional<ConnectionSlots::Slot> ConnectionSlots::take(ip::address address) {
   address = unmapped(address);
@@ -33,4 +30,4 @@ void ConnectionSlots::release(const ip::address& address) {
   if (--entry->second == 0) by_address_.erase(entry);
 }
 
-}  // namespace hagring::registry
+}  // namespace hagring

@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-namespace hagring::registry {
+namespace hagring {
 
 /// Limits how many connections there are at a time, in all and from one address. Safe from any
 /// thread.
@@ -48,7 +48,4 @@ class ConnectionSlots {
   std::map<boost::asio::ip::address, std::size_t> by_address_;
 };
 
-/// `address`, an IPv4-mapped one as the IPv4 address that it stands for.
-boost::asio::ip::address unmapped(const boost::asio::ip::address& address);
-
-}  // namespace hagring::registry
+}  // namespace hagring

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "dht/net/error.hpp"
+#include "dht/net/host_state.hpp"
+#include "userspace/base/address.hpp"
+#include "userspace/base/racing_dialer.hpp"
+#include "userspace/base/tcp_listen.hpp"
+
+namespace hagring::dht {
+namespace {
+
+/// How long accepting rests when the system can't give a connection (EMFILE, ENFILE, ENOMEM).
+constexpr auto kAcceptRest = std::chrono::milliseconds(200);
+
+/// What counts as one source: whoever has an IPv6 address has a /64 of them.
+asio::ip::address source_of(const asio::ip::address& address) {
+  return address.is_v6() ? prefix_of(address, 64).address : address;
+}
+
+}  // namespace
+
+void Host::State::listen() {
+  if (const auto error = hagring::listen(acceptor, options.listen)) {
+    const auto address = options.listen.address().to_string();
+    throw StartError(fmt::format(
+        "can't listen for the DHT's peers on {}:{}: {}. Another agent or a Spegel may have the "
+        "port (see `ss -ltnp`): choose another one",
+        options.listen.address().is_v6() ? "[" + address + "]" : address, options.listen.port(),
+        error.message()));
+  }
+  error_code ignored;
+  endpoint = acceptor.local_endpoint(ignored);
+  tasks.spawn([this] { return accept_all(); });
+  tasks.spawn([this] { return push_changes(); });
+}
+
+awaitable<void> Host::State::accept_all() {
+  while (!stopping) {
+    auto [error, socket] = co_await acceptor.async_accept(kTuple);
+    if (stopping || is_cancelled(error) || co_await asked_to_stop()) co_return;
+    if (!error) {
+      admit(std::move(socket));
+      continue;
+    }
+    // ECONNABORTED and the like concern one connection; want of descriptors lasts a while, and the
+    // connection stays in the queue: without a rest this loop would spin.
+    rare_log.line(log::Level::warning, "accept",
+                  fmt::format("a peer's connection can't be accepted: {}", error.message()));
+    co_await clock.sleep_for(kAcceptRest);
+  }
+}
+
+void Host::State::admit(tcp::socket socket) {
+  error_code gone;
+  const auto remote = socket.remote_endpoint(gone);
+  const auto local = socket.local_endpoint(gone);
+  if (gone) return;
+  const Connection::Ends ends{{unmapped(local.address()), local.port()},
+                              {unmapped(remote.address()), remote.port()}};
+  if (handshakes >= options.max_handshakes) {
+    return refuse("handshake limit",
+                  fmt::format("{} handshakes are under way: a connection from {} was refused",
+                              handshakes, ends.remote.address().to_string()));
+  }
+  auto slot = slots.take(source_of(ends.remote.address()));
+  if (!slot) {
+    return refuse(
+        "address limit",
+        fmt::format("{} has as many connections as one address may have, {}: another one "
+                    "was refused",
+                    ends.remote.address().to_string(), options.max_connections_of_an_address));
+  }
+  ++counters.accepted;
+  ++handshakes;
+  set_connection_options(socket);
+  tasks.spawn([this, ends, taken = std::move(socket), place = std::move(*slot)]() mutable {
+    return upgrade_inbound(std::move(taken), std::move(place), ends);
+  });
+}
+
+awaitable<void> Host::State::upgrade_inbound(tcp::socket socket, ConnectionSlots::Slot slot,
+                                             Connection::Ends ends) {
+  UpgradeFailure failure;
+  Result<SecureConnection> secure = Errc::cancelled;
+  if (!stopping) secure = co_await upgrader.accept(std::move(socket), failure);
+  --handshakes;
+  if (stopping) co_return;
+  if (secure) {
+    (void)adopt(std::move(*secure), Direction::inbound, ends, std::move(slot));
+    co_return;
+  }
+  ++counters.failed_handshakes;
+  rare_log.line(failure.level, "inbound handshake",
+                fmt::format("a connection from {} failed: {}", ends.remote.address().to_string(),
+                            failure.text));
+}
+
+}  // namespace hagring::dht
