@@ -28,6 +28,7 @@ Host::State::State(asio::any_io_executor on, Clock& time, const Identity& self, 
       callers_gone(on) {
   budget->max_streams = options.max_streams;
   budget->max_buffered = options.max_buffered;
+  budget->max_queued = options.max_buffered;
   budget->tell = [this](std::string_view what) { refuse("stream limit", what); };
 }
 

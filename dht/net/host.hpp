@@ -48,7 +48,7 @@ struct HostOptions {
   Duration trim_grace = std::chrono::seconds(30);
   std::size_t max_streams = 4096;
   std::size_t max_streams_of_a_peer = 128;
-  /// Received bytes of all streams that nobody has read yet.
+  /// Received bytes of all streams that nobody has read yet; and as many that wait to be sent.
   std::size_t max_buffered = std::size_t{64} << 20;
 
   /// How long an address that failed isn't tried: doubled with each failure, cleared when the peer

@@ -14,8 +14,11 @@ namespace hagring::dht {
 struct YamuxBudget {
   std::size_t max_streams = 4096;                    ///< opened by peers above it are reset
   std::size_t max_buffered = std::size_t{64} << 20;  ///< received bytes that nobody has read
+  /// Bytes that wait to be sent; above it each connection queues one frame at a time.
+  std::size_t max_queued = std::size_t{64} << 20;
   std::size_t streams = 0;
   std::size_t buffered = 0;
+  std::size_t queued = 0;
   /// Told which limit bit a peer, for the log; not given: logged once a session.
   std::function<void(std::string_view)> tell = {};
 };

@@ -5,7 +5,6 @@
 
 #include "dht/net/error.hpp"
 #include "dht/net/exact.hpp"
-#include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
 
 namespace hagring::dht {
@@ -17,10 +16,8 @@ using Type = YamuxHeader::Type;
 /// read is cut off at the second.
 constexpr std::size_t kQueueRoom = std::size_t{256} * 1024;
 constexpr std::size_t kMaxQueue = std::size_t{1} << 20;
-/// Codes of GOAWAY (spec.md) and of RST (libp2p specs, error-codes.md).
-constexpr std::uint32_t kProtocolError = 1;
+/// Code of an RST (libp2p specs, error-codes.md).
 constexpr std::uint32_t kResourceLimit = 0x1002;
-constexpr Duration kGoodbye = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -58,25 +55,9 @@ awaitable<void> YamuxState::write_frames() {
     sending_ = true;
     const auto written = co_await below_->write(flight);
     sending_ = false;
+    budget_->queued -= flight.size();
     if (!written) end(written.error());
     for (const auto& [id, entry] : entries) entry->writable.wake();
-  }
-}
-
-awaitable<void> YamuxState::keep_alive() {
-  while (!error) {
-    ping_answered_ = false;
-    send({Type::ping, YamuxHeader::syn, 0, ++ping_value_});
-    co_await clock_.sleep_for(options_.keepalive_timeout);
-    const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) co_return;
-    if (!ping_answered_) {
-      end(NetErrc::keepalive_missed);
-      co_return;
-    }
-    co_await clock_.sleep_for(options_.keepalive_interval - options_.keepalive_timeout);
-    const auto after = co_await asio::this_coro::cancellation_state;
-    if (after.cancelled() != asio::cancellation_type::none) co_return;
   }
 }
 
@@ -93,13 +74,6 @@ void YamuxState::end(error_code reason) {
   waiting_.clear();
   arrived_.wake();
   queued_.wake();
-}
-
-awaitable<void> YamuxState::say_goodbye() {
-  leaving_ = true;          // nothing of the queue comes between
-  if (sending_) co_return;  // the peer doesn't read: it wouldn't read this either
-  const auto bytes = YamuxHeader{Type::go_away, 0, 0, kProtocolError}.encode();
-  (void)co_await with_deadline(clock_, kGoodbye, below_->write(bytes));
 }
 
 std::size_t YamuxState::count(bool inbound) const {
@@ -132,13 +106,17 @@ awaitable<Result<YamuxState::Entry>> YamuxState::accept() {
   co_return entry;
 }
 
-bool YamuxState::has_room() const { return queue_.size() < kQueueRoom; }
+bool YamuxState::has_room() const {
+  // With an empty queue it always has: what waits for room is woken when a flight has been sent.
+  return queue_.empty() || (queue_.size() < kQueueRoom && budget_->queued < budget_->max_queued);
+}
 
 void YamuxState::send(YamuxHeader header, ByteView payload) {
   if (error) return;
   const auto bytes = header.encode();
   queue_.insert(queue_.end(), bytes.begin(), bytes.end());
   queue_.insert(queue_.end(), payload.begin(), payload.end());
+  budget_->queued += bytes.size() + payload.size();
   queued_.wake();
 }
 
@@ -300,14 +278,6 @@ void YamuxState::drop(const Entry& entry, error_code reason) {
   entries.erase(entry->id);
   // Nobody will read what came for a stream that nobody has accepted.
   if (std::erase(waiting_, entry) > 0) let_go(entry->received.size());
-}
-
-void YamuxState::answer_ping(const YamuxHeader& header) {
-  if (header.has(YamuxHeader::syn)) {
-    send({Type::ping, YamuxHeader::ack, 0, header.length});
-  } else if (header.has(YamuxHeader::ack) && header.length == ping_value_) {
-    ping_answered_ = true;
-  }
 }
 
 }  // namespace hagring::dht

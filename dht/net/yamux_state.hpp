@@ -21,7 +21,10 @@ class YamuxState {
              const asio::any_io_executor& executor, YamuxOptions options);
   YamuxState(const YamuxState&) = delete;
   YamuxState& operator=(const YamuxState&) = delete;
-  ~YamuxState() { budget_->buffered -= buffered_; }
+  ~YamuxState() {
+    budget_->buffered -= buffered_;
+    budget_->queued -= queue_.size();
+  }
 
   awaitable<error_code> read_frames();
   awaitable<void> write_frames();

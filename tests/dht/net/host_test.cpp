@@ -144,6 +144,22 @@ TEST_F(HostTest, NoticesThatAPeerHasGone) {
   EXPECT_FALSE(open(a, b));
 }
 
+TEST_F(HostTest, SeesIpv4PeersAsSuchOnASocketOfBothFamilies) {
+  auto everywhere = options();
+  everywhere.listen = {asio::ip::tcp::v6(), 0};
+  auto& a = add(everywhere);
+  std::optional<asio::ip::address> seen;
+  a.serve("/who/1", [&](Host::Inbound inbound) -> awaitable<void> {
+    seen = inbound.remote.address();
+    co_return;
+  });
+  auto& b = add();
+  const asio::ip::tcp::endpoint loopback(asio::ip::make_address("127.0.0.1"), a.endpoint().port());
+  EXPECT_TRUE(run(b.open(a.peer_id(), {Multiaddr::of(loopback)}, "/who/1")));
+  EXPECT_TRUE(wait_for([&] { return seen.has_value(); }));
+  EXPECT_EQ(seen, asio::ip::make_address("127.0.0.1"));
+}
+
 TEST_F(HostTest, TellsItsInterfacesWhenItListensOnAllOfThem) {
   auto everywhere = options();
   everywhere.listen = {asio::ip::tcp::v6(), 0};

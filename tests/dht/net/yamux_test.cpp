@@ -164,6 +164,29 @@ TEST_F(Yamux, ResetsAStreamThatFillsTheMemoryOfAll) {
   EXPECT_EQ(read(*stream, 600).size(), 600U);
 }
 
+TEST_F(Yamux, QueuesLittleForAPeerThatDoesNotReadWhenAllTogetherQueueMuch) {
+  auto budget = std::make_shared<YamuxBudget>();
+  budget->max_queued = 1000;
+  start(Role::dialler, {.budget = budget});
+  auto stream = *session->open();
+  const std::string text(262'144, 'x');
+  bool written = false;
+  group.spawn(
+      [&]() -> awaitable<void> { written = (co_await stream->write(as_bytes(text))).has_value(); });
+  context.poll();
+  EXPECT_FALSE(written);
+  EXPECT_LE(budget->queued, 200'000U);
+  EXPECT_EQ(receive().flags, YamuxHeader::syn);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(receive().length, 65536U);
+    read(*peer, 65536);
+  }
+  context.restart();
+  context.poll();
+  EXPECT_TRUE(written);
+  EXPECT_EQ(budget->queued, 0U);
+}
+
 TEST_F(Yamux, DrainsBytesOfStreamsThatAreGone) {
   start(Role::listener);
   send({Type::data, 0, 7, 3}, "abc");
