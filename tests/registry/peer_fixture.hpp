@@ -17,7 +17,7 @@ namespace hagring::registry {
 
 /// A PeerServer on loopback with two data threads, and clients on the test's own thread.
 class PeerFixture : public testing::Test {
- protected:
+ public:
   PeerFixture() { options.listen = {asio::ip::address_v4::loopback(), 0}; }
   ~PeerFixture() override {
     if (server) test::run(context, server->drain());
