@@ -1,34 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dht/identity.hpp"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
-#include <sys/stat.h>
 
 #include <array>
 #include <stdexcept>
 
 #include "dht/proto/wire.hpp"
-#include "userspace/base/atomic_file.hpp"
+#include "dht/secret_file.hpp"
 
 namespace hagring::dht {
 namespace {
 
 constexpr std::size_t kSignatureSize = 64;
-constexpr std::size_t kMaxFile = 4096;
-
-/// Bytes that are wiped when they go.
-template <typename Container>
-struct Secret {
-  ~Secret() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
-  Container bytes{};
-};
-
-bool others_may_read(const std::filesystem::path& path) {
-  struct stat info{};
-  return ::lstat(path.c_str(), &info) == 0 && (info.st_mode & 077) != 0;
-}
 
 }  // namespace
 
@@ -83,28 +68,21 @@ Bytes Identity::to_message() const {
 }
 
 Identity Identity::load_or_create(const std::filesystem::path& path) {
-  const auto text = read_small_file(path, kMaxFile);
-  if (text) {
-    if (others_may_read(path)) {
-      throw StartError("the identity " + path.string() +
-                       " may be read by others than its owner: if nobody has, chmod 600 it, else "
-                       "remove it and a new one is made");
-    }
-    auto identity = from_message(as_bytes(*text));
+  const SecretFile file{
+      .what = "the identity",
+      .path = path,
+      .closed = 077,
+      .remedy = "if nobody has read it, chmod 600 it, else remove it and a new one is made"};
+  if (const auto text = read_secret(file)) {
+    auto identity = from_message(as_bytes(text->bytes));
     if (identity) return std::move(*identity);
     throw StartError("the identity " + path.string() +
                      " is no Ed25519 key in libp2p's form: put the right file back, or remove it "
                      "and a new one is made");
   }
-  if (text.error() != Errc::not_found) {
-    throw StartError("the identity " + path.string() + " can't be read: " + text.error().message());
-  }
   auto identity = generate();
-  Secret<Bytes> message{identity.to_message()};
-  if (const auto written = write_file_atomically(path, as_text(message.bytes), 0600); !written) {
-    throw StartError("the identity " + path.string() + " can't be written: " +
-                     written.error().message() + "; make its directory, or name another file");
-  }
+  const Secret<Bytes> message{identity.to_message()};
+  write_secret(file, as_text(message.bytes));
   return identity;
 }
 

@@ -24,16 +24,17 @@ void Conduct::wrong_digest(const Digest& digest, const std::vector<std::string>&
   }
 }
 
-void Conduct::out_of_reach(const std::string& peer) {
+void Conduct::out_of_reach(const std::string& peer, std::string reason) {
   const auto now = clock_.now();
   const std::lock_guard lock(mutex_);
   const auto pause = pauses_.find(peer);
   if (pause == pauses_.end()) {
     if (pauses_.size() >= options_.capacity) pauses_.erase(pauses_.begin());
-    pauses_.emplace(peer, Pause{now + options_.first_pause, options_.first_pause});
+    pauses_.emplace(peer,
+                    Pause{now + options_.first_pause, options_.first_pause, std::move(reason)});
   } else if (pause->second.trying) {
     const auto length = std::min(pause->second.length * 2, options_.longest_pause);
-    pause->second = {now + length, length};
+    pause->second = {now + length, length, std::move(reason)};
   }
   // Else it was asked before it was known: many requests find it out together.
 }
@@ -60,6 +61,12 @@ std::optional<Duration> Conduct::pause(const std::string& peer) const {
   const auto pause = pauses_.find(peer);
   if (pause == pauses_.end()) return std::nullopt;
   return std::max(pause->second.until - clock_.now(), Duration::zero());
+}
+
+std::string Conduct::why_out_of_reach(const std::string& peer) const {
+  const std::lock_guard lock(mutex_);
+  const auto pause = pauses_.find(peer);
+  return pause == pauses_.end() ? "" : pause->second.reason;
 }
 
 bool Conduct::banned(const std::string& peer) const {

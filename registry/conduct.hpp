@@ -47,8 +47,8 @@ class Conduct {
   void wrong_digest(const Digest& digest, const std::vector<std::string>& peers);
 
   /// `peer` did not answer, or not as it should. A node that is down would cost every request the
-  /// time to find that out.
-  void out_of_reach(const std::string& peer);
+  /// time to find that out. `reason` is for people.
+  void out_of_reach(const std::string& peer, std::string reason = "");
   /// `peer` has answered.
   void in_reach(const std::string& peer);
 
@@ -56,6 +56,8 @@ class Conduct {
   bool may_ask(const std::string& peer);
   /// What is left of the pause of a peer that is out of reach.
   std::optional<Duration> pause(const std::string& peer) const;
+  /// Why it is; empty when it isn't, or nobody has told.
+  std::string why_out_of_reach(const std::string& peer) const;
 
   bool banned(const std::string& peer) const;
   bool origin_first(const Digest& digest) const;
@@ -71,6 +73,7 @@ class Conduct {
   struct Pause {
     TimePoint until;
     Duration length;
+    std::string reason;
     bool trying = false;  ///< one request asks it, until `until`
   };
 

@@ -14,6 +14,8 @@ namespace hagring::registry {
 struct Peer {
   std::string name;  ///< as shown to people and used to remember its conduct
   asio::ip::tcp::endpoint address;
+  /// Who must answer there (for the gate: the text of the peer ID); empty: not known.
+  std::string identity{};
 };
 
 /// Peers that have a key, as they are found.

@@ -16,13 +16,16 @@ awaitable<Result<Peer>> Fetcher::next(PeerSearch& search) {
 }
 
 awaitable<Result<Exchange>> Fetcher::ask(Peer peer, http::Request request) {
-  const Upstream to{
-      .host = {}, .port = peer.address.port(), .tls = false, .preferred = peer.address};
+  const Upstream to{.host = {},
+                    .port = peer.address.port(),
+                    .tls = false,
+                    .preferred = peer.address,
+                    .identity = peer.identity};
   auto exchange = co_await client_.send(to, std::move(request), options_.first_byte);
   if (exchange) {
     conduct_.in_reach(peer.name);
   } else if (!is_cancelled(exchange.error())) {
-    conduct_.out_of_reach(peer.name);
+    conduct_.out_of_reach(peer.name, exchange.error().message());
   }
   co_return exchange;
 }

@@ -4,12 +4,8 @@
 #include <fmt/format.h>
 
 #include <boost/asio/post.hpp>
-#include <unordered_set>
 
-#include "userspace/base/address.hpp"
-#include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
-#include "userspace/base/socket_stream.hpp"
 #include "userspace/base/tcp_listen.hpp"
 
 namespace hagring::registry {
@@ -20,97 +16,12 @@ using asio::ip::tcp;
 constexpr std::string_view kPart = "peer-server";
 /// How long accepting rests when the system can't give a connection (EMFILE, ENFILE, ENOMEM).
 constexpr auto kAcceptRest = std::chrono::milliseconds(200);
-/// What may still come from a peer after our last word, and for how long.
-constexpr auto kLinger = std::chrono::seconds(2);
-constexpr std::size_t kLingerBytes = 64 * 1024;
-/// A cancellation that falls between two operations ends neither (asked_to_stop()): said again.
-constexpr auto kBetweenCancels = std::chrono::milliseconds(500);
-
-awaitable<Result<void>> linger(ByteStream& stream) {
-  co_await linger_close(stream, kLinger, kLingerBytes);
-  co_return Result<void>();
-}
 
 }  // namespace
 
-/// One data thread's connections; used on that thread only.
-struct PeerServer::Worker {
-  Worker(PeerServer& owner, asio::io_context& context)
-      : server(owner), executor(context.get_executor()), connections(executor, "peer connection") {}
-
-  void begin(tcp::socket socket, ConnectionSlots::Slot slot);
-  awaitable<void> serve(tcp::socket socket, ConnectionSlots::Slot slot);
-  awaitable<Result<void>> serve_request(http::Connection& connection, asio::ip::address peer);
-  awaitable<void> drain(Duration limit);
-
-  PeerServer& server;
-  asio::any_io_executor executor;
-  TaskGroup connections;
-  std::unordered_set<ByteStream*> idle;  ///< those that wait for a request
-  bool draining = false;
-};
-
-void PeerServer::Worker::begin(tcp::socket socket, ConnectionSlots::Slot slot) {
-  if (draining) return;
-  connections.spawn([this, socket = std::move(socket), slot = std::move(slot)]() mutable {
-    return serve(std::move(socket), std::move(slot));
-  });
-}
-
-awaitable<void> PeerServer::Worker::serve(tcp::socket socket,
-                                          [[maybe_unused]] ConnectionSlots::Slot slot) {
-  error_code ignored;
-  socket.set_option(tcp::no_delay(true), ignored);
-  const auto peer = unmapped(socket.remote_endpoint(ignored).address());
-  auto stream = std::make_unique<SocketStream>(std::move(socket));
-  http::Connection connection(std::move(stream), server.options_.http);
-  connection.stream().set_inactivity_limit(server.options_.inactivity_limit);
-  Result<void> last;
-  do {
-    last = co_await serve_request(connection, peer);
-  } while (last && connection.reusable() && !draining);
-  // A peer that has gone, or has stopped to move, is owed no farewell.
-  if (last) co_await with_deadline(server.clock_, kLinger, linger(connection.stream()));
-}
-
-awaitable<Result<void>> PeerServer::Worker::serve_request(http::Connection& connection,
-                                                          asio::ip::address peer) {
-  auto& stream = connection.stream();
-  // Between requests the idle limit counts, and the inactivity limit only if it is longer.
-  const auto& options = server.options_;
-  stream.set_inactivity_limit(std::max(options.idle_limit, options.inactivity_limit));
-  idle.insert(&stream);
-  auto request =
-      co_await with_deadline(server.clock_, options.idle_limit, connection.read_request());
-  idle.erase(&stream);
-  stream.set_inactivity_limit(options.inactivity_limit);
-  if (request) {
-    co_return co_await server.responder_.answer(connection, std::move(*request), std::move(peer),
-                                                !draining);
-  }
-  if (request.error() == Errc::bad_message || request.error() == Errc::too_large) {
-    co_return co_await server.responder_.answer_malformed(connection, request.error());
-  }
-  co_return request.error();
-}
-
-awaitable<void> PeerServer::Worker::drain(Duration limit) {
-  draining = true;
-  for (auto* stream : std::vector(idle.begin(), idle.end())) stream->close();
-  TaskGroup deadline(executor, "peer server's drain");
-  deadline.spawn([this, limit]() -> awaitable<void> {
-    for (auto wait = limit; !co_await asked_to_stop(); wait = kBetweenCancels) {
-      co_await server.clock_.sleep_for(wait);
-      connections.cancel();
-    }
-  });
-  co_await connections.drain();
-  deadline.cancel();
-  co_await deadline.drain();
-}
-
 PeerServer::PeerServer(asio::any_io_executor control, DataThreads& threads, ContentStore& store,
-                       Clock& clock, PeerServerOptions options, PeerResponder::OnServed on_served)
+                       Clock& clock, PeerServerOptions options, PeerResponder::OnServed on_served,
+                       const PeerGateMaker& make_gate)
     : control_(std::move(control)),
       threads_(threads),
       clock_(clock),
@@ -118,9 +29,12 @@ PeerServer::PeerServer(asio::any_io_executor control, DataThreads& threads, Cont
       responder_(store, clock, options_.responder, std::move(on_served)),
       slots_(options_.max_connections, options_.max_connections_per_address),
       acceptor_(control_),
-      accepting_(control_, std::string(kPart)) {
+      accepting_(control_, std::string(kPart)),
+      gated_(static_cast<bool>(make_gate)) {
+  const PeerConnections::Shared shared{options_, clock_, responder_, counters_};
   for (std::size_t i = 0; i < threads_.size(); ++i) {
-    workers_.push_back(std::make_unique<Worker>(*this, threads_.at(i)));
+    workers_.push_back(std::make_unique<PeerConnections>(threads_.at(i).get_executor(), shared,
+                                                         gated_ ? make_gate() : nullptr));
   }
 }
 
@@ -143,7 +57,7 @@ void PeerServer::start() {
 awaitable<void> PeerServer::accept() {
   for (std::size_t next = 0;; next = (next + 1) % workers_.size()) {
     auto& worker = *workers_[next];
-    auto [error, socket] = co_await acceptor_.async_accept(worker.executor, kTuple);
+    auto [error, socket] = co_await acceptor_.async_accept(worker.executor(), kTuple);
     if (!acceptor_.is_open() || is_cancelled(error)) co_return;
     if (error) {
       // ECONNABORTED and the like concern one connection; want of descriptors lasts a while, and
@@ -153,18 +67,28 @@ awaitable<void> PeerServer::accept() {
       co_await clock_.sleep_for(kAcceptRest);
       continue;
     }
-    error_code gone;
-    auto slot = slots_.take(socket.remote_endpoint(gone).address());
-    if (gone || !slot) {
+    auto slot = take_slot(socket, worker);
+    if (!slot) {
       counters_.refused.fetch_add(1, std::memory_order_relaxed);
       continue;
     }
     counters_.accepted.fetch_add(1, std::memory_order_relaxed);
-    asio::post(worker.executor,
+    asio::post(worker.executor(),
                [&worker, taken = std::move(socket), place = std::move(*slot)]() mutable {
                  worker.begin(std::move(taken), std::move(place));
                });
   }
+}
+
+std::optional<ConnectionSlots::Slot> PeerServer::take_slot(const tcp::socket& socket,
+                                                           PeerConnections& worker) {
+  error_code gone;
+  const auto peer = socket.remote_endpoint(gone).address();
+  if (gone) return std::nullopt;
+  if (!gated_) return slots_.take(peer);
+  return slots_.take(peer, [&worker](std::uint64_t id) {
+    asio::post(worker.executor(), [&worker, id] { worker.displace(id); });
+  });
 }
 
 awaitable<void> PeerServer::drain() {
@@ -180,7 +104,7 @@ awaitable<void> PeerServer::drain() {
 void PeerServer::cut() {
   cut_ = true;
   for (auto& worker : workers_) {
-    asio::post(worker->executor, [&tasks = worker->connections] { tasks.cancel(); });
+    asio::post(worker->executor(), [&connections = *worker] { connections.cut(); });
   }
 }
 
@@ -191,7 +115,7 @@ awaitable<void> PeerServer::drain_workers() {
   TaskGroup drains(control_, std::string(kPart));
   for (auto& worker : workers_) {
     drains.spawn([this, &worker]() -> awaitable<void> {
-      co_await asio::co_spawn(worker->executor,
+      co_await asio::co_spawn(worker->executor(),
                               worker->drain(cut_ ? Duration::zero() : options_.drain_limit),
                               asio::use_awaitable);
     });

@@ -4,45 +4,23 @@
 #include <memory>
 #include <vector>
 
-#include "registry/peer_responder.hpp"
-#include "userspace/base/connection_slots.hpp"
+#include "registry/peer_connections.hpp"
 #include "userspace/base/data_threads.hpp"
 #include "userspace/base/task_group.hpp"
 
 namespace hagring::registry {
 
-/// Where and how other nodes' mirrors are served.
-struct PeerServerOptions {
-  /// All addresses, IPv4 too. Port 5000 is where Spegel's nodes ask each other.
-  asio::ip::tcp::endpoint listen{asio::ip::tcp::v6(), 5000};
-  /// At a time. A node pulls three layers at once, and a large cluster may pull the same image.
-  std::size_t max_connections = 1024;
-  std::size_t max_connections_per_address = 64;
-  /// From the end of one request to the end of the next one's head.
-  Duration idle_limit = std::chrono::seconds(60);
-  /// A connection on which no byte moves for so long, while one should, is ended.
-  Duration inactivity_limit = std::chrono::seconds(30);
-  /// What requests under way have to end once the server drains.
-  Duration drain_limit = std::chrono::seconds(10);
-  http::Limits http{.head_bytes = 16 * 1024, .buffer_bytes = 16 * 1024};
-  PeerResponder::Options responder{};
-};
-
 /// Serves this node's content to other nodes: `GET|HEAD /v2/<name>/{manifests,blobs}/<reference>`
-/// with `?ns=<registry>`, over plain HTTP, as Spegel's nodes ask each other. Connections are spread
-/// over the data threads. Constructed, started and drained on the control thread.
+/// with `?ns=<registry>`: to who passes the gate or, without one, to anybody over plain HTTP, as
+/// Spegel's nodes ask each other. Connections are spread over the data threads. Constructed,
+/// started and drained on the control thread.
 class PeerServer {
  public:
-  /// How connections went, since the start.
-  struct ConnectionCounters {
-    std::atomic<std::uint64_t> accepted{0};
-    std::atomic<std::uint64_t> refused{0};        ///< for want of a place
-    std::atomic<std::uint64_t> accept_failed{0};  ///< by the system (EMFILE)
-  };
-
   /// `store`, `clock` and `threads` must outlive the server. `on_served` is called on data threads.
+  /// `make_gate` is called here, once for each data thread.
   PeerServer(asio::any_io_executor control, DataThreads& threads, ContentStore& store, Clock& clock,
-             PeerServerOptions options, PeerResponder::OnServed on_served = {});
+             PeerServerOptions options, PeerResponder::OnServed on_served = {},
+             const PeerGateMaker& make_gate = {});
   /// Must have been drained, if it was started.
   ~PeerServer();
 
@@ -60,13 +38,13 @@ class PeerServer {
   void cut();
 
   const PeerRequestCounters& requests() const { return responder_.counters(); }
-  const ConnectionCounters& connections() const { return counters_; }
+  const PeerConnectionCounters& connections() const { return counters_; }
   std::size_t open_connections() const { return slots_.taken(); }
 
  private:
-  struct Worker;
-
   awaitable<void> accept();
+  std::optional<ConnectionSlots::Slot> take_slot(const asio::ip::tcp::socket& socket,
+                                                 PeerConnections& worker);
   awaitable<void> drain_workers();
 
   asio::any_io_executor control_;
@@ -75,12 +53,13 @@ class PeerServer {
   const PeerServerOptions options_;
   PeerResponder responder_;
   ConnectionSlots slots_;
-  ConnectionCounters counters_;
+  PeerConnectionCounters counters_;
   asio::ip::tcp::acceptor acceptor_;
   asio::ip::tcp::endpoint endpoint_;
   TaskGroup accepting_;
   bool cut_ = false;
-  std::vector<std::unique_ptr<Worker>> workers_;  ///< one a data thread
+  const bool gated_;
+  std::vector<std::unique_ptr<PeerConnections>> workers_;  ///< one a data thread
 };
 
 }  // namespace hagring::registry

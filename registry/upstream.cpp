@@ -12,12 +12,18 @@
 
 namespace hagring::registry {
 
+namespace {
+
+std::string address_of(const Upstream& upstream) {
+  const auto& address = upstream.preferred;
+  return address ? fmt::format("{}:{}", address->address().to_string(), address->port()) : "";
+}
+
+}  // namespace
+
 std::string Upstream::key() const {
-  std::string address;
-  if (preferred) {
-    address = fmt::format("{}:{}", preferred->address().to_string(), preferred->port());
-  }
-  return fmt::format("{}://{}:{}@{}", tls ? "https" : "http", host, port, address);
+  return fmt::format("{}://{}:{}@{}/{}", tls ? "https" : "http", host, port, address_of(*this),
+                     identity);
 }
 
 std::unique_ptr<http::Connection> ConnectionPool::take(const std::string& key) {
@@ -63,8 +69,14 @@ void Exchange::release() {
   }
 }
 
-UpstreamClient::UpstreamClient(Clock& clock, Dialer& dialer, SSL_CTX* tls, Options options)
-    : clock_(clock), dialer_(dialer), tls_(tls), options_(options), pool_(clock, options.pool) {}
+UpstreamClient::UpstreamClient(Clock& clock, Dialer& dialer, SSL_CTX* tls, Options options,
+                               PeerGate* gate)
+    : clock_(clock),
+      dialer_(dialer),
+      tls_(tls),
+      options_(options),
+      gate_(gate),
+      pool_(clock, options.pool) {}
 
 awaitable<Result<Exchange>> UpstreamClient::send(Upstream to, http::Request request,
                                                  std::optional<Duration> limit) {
@@ -97,9 +109,27 @@ awaitable<Result<void>> UpstreamClient::ask(Exchange& exchange, const http::Requ
 }
 
 awaitable<Result<std::unique_ptr<ByteStream>>> UpstreamClient::connect(Upstream to) {
+  CO_CHECK(check_identity(to));
   CO_TRY(auto socket, co_await dialer_.dial({to.preferred, to.host, to.port}));
   std::unique_ptr<ByteStream> plain = std::make_unique<SocketStream>(std::move(socket));
-  if (!to.tls) co_return std::move(plain);
+  if (to.tls) co_return co_await shake_hands(std::move(plain), std::move(to));
+  if (gate_) co_return co_await gate_->enter(std::move(plain), std::move(to.identity));
+  co_return std::move(plain);
+}
+
+Result<void> UpstreamClient::check_identity(const Upstream& to) {
+  if (!gate_ || to.tls || !to.identity.empty()) return {};
+  if (!std::exchange(told_of_nameless_, true)) {
+    log::warning("upstream",
+                 "the peer {} is not asked: its identity isn't known, so anybody could answer for "
+                 "it; name peers with theirs, or let the DHT find them",
+                 address_of(to));
+  }
+  return Errc::unavailable;
+}
+
+awaitable<Result<std::unique_ptr<ByteStream>>> UpstreamClient::shake_hands(
+    std::unique_ptr<ByteStream> plain, Upstream to) {
   if (tls_ == nullptr) co_return Errc::unsupported;
   auto ssl = make_client_ssl(tls_, to.host);
   auto stream = std::make_unique<TlsStream>(ssl.release(), std::move(plain));

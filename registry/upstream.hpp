@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "registry/peer_gate.hpp"
 #include "userspace/base/clock.hpp"
 #include "userspace/base/dialer.hpp"
 #include "userspace/base/tls_context.hpp"
@@ -19,6 +20,7 @@ struct Upstream {
   std::uint16_t port = 443;
   bool tls = true;
   std::optional<asio::ip::tcp::endpoint> preferred;  ///< tried first
+  std::string identity{};                            ///< who must answer, for the gate
 
   /// What connections to it are kept by.
   std::string key() const;
@@ -88,14 +90,16 @@ class UpstreamClient {
   };
 
   /// `tls` makes the handshakes of upstreams with TLS, whose chains it must verify; null if there
-  /// are none.
-  UpstreamClient(Clock& clock, Dialer& dialer, SSL_CTX* tls, Options options);
+  /// are none. With a `gate` all others are peers, whose connections pass it first; who has no
+  /// identity is refused (Errc::unavailable).
+  UpstreamClient(Clock& clock, Dialer& dialer, SSL_CTX* tls, Options options,
+                 PeerGate* gate = nullptr);
 
   /// Sends a request without a body and reads the response's head. A request of GET or HEAD that
   /// dies on a kept connection before the response's head is sent once more on a new one.
   /// `limit` replaces Options::response.
-  /// Errors: Errc::timed_out, Errc::unavailable (TLS: the chain was refused), the dialer's,
-  /// Errc::bad_message.
+  /// Errors: Errc::timed_out, Errc::unavailable (TLS: the chain was refused), the dialer's, the
+  /// gate's, Errc::bad_message.
   awaitable<Result<Exchange>> send(Upstream to, http::Request request,
                                    std::optional<Duration> limit = std::nullopt);
 
@@ -107,12 +111,17 @@ class UpstreamClient {
 
  private:
   awaitable<Result<std::unique_ptr<ByteStream>>> connect(Upstream to);
+  awaitable<Result<std::unique_ptr<ByteStream>>> shake_hands(std::unique_ptr<ByteStream> plain,
+                                                             Upstream to);
+  Result<void> check_identity(const Upstream& to);
   awaitable<Result<void>> ask(Exchange& exchange, const http::Request& request);
 
   Clock& clock_;
   Dialer& dialer_;
   SSL_CTX* tls_;
   const Options options_;
+  PeerGate* gate_;
+  bool told_of_nameless_ = false;
   ConnectionPool pool_;
 };
 

@@ -24,6 +24,11 @@ class NetCategory : public boost::system::error_category {
         return "the peer stopped answering keep-alive pings";
       case NetErrc::limit_reached:
         return "a limit on connections, streams or memory was reached";
+      case NetErrc::handshake_failed:
+        return "the TLS handshake failed; the other side may be no agent of this mesh, or expect "
+               "another peer here";
+      case NetErrc::not_a_member:
+        return "the peer is not of our mesh; compare the mesh keys of the two nodes";
     }
     return "unknown error " + std::to_string(value);
   }

@@ -14,6 +14,8 @@ enum class NetErrc {
   session_closed,          ///< the connection that carried the stream has ended
   keepalive_missed,        ///< the other side stopped answering pings
   limit_reached,           ///< a limit of ours on connections, streams or memory
+  handshake_failed,        ///< TLS came to no end on a port that only members use
+  not_a_member,            ///< the other side doesn't hold our mesh key, or refuses ours
 };
 
 const boost::system::error_category& net_category() noexcept;

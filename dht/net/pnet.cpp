@@ -132,6 +132,14 @@ std::optional<NetworkKey> parse_network_key(std::string_view text) {
   return key;
 }
 
+std::string write_network_key(const NetworkKey& key) {
+  std::string text(kKeyHead);
+  text += '\n';
+  text += kKeyEncoding;
+  text += '\n' + to_hex(key) + '\n';
+  return text;
+}
+
 NetworkNonce random_network_nonce() {
   NetworkNonce nonce{};
   randombytes_buf(nonce.data(), nonce.size());

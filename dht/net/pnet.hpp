@@ -4,6 +4,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "userspace/base/byte_stream.hpp"
@@ -16,6 +17,9 @@ using NetworkKey = std::array<std::uint8_t, 32>;
 /// Reads the text of a swarm.key file (`/key/swarm/psk/1.0.0/`, `/base16/`, 64 hexadecimal digits,
 /// a line each), or the 64 digits alone; nullopt for anything else.
 std::optional<NetworkKey> parse_network_key(std::string_view text);
+
+/// The text of a swarm.key file for `key`, which others' programs read too.
+std::string write_network_key(const NetworkKey& key);
 
 /// The first bytes that each side sends.
 using NetworkNonce = std::array<std::uint8_t, 24>;

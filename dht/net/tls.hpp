@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dht/identity.hpp"
 #include "userspace/base/byte_stream.hpp"
@@ -19,7 +20,18 @@ struct SecureConnection {
   std::unique_ptr<ByteStream> stream;
   PublicKey key;      ///< the peer's
   PeerId peer;        ///< key.peer_id()
-  std::string muxer;  ///< by ALPN; empty: to be agreed on by multistream
+  std::string muxer;  ///< what ALPN has chosen; empty: nothing, or to be agreed on by multistream
+  /// What both ends of this very connection can compute, and nobody else (TlsOptions).
+  Bytes exported{};
+};
+
+/// What is spoken above TLS.
+struct TlsOptions {
+  /// Offered and taken, by ALPN (RFC 7301). By default libp2p's early muxer negotiation.
+  std::vector<std::string> protocols{kYamuxProtocol, "libp2p"};
+  /// With one, SecureConnection::exported is 32 bytes of keying material under this label (RFC
+  /// 8446, section 7.5), without a context.
+  std::string exporter_label{};
 };
 
 /// What a handshake ended in when it failed.
@@ -32,8 +44,10 @@ struct TlsFailure {
 /// One certificate is made with it and used for all connections. Used from one thread.
 class TlsSecurity {
  public:
-  /// `identity` and `clock` must outlive this; handshakes under way must have ended before it goes.
-  TlsSecurity(const Identity& identity, Clock& clock);
+  /// `clock` must outlive this; handshakes under way must have ended before it goes.
+  TlsSecurity(const Identity& identity, Clock& clock, TlsOptions options = {});
+  TlsSecurity(const TlsSecurity&) = delete;
+  TlsSecurity& operator=(const TlsSecurity&) = delete;
 
   /// Handshakes as the client over `below`. With `expected` the peer must be that one.
   /// Errors: NetErrc::wrong_peer, NetErrc::bad_certificate, NetErrc::no_common_protocol (ALPN),
@@ -52,6 +66,8 @@ class TlsSecurity {
                                                 TlsFailure* failure);
 
   Clock& clock_;
+  const std::string protocols_;  ///< in ALPN's form
+  const std::string exporter_label_;
   SslContext context_;
 };
 

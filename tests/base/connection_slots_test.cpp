@@ -3,24 +3,70 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace hagring {
 namespace {
 
-TEST(ConnectionSlots, AreLimitedInAllAndByAddress) {
-  const auto one = boost::asio::ip::make_address("192.0.2.1");
-  const auto mapped = boost::asio::ip::make_address("::ffff:192.0.2.1");
-  const auto other = boost::asio::ip::make_address("2001:db8::1");
-  ConnectionSlots slots(3, 2);
+using boost::asio::ip::make_address;
+
+struct Slots : testing::Test {
+  const boost::asio::ip::address one = make_address("192.0.2.1");
+  const boost::asio::ip::address two = make_address("192.0.2.2");
+  std::vector<std::uint64_t> displaced;
+  ConnectionSlots slots{4, 2};
+
+  std::optional<ConnectionSlots::Slot> on_trial(const boost::asio::ip::address& address) {
+    return slots.take(address, [this](std::uint64_t id) { displaced.push_back(id); });
+  }
+};
+
+TEST_F(Slots, AreLimitedInAllAndByAddress) {
   auto first = slots.take(one);
-  auto second = slots.take(mapped);
+  auto second = slots.take(make_address("::ffff:192.0.2.1"));
   EXPECT_TRUE(first && second);
   EXPECT_FALSE(slots.take(one));
-  auto third = slots.take(other);
-  EXPECT_TRUE(third);
-  EXPECT_FALSE(slots.take(other));
+  auto third = slots.take(two), fourth = slots.take(two);
+  EXPECT_TRUE(third && fourth);
+  EXPECT_FALSE(slots.take(make_address("192.0.2.3")));
+  EXPECT_EQ(slots.taken(), 4U);
   first.reset();
-  EXPECT_EQ(slots.taken(), 2U);
+  EXPECT_EQ(slots.taken(), 3U);
   EXPECT_TRUE(slots.take(one));
+  EXPECT_TRUE(displaced.empty());
+}
+
+TEST_F(Slots, TheOldestOnTrialOfTheSameAddressGivesWay) {
+  auto other = on_trial(two);
+  auto oldest = on_trial(one);
+  auto next = on_trial(one);
+  auto newcomer = on_trial(one);
+  ASSERT_TRUE(other && oldest && next && newcomer);
+  EXPECT_EQ(displaced, std::vector{oldest->id()});
+  EXPECT_EQ(slots.taken(), 3U);
+  EXPECT_FALSE(oldest->settle());
+  oldest.reset();  // its place is another's
+  EXPECT_EQ(slots.taken(), 3U);
+  EXPECT_TRUE(next->settle() && newcomer->settle() && other->settle());
+  EXPECT_FALSE(on_trial(one));
+  EXPECT_EQ(displaced.size(), 1U);
+}
+
+TEST_F(Slots, WhereAllPlacesAreTakenTheOldestOnTrialOfAnyAddressGivesWay) {
+  auto settled = on_trial(one);
+  ASSERT_TRUE(settled->settle());
+  auto oldest = on_trial(two);
+  auto second = on_trial(two);
+  auto third = on_trial(one);
+  auto newcomer = slots.take(make_address("192.0.2.3"));
+  ASSERT_TRUE(newcomer);
+  EXPECT_EQ(displaced, std::vector{oldest->id()});
+  EXPECT_EQ(slots.taken(), 4U);
+  settled.reset();
+  second.reset();
+  third.reset();
+  newcomer.reset();
+  EXPECT_EQ(slots.taken(), 0U);
 }
 
 }  // namespace

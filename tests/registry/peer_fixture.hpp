@@ -17,18 +17,20 @@ namespace hagring::registry {
 
 /// A PeerServer on loopback with two data threads, and clients on the test's own thread.
 class PeerFixture : public testing::Test {
- protected:
+ public:
   PeerFixture() { options.listen = {asio::ip::address_v4::loopback(), 0}; }
   ~PeerFixture() override {
     if (server) test::run(context, server->drain());
   }
 
   void start() {
-    server.emplace(context.get_executor(), threads, store, clock, options,
-                   [this](const Served& served) {
-                     const std::lock_guard lock(mutex);
-                     all_served.push_back(served);
-                   });
+    server.emplace(
+        context.get_executor(), threads, store, clock, options,
+        [this](const Served& served) {
+          const std::lock_guard lock(mutex);
+          all_served.push_back(served);
+        },
+        make_gate);
     server->start();
   }
 
@@ -89,6 +91,17 @@ class PeerFixture : public testing::Test {
     return test::run(context, raw_exchange(*stream, bytes));
   }
 
+  /// Sends one byte each 10 ms, never inactive for long, until the server has enough of it; gives
+  /// back how many went out.
+  awaitable<std::size_t> trickle(ByteStream& stream, std::string bytes) {
+    std::size_t sent = 0;
+    while (sent < bytes.size() && co_await stream.write(as_bytes(bytes.substr(sent, 1)))) {
+      ++sent;
+      co_await clock.sleep_for(std::chrono::milliseconds(10));
+    }
+    co_return sent;
+  }
+
   /// Runs the test's thread until `condition` holds; fails after 20 s.
   void wait_until(const std::function<bool()>& condition) {
     const auto end = clock.now() + std::chrono::seconds(20);
@@ -108,6 +121,7 @@ class PeerFixture : public testing::Test {
   SystemClock clock;
   test::MemoryStore store;
   PeerServerOptions options;
+  PeerGateMaker make_gate;
   std::mutex mutex;
   std::vector<Served> all_served;
   DataThreads threads{2, "data"};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
+
 #include "registry/fetcher.hpp"
 #include "registry/known_sizes.hpp"
 #include "registry/mirror.hpp"
@@ -27,6 +29,7 @@ struct MirrorShared {
   SSL_CTX* client_tls;
   const proxy::CertificateAuthority& authority;
   registry::MirrorHooks hooks{};
+  registry::PeerGateMaker make_gate{};  ///< what peers are asked through; empty: plain HTTP
 };
 
 /// The mirror of one data thread: kept connections, certificates and verdicts on origins are the
@@ -57,6 +60,7 @@ class MirrorWorker {
   SSL_CTX* client_tls_;
   proxy::LeafMint mint_;
   registry::UpstreamClient origins_;
+  std::unique_ptr<registry::PeerGate> gate_;
   registry::UpstreamClient peers_;
   registry::Fetcher fetcher_;
   registry::Origin origin_;

@@ -63,6 +63,8 @@ Json peers(const StatusSources& sources) {
     if (const auto pause = sources.conduct.pause(peer.name)) {
       state = fmt::format("out of reach, asked again in {} s",
                           std::chrono::ceil<std::chrono::seconds>(*pause).count());
+      const auto reason = sources.conduct.why_out_of_reach(peer.name);
+      if (!reason.empty()) state += ": " + reason;
     }
     for (const auto& ban : banned) {
       if (ban.peer != peer.name) continue;
@@ -95,6 +97,7 @@ Json peer_server(const registry::PeerServer& server) {
           {"refused", requests.refused.load()},
           {"failed", requests.failed.load()},
           {"connections_open", server.open_connections()},
+          {"connections_turned_away", connections.turned_away.load()},
           {"connections_accepted", connections.accepted.load()},
           {"connections_refused", connections.refused.load()}};
 }

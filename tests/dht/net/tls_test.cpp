@@ -66,6 +66,39 @@ TEST_F(TlsSecurityTest, LearnsAnUnknownPeersIdentity) {
   EXPECT_EQ(out->peer, server_identity.peer_id());
 }
 
+TEST_F(TlsSecurityTest, SpeaksOtherProtocolsWhenToldTo) {
+  TlsSecurity other_client(client_identity, clock, {.protocols = {"second/2", "first/1"}});
+  TlsSecurity other_server(server_identity, clock, {.protocols = {"first/1"}});
+  auto [out, in] = test::both(context, other_client.connect(std::move(a), std::nullopt),
+                              other_server.accept(std::move(b)));
+  ASSERT_TRUE(out && in);
+  EXPECT_EQ(out->muxer, "first/1");
+  EXPECT_EQ(in->muxer, "first/1");
+  EXPECT_TRUE(out->exported.empty());
+  pipe();
+  const auto [stranger, refused] = test::both(context, client.connect(std::move(a), std::nullopt),
+                                              other_server.accept(std::move(b)));
+  EXPECT_EQ(stranger.error(), NetErrc::no_common_protocol);
+  EXPECT_FALSE(refused);
+}
+
+TEST_F(TlsSecurityTest, BothEndsExportTheSameAndEachConnectionAnother) {
+  const auto exported = [&](std::string out_label, std::string in_label) {
+    pipe();
+    TlsSecurity from(client_identity, clock, {.exporter_label = std::move(out_label)});
+    TlsSecurity to(server_identity, clock, {.exporter_label = std::move(in_label)});
+    const auto [out, in] =
+        test::both(context, from.connect(std::move(a), std::nullopt), to.accept(std::move(b)));
+    return std::pair(to_hex(out->exported), to_hex(in->exported));
+  };
+  const auto first = exported("EXPERIMENTAL a", "EXPERIMENTAL a");
+  EXPECT_EQ(first.first, first.second);
+  EXPECT_EQ(first.first.size(), 64U);
+  EXPECT_NE(exported("EXPERIMENTAL a", "EXPERIMENTAL a").first, first.first);
+  const auto labels = exported("EXPERIMENTAL a", "EXPERIMENTAL b");
+  EXPECT_NE(labels.first, labels.second);
+}
+
 /// A client made of OpenSSL alone, to offer what ours never does.
 awaitable<Result<void>> connect_with(SSL_CTX* context, std::unique_ptr<ByteStream> below,
                                      std::string alpn, std::string* chosen = nullptr) {
@@ -123,6 +156,20 @@ TEST_F(TlsServer, AbortsWithoutACommonProtocol) {
       test::both(context, connect_with(raw.get(), std::move(a), "\x08http/1.1"), accept());
   EXPECT_FALSE(out);
   EXPECT_FALSE(in);
+}
+
+TEST_F(TlsServer, ChoosesTheCheapestCipher) {
+  SSL_CTX_set_ciphersuites(raw.get(), "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256");
+  std::string cipher;
+  const auto note = [](const SSL* ssl, int where, int) {
+    if ((where & SSL_CB_HANDSHAKE_DONE) == 0) return;
+    static_cast<std::string*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))
+        ->assign(SSL_get_cipher_name(ssl));
+  };
+  SSL_CTX_set_app_data(raw.get(), &cipher);
+  SSL_CTX_set_info_callback(raw.get(), note);
+  (void)test::both(context, connect_with(raw.get(), std::move(a), "\x06libp2p"), accept());
+  EXPECT_EQ(cipher, "TLS_AES_128_GCM_SHA256");
 }
 
 TEST_F(TlsServer, RefusesAClientWithoutCertificate) {
