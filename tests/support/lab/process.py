@@ -28,17 +28,21 @@ def wait_until(predicate: Callable[[], object], deadline_s: float, what: str,
 
 
 class Process:
-    """A program in the background. Its pid is the program's own, its output goes to `log`."""
+    """A program in the background. Its pid is the program's own, its output goes to `log`. One that
+    `talks` has pipes at its standard input and output (`stdin`, `stdout`), and logs its errors only.
+    """
 
-    def __init__(self, name: str, argv: Sequence[str], log: pathlib.Path):
+    def __init__(self, name: str, argv: Sequence[str], log: pathlib.Path, talks: bool = False):
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab") as output:
             # A session of its own: an interrupt at the terminal is for the lab, which ends things
             # in order.
-            self._popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output,
-                                           stderr=subprocess.STDOUT, start_new_session=True)
+            self._popen = subprocess.Popen(
+                argv, stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if talks else output, stderr=output, start_new_session=True)
+        self.stdin, self.stdout = self._popen.stdin, self._popen.stdout
 
     @property
     def pid(self) -> int:
