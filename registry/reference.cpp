@@ -147,6 +147,21 @@ std::optional<Reference> Reference::parse(std::string_view text) {
   return reference;
 }
 
+std::optional<Reference> Reference::parse_familiar(std::string_view text) {
+  const auto slash = text.find('/');
+  std::string full(kDockerHub);
+  if (slash == std::string_view::npos) {
+    full.append("/library/").append(text);
+  } else if (!looks_like_registry(text.substr(0, slash))) {
+    full.append("/").append(text);
+  } else {
+    full = text;
+  }
+  auto reference = parse(full);
+  if (reference && !reference->tag && !reference->digest) reference->tag = "latest";
+  return reference;
+}
+
 std::string Reference::name() const { return registry + "/" + repository; }
 
 std::string Reference::to_string() const {

@@ -39,6 +39,10 @@ struct Reference {
   /// included.
   static std::optional<Reference> parse(std::string_view text);
 
+  /// The same for a name as people write it (distribution/reference, ParseDockerRef): `nginx` is
+  /// `docker.io/library/nginx:latest`.
+  static std::optional<Reference> parse_familiar(std::string_view text);
+
   /// `docker.io/library/nginx`.
   std::string name() const;
   std::string to_string() const;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 namespace hagring::registry {
 namespace {
 
@@ -32,6 +34,26 @@ TEST(Reference, OtherNamesAreNone) {
         std::string("-x.io/a"), std::string("x.io:port/a"), "docker.io/" + std::string(256, 'a'),
         std::string("docker.io/a b"), std::string("docker.io/a:1@"), std::string("[::1/a")}) {
     EXPECT_FALSE(Reference::parse(text)) << text;
+  }
+}
+
+TEST(Reference, ReadsNamesAsPeopleWriteThem) {
+  for (const auto& [written, full] : std::map<std::string, std::string>{
+           {"nginx", "docker.io/library/nginx:latest"},
+           {"nginx:1.27", "docker.io/library/nginx:1.27"},
+           {"rancher/k3s:v1", "docker.io/rancher/k3s:v1"},
+           {"localhost/app", "localhost/app:latest"},
+           {"registry.k8s.io/pause:3.10", "registry.k8s.io/pause:3.10"},
+           {"plain.lab.test:5000/team/app:1", "plain.lab.test:5000/team/app:1"}}) {
+    const auto reference = Reference::parse_familiar(written);
+    ASSERT_TRUE(reference) << written;
+    EXPECT_EQ(reference->to_string(), full);
+  }
+  const auto pinned = Reference::parse_familiar("nginx@sha256:" + std::string(64, 'a'));
+  ASSERT_TRUE(pinned);
+  EXPECT_FALSE(pinned->tag);
+  for (const auto* none : {"", "Nginx", "nginx:", "a b", "nginx@sha256:12"}) {
+    EXPECT_FALSE(Reference::parse_familiar(none)) << none;
   }
 }
 
