@@ -8,18 +8,23 @@
 #include <vector>
 
 #include "dht/bootstrap.hpp"
-#include "dht/kad/lookup.hpp"
+#include "dht/joiner.hpp"
+#include "dht/kad/kad_node.hpp"
+#include "dht/kad_streams.hpp"
 #include "dht/net/host.hpp"
-#include "userspace/base/resolver.hpp"
 
 namespace hagring::dht {
 
 /// How a node of the mesh behaves.
 struct NodeOptions {
-  HostOptions host;
-  BootstrapOptions bootstrap;
+  HostOptions host{};
+  BootstrapOptions bootstrap{};
+  JoinerOptions joining{};
+  KadStreamOptions streams{};
+  kad::KadOptions kad{};
   /// Where provider records are kept over a restart; empty: nowhere.
-  std::filesystem::path records_file;
+  std::filesystem::path records_file{};
+  Duration save = std::chrono::minutes(1);  ///< between two writings of the records
 };
 
 /// Someone who provides a key, and where.
@@ -28,23 +33,23 @@ struct Provider {
   std::vector<asio::ip::address> addresses;  ///< that may be dialled, at least one
 };
 
-/// What `hagring status` shows of the DHT.
+/// What a node knows, for the status page.
 struct NodeStatus {
-  std::string peer_id;
-  std::vector<std::string> addresses;
-  std::size_t table_peers = 0;
-  std::size_t records = 0;  ///< kept for others
-  std::size_t record_keys = 0;
-  std::size_t provided_keys = 0;  ///< our own
-  std::size_t untold_keys = 0;    ///< of them, not yet told to anybody
-  Host::Counters host;
   struct TablePeer {
     std::string peer_id;
-    std::vector<std::string> addresses;
+    std::vector<std::string> addresses{};
     Duration silent{0};  ///< since its last answer
     bool connected = false;
   };
-  std::vector<TablePeer> table;
+  std::string peer_id;
+  bool closed = false;  ///< the mesh has a key
+  std::vector<std::string> addresses{};
+  std::vector<TablePeer> table{};
+  std::size_t records = 0;        ///< kept for others
+  std::size_t record_keys = 0;    ///< their keys
+  std::size_t provided_keys = 0;  ///< our own
+  std::size_t untold_keys = 0;    ///< of them, those that no other node has been told of yet
+  Host::Counters host;
 };
 
 /// A node of the mesh: libp2p's Kademlia over TCP, on the wire that Spegel's nodes speak. Lives on
@@ -57,16 +62,18 @@ class Node {
   /// All references must outlive the node.
   Node(asio::any_io_executor executor, Clock& clock, const Identity& identity, Dialer& dialer,
        Resolver& resolver, NodeOptions options);
+  /// Must have been stopped, if it was started.
   ~Node();
 
-  /// Listens and joins the mesh. Throws StartError when the address can't be had.
+  /// Listens, and begins to join the mesh. Throws StartError when the address can't be had.
   void start();
   /// Ends everything, and keeps the records.
   awaitable<void> stop();
 
   /// Makes it known, and keeps it known, that this node has `keys`: digests and image names.
-  void provide(std::vector<std::string> keys);
+  void provide(const std::vector<std::string>& keys);
   void withdraw(const std::vector<std::string>& keys);
+  bool provides(std::string_view key) const;
 
   /// Looks for those that provide `key`, ourselves left out; records held here come first.
   awaitable<kad::LookupResult> find_providers(std::string key, OnProvider on_provider);

@@ -88,6 +88,10 @@ void KadNode::withdraw(const std::vector<std::string>& keys) {
   provider_.withdraw(wire_keys(keys));
 }
 
+bool KadNode::provides(std::string_view key) const {
+  return provider_.keys().contains(Key::of(content_wire_key(key)));
+}
+
 awaitable<LookupResult> KadNode::find_providers(std::string key, OnProvider on_provider) {
   Bytes wire_key = content_wire_key(key);
   const Key target = Key::of(wire_key);

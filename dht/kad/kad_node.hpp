@@ -76,6 +76,7 @@ class KadNode {
 
   const RoutingTable& table() const { return table_; }
   const ProviderStore& records() const { return records_; }
+  bool provides(std::string_view key) const;
   std::size_t provided_keys() const { return provider_.keys().size(); }
   std::size_t untold_keys() const { return provider_.untold(); }
 

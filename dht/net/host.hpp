@@ -28,11 +28,11 @@ struct HostOptions {
   /// All addresses, IPv4 too.
   asio::ip::tcp::endpoint listen{asio::ip::tcp::v6(), 5001};
   /// Where others reach us, if it isn't what our interfaces say.
-  std::vector<asio::ip::address> advertised;
+  std::vector<asio::ip::address> advertised{};
   /// Of the private network; none: an open one.
-  std::optional<NetworkKey> network_key;
+  std::optional<NetworkKey> network_key{};
   /// Whether a peer's claim may make us connect to an address; empty: AddressRanges::ordinary().
-  std::function<bool(const asio::ip::address&)> may_dial;
+  std::function<bool(const asio::ip::address&)> may_dial{};
   std::string agent_version = "hagring";
 
   /// Above it connections without streams are closed to make room for new ones, those unused
