@@ -63,12 +63,6 @@ std::optional<Duration> Conduct::pause(const std::string& peer) const {
   return std::max(pause->second.until - clock_.now(), Duration::zero());
 }
 
-std::string Conduct::why_out_of_reach(const std::string& peer) const {
-  const std::lock_guard lock(mutex_);
-  const auto pause = pauses_.find(peer);
-  return pause == pauses_.end() ? "" : pause->second.reason;
-}
-
 bool Conduct::banned(const std::string& peer) const {
   const std::lock_guard lock(mutex_);
   const auto ban = bans_.find(peer);
@@ -81,12 +75,22 @@ bool Conduct::origin_first(const Digest& digest) const {
   return entry != origin_first_.end() && entry->second > clock_.now();
 }
 
-std::vector<Conduct::Banned> Conduct::banned() const {
+std::vector<Conduct::Shunned> Conduct::banned() const {
   const auto now = clock_.now();
   const std::lock_guard lock(mutex_);
-  std::vector<Banned> result;
+  std::vector<Shunned> result;
   for (const auto& [peer, ban] : bans_) {
     if (ban.until > now) result.push_back({peer, ban.until - now, ban.reason});
+  }
+  return result;
+}
+
+std::vector<Conduct::Shunned> Conduct::paused() const {
+  const auto now = clock_.now();
+  const std::lock_guard lock(mutex_);
+  std::vector<Shunned> result;
+  for (const auto& [peer, pause] : pauses_) {
+    result.push_back({peer, std::max(pause.until - now, Duration::zero()), pause.reason});
   }
   return result;
 }

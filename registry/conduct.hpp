@@ -34,7 +34,8 @@ class Conduct {
     /// The most that is remembered of each kind.
     std::size_t capacity = 1024;
   };
-  struct Banned {
+  /// Somebody who isn't asked now.
+  struct Shunned {
     std::string peer;
     Duration remaining;
     std::string reason;
@@ -56,13 +57,12 @@ class Conduct {
   bool may_ask(const std::string& peer);
   /// What is left of the pause of a peer that is out of reach.
   std::optional<Duration> pause(const std::string& peer) const;
-  /// Why it is; empty when it isn't, or nobody has told.
-  std::string why_out_of_reach(const std::string& peer) const;
 
   bool banned(const std::string& peer) const;
   bool origin_first(const Digest& digest) const;
-  /// For the status page.
-  std::vector<Banned> banned() const;
+  /// For the status page: who is banned, and who is out of reach.
+  std::vector<Shunned> banned() const;
+  std::vector<Shunned> paused() const;
 
  private:
   struct Ban {

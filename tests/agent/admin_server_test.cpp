@@ -22,8 +22,12 @@ struct AdminServerTest : testing::Test {
   ~AdminServerTest() override { std::filesystem::remove_all(folder); }
 
   std::unique_ptr<AdminServer> make(const std::string& socket) {
+    const auto page = [](std::string query) -> awaitable<AdminAnswer> {
+      if (query == "wrong") co_return AdminAnswer{400, R"({"error":"wrong"})"};
+      co_return AdminAnswer{200, R"({"version":"test"})"};
+    };
     return std::make_unique<AdminServer>(context.get_executor(), socket,
-                                         [] { return std::string("{\"version\":\"test\"}"); });
+                                         AdminServer::Pages{{"/status", page}});
   }
 
   std::string start_error(const std::string& socket) {
@@ -67,6 +71,12 @@ TEST_F(AdminServerTest, AnswersStatus) {
   const auto answer = ask("GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   EXPECT_THAT(answer, HasSubstr("200 OK"));
   EXPECT_THAT(answer, HasSubstr("{\"version\":\"test\"}"));
+}
+
+TEST_F(AdminServerTest, PagesGetTheQueryAndSayHowItWent) {
+  const auto answer = ask("GET /status?wrong HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(answer, HasSubstr("400 Bad Request"));
+  EXPECT_THAT(answer, HasSubstr(R"({"error":"wrong"})"));
 }
 
 TEST_F(AdminServerTest, RefusesOtherPagesMethodsAndNonsense) {

@@ -11,6 +11,7 @@
 #include "userspace/base/log.hpp"
 #include "userspace/base/socket_stream.hpp"
 #include "userspace/http/connection.hpp"
+#include "userspace/http/url.hpp"
 
 namespace hagring::agent {
 namespace {
@@ -49,9 +50,9 @@ UniqueFd lock_beside(const std::string& path) {
 
 }  // namespace
 
-AdminServer::AdminServer(asio::any_io_executor executor, std::string path, MakeStatus make_status)
+AdminServer::AdminServer(asio::any_io_executor executor, std::string path, Pages pages)
     : path_(std::move(path)),
-      make_status_(std::move(make_status)),
+      pages_(std::move(pages)),
       acceptor_(executor),
       tasks_(executor, "admin") {
   if (path_.size() > kMaxPath) {
@@ -116,17 +117,10 @@ awaitable<void> AdminServer::serve(Protocol::socket socket) {
   while (true) {
     const auto request = co_await connection.read_request();
     if (!request || !co_await connection.skip_body(4096)) co_return;
+    const auto answered = co_await answer(request->method, request->target);
+    const auto& body = answered.body;
     http::Response response;
-    std::string body;
-    if (request->target != "/status") {
-      response.status = 404;
-      body = "{\"error\":\"no such page: GET /status\"}";
-    } else if (request->method != "GET" && request->method != "HEAD") {
-      response.status = 405;
-      body = "{\"error\":\"GET only\"}";
-    } else {
-      body = make_status_();
-    }
+    response.status = answered.status;
     response.headers.add("Content-Type", "application/json");
     response.keep_alive = request->keep_alive;
     response.body = {http::BodyLength::Kind::length, body.size()};
@@ -135,6 +129,14 @@ awaitable<void> AdminServer::serve(Protocol::socket socket) {
     if (!head_only && !co_await connection.write_body(as_bytes(body))) co_return;
     if (!co_await connection.finish_body() || !connection.reusable()) co_return;
   }
+}
+
+awaitable<AdminAnswer> AdminServer::answer(std::string method, std::string target) {
+  if (method != "GET" && method != "HEAD") co_return AdminAnswer{405, R"({"error":"GET only"})"};
+  const auto parts = http::split_target(target);
+  const auto page = parts ? pages_.find(parts->path) : pages_.end();
+  if (page == pages_.end()) co_return AdminAnswer{404, R"({"error":"no such page"})"};
+  co_return co_await page->second(std::string(parts->query));
 }
 
 }  // namespace hagring::agent

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "userspace/base/clock.hpp"
+
+namespace hagring::cli {
+
+/// Exit code: no agent answers.
+inline constexpr int kNoAgent = 3;
+
+/// What the agent answered.
+struct AdminReply {
+  unsigned status = 0;
+  std::string document;
+};
+
+/// Asks the agent at `socket` for `target`. When nobody answers within `limit`, says so on standard
+/// error, with what to check, and returns none.
+std::optional<AdminReply> ask_agent_or_tell(const std::string& socket, std::string target,
+                                            Duration limit);
+
+}  // namespace hagring::cli
