@@ -9,6 +9,7 @@
 
 #include "registry/peer_gate.hpp"
 #include "registry/peer_responder.hpp"
+#include "userspace/base/connection_slots.hpp"
 #include "userspace/base/task_group.hpp"
 
 namespace hagring::registry {

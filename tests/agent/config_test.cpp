@@ -74,7 +74,7 @@ TEST(Config, RefusesTimesThatWouldSpinOrNeverRedirect) {
                                           {"heartbeat-timeout", "50ms"},
                                           {"stall-timeout", "0s"},
                                           {"origin-timeout", "4000000000h"},
-                                          {"peer", "192.0.2.7:0"},
+                                          {"advertise", "0.0.0.0"},
                                           {"containerd-namespace", "\xc3\xa4"}}) {
     EXPECT_THAT(start_error([&] { load_config({{name, {value}}}, {}, {}); }),
                 HasSubstr("--" + name));
@@ -121,9 +121,9 @@ TEST(Config, FlagOverEnvironmentOverFile) {
 }
 
 TEST(Config, EnvironmentSplitsListsAndKnowsItsNames) {
-  const auto values = read_environment({"PATH=/bin", "HAGRING_PEER=10.0.0.1:5000,10.0.0.2:5000",
+  const auto values = read_environment({"PATH=/bin", "HAGRING_BOOTSTRAP=10.0.0.1,10.0.0.2:5001",
                                         "HAGRING_CONFIG=/etc/hagring.toml"});
-  EXPECT_THAT(values.at("peer"), testing::ElementsAre("10.0.0.1:5000", "10.0.0.2:5000"));
+  EXPECT_THAT(values.at("bootstrap"), testing::ElementsAre("10.0.0.1", "10.0.0.2:5001"));
   EXPECT_THAT(start_error([] { read_environment({"HAGRING_PEERS=x"}); }),
               HasSubstr("HAGRING_PEERS"));
 }

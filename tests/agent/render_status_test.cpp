@@ -22,7 +22,11 @@ constexpr const char* kStatus = R"({
                "cgroup": "/sys/fs/cgroup/x", "intercepted": true, "trust": "trusted",
                "reason": "its handshake with the probe came through"}],
   "store": {"images": 3, "blobs": 9},
-  "peers": [{"address": "192.0.2.7:5000", "state": "good"}],
+  "mesh": {"peer_id": "12D3KooWself", "closed": true, "addresses": ["/ip4/192.0.2.6/tcp/5001"],
+           "nodes": [{"peer_id": "12D3KooWother", "addresses": ["/ip4/192.0.2.7/tcp/5001"],
+                      "connected": true, "answered_seconds_ago": 4}],
+           "provided_keys": 12, "untold_keys": 2, "records": 30, "record_keys": 20},
+  "shunned": [{"peer": "192.0.2.8:5000", "state": "banned for 9 s: wrong bytes"}],
   "sources": {"peer": {"requests": 4, "bytes": 70000000}},
   "peer_server": {"requests": 1}, "connections": {"terminated": 2}, "kernel": {"redirected": 5},
   "recent": [{"time": "2026-01-01T00:00:00Z", "status": 200, "kind": "blob", "method": "GET",
@@ -36,6 +40,15 @@ TEST(RenderStatus, SaysWhoIsInterceptedAndWhereBlobsCameFrom) {
   EXPECT_THAT(text, HasSubstr("trusted: its handshake with the probe came through"));
   EXPECT_THAT(text, HasSubstr("66.8 MiB"));
   EXPECT_THAT(text, HasSubstr("1.5 KiB from peer 192.0.2.7:5000, 3 ms, verified"));
+}
+
+TEST(RenderStatus, SaysWhoIsInTheMesh) {
+  const auto text = render_status(kStatus);
+  EXPECT_THAT(text, HasSubstr("Mesh (closed)\n  this node    12D3KooWself\n"));
+  EXPECT_THAT(text, HasSubstr("12 keys, of which 2 are yet to be told"));
+  EXPECT_THAT(text,
+              HasSubstr("12D3KooWother  /ip4/192.0.2.7/tcp/5001  connected, answered 4 s ago"));
+  EXPECT_THAT(text, HasSubstr("not asked    192.0.2.8:5000: banned for 9 s: wrong bytes"));
 }
 
 TEST(RenderStatus, RefusesWhatIsNoStatus) {

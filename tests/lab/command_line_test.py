@@ -27,11 +27,11 @@ class CommandLineTest(unittest.TestCase):
     def test_help(self):
         done = self.hagring("--help")
         self.assertEqual(done.returncode, 0)
-        for word in ("agent", "status", "version", "Exit codes"):
+        for word in ("agent", "status", "lookup", "version", "Exit codes"):
             self.assertIn(word, done.stdout)
         done = self.hagring("agent", "--help")
         self.assertEqual(done.returncode, 0)
-        for word in ("--registry", "--peer", "--containerd-socket", "--heartbeat-timeout", "500ms",
+        for word in ("--registry", "--bootstrap", "--containerd-socket", "--heartbeat-timeout", "500ms",
                      "HAGRING_", "CAP_BPF"):
             self.assertIn(word, done.stdout)
         self.assertLessEqual(max(map(len, done.stdout.splitlines())), 120)
@@ -57,21 +57,27 @@ class CommandLineTest(unittest.TestCase):
     def test_print_config_tells_values_and_where_they_come_from(self):
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "hagring.toml"
-            file.write_text('stall-timeout = "7s"\norigin-timeout = "6s"\npeer = ["10.0.0.7:5000"]\n',
+            file.write_text('stall-timeout = "7s"\norigin-timeout = "6s"\nbootstrap = ["10.0.0.7"]\n',
                             encoding="utf-8")
             done = self.hagring("agent", "--print-config", "--config", str(file), "--registry",
                                 "registry.example.com", "--stall-timeout", "9s",
                                 HAGRING_STALL_TIMEOUT="8s", HAGRING_ORIGIN_TIMEOUT="4s")
         self.assertEqual(done.returncode, 0, done.stderr)
         for line in ("stall-timeout = 9s  (flag)", "origin-timeout = 4s  (environment)",
-                     "peer = 10.0.0.7:5000  (file)", "registry = registry.example.com  (flag)",
+                     "bootstrap = 10.0.0.7  (file)", "registry = registry.example.com  (flag)",
                      "heartbeat-timeout = 500ms  (default)"):
             self.assertIn(line, done.stdout.replace("environment HAGRING", "environment"))
 
-    def test_status_without_an_agent(self):
-        done = self.hagring("status", "--admin-socket", f"/run/hagring-none-{os.getpid()}.sock")
-        self.assertEqual(done.returncode, 3)
-        self.assertIn("hagring-none", done.stderr)
+    def test_status_and_lookup_without_an_agent(self):
+        for command in (("status",), ("lookup", "nginx")):
+            done = self.hagring(*command, "--admin-socket", f"/run/hagring-none-{os.getpid()}.sock")
+            self.assertEqual(done.returncode, 3)
+            self.assertIn("hagring-none", done.stderr)
+
+    def test_lookup_of_what_is_no_name(self):
+        for what in ("", "sha256:12", "UPPER/case", "a b"):
+            self.refused(self.hagring("lookup", what), "neither a digest", what)
+        self.refused(self.hagring("lookup"), "required")
 
 
 class StatusTest(unittest.TestCase):
@@ -85,12 +91,13 @@ class StatusTest(unittest.TestCase):
             for words in (f"containerd pid {b.containerd.pid}, /run/containerd/containerd.sock",
                           f"{b.containerd.cgroup_path}\n", "intercepted  yes",
                           "trust        trusted: containerd", "pulled the probe through us",
-                          f"{a.ipv4}:5000  asked", "redirected ", "terminated ", "passed_no_rule",
+                          a.agent.status()["mesh"]["peer_id"],
+                          f"/ip4/{a.ipv4}/tcp/5001", "redirected ", "terminated ", "passed_no_rule",
                           layer.digest[:26], f"from peer {a.ipv4}:5000", "verified",
                           "docker.io/library/only-here"):
                 self.assertIn(words, shown)
             status = b.agent.status()
-            self.assertLessEqual({"clients", "peers", "recent", "kernel", "connections", "sources"},
+            self.assertLessEqual({"clients", "mesh", "recent", "kernel", "connections", "sources"},
                                  set(status))
 
 

@@ -41,6 +41,8 @@ class DistributionTest(unittest.TestCase):
         cls.client = RegistryClient(cls.node)
         cls.node.start_agent(peers=[cls.peer])
         wait_for_trust(cls.node, cls.client.pid)
+        cls.node.agent.wait_for_mesh(1)
+        cls.peer.agent.wait_until_told()
 
     def ask(self, path: str, method: str = "GET", headers=None, body: bytes = b""):
         """(status, headers, body) by the mirror."""

@@ -55,7 +55,7 @@ def assert_no_content_from_origin(test, origin, since: float, node) -> None:
 @contextlib.contextmanager
 def two_nodes(version: str, layers=(200_000, 6 << 20), **image_options):
     """(lab, origin, a, b): node a's containerd has docker.io/library/demo:1 from the origin, also
-    tagged docker.io/library/only-here:1; b's agent knows a as its peer and is trusted."""
+    tagged docker.io/library/only-here:1; both agents are in one mesh and trusted."""
     with Lab() as lab:
         origin = lab.origin()
         origin.publish(image.synthetic(layers, seed=version, **image_options), "library/demo", "1")
@@ -63,10 +63,11 @@ def two_nodes(version: str, layers=(200_000, 6 << 20), **image_options):
         a.start_agent(peers=[b])
         b.start_agent(peers=[a])
         for node in (a, b):
+            node.agent.wait_for_mesh(1)
             node.start_containerd(version)
             wait_for_trust(node)
         a.pull("docker.io/library/demo:1")
         a.containerd.ctr("images", "tag", "docker.io/library/demo:1",
                          "docker.io/library/only-here:1")
-        a.agent.wait_for(lambda status: status["store"]["images"] >= 4, 20, "a's agent sees the tag")
+        a.agent.wait_until_told(images=4)
         yield lab, origin, a, b

@@ -48,6 +48,12 @@ class StartTest(unittest.TestCase):
         self.assert_refused(2, "--containerd-namespace", "--containerd-namespace", "\u00e4")
         self.assert_refused(2, "--exclude", "--exclude", "192.0.2.0/33")
         self.assert_refused(2, "host[:port]", "--registry", "http://")
+        self.assert_refused(2, "--bootstrap", "--bootstrap", "https://mesh.example.com/id")
+        self.assert_refused(2, "--bootstrap", "--bootstrap", "/ip4/192.0.2.7/udp/5001/quic-v1")
+        self.assert_refused(2, "--bootstrap", "--bootstrap", "nodes.example.com:port")
+        self.assert_refused(2, "--peer-range", "--peer-range", "10.0.0.0/33")
+        self.assert_refused(2, "--advertise", "--advertise", "0.0.0.0")
+        self.assert_refused(2, "contradict", "--spegel-compat", "true", "--mesh-key-file", "/tmp/key")
         self.assert_refused(2, "no registry", "--default-registries", "false")
         self.node.write("/tmp/wrong.toml", "no-such-key = 1\n")
         self.assert_refused(2, "no-such-key", "--config", "/tmp/wrong.toml")
@@ -62,6 +68,10 @@ class StartTest(unittest.TestCase):
         self.assert_refused(1, "cannot be made", "--state-dir", "/proc/hagring")
         self.assert_refused(1, "/tmp/none.pem", "--origin-roots", "/tmp/none.pem")
         self.assert_refused(1, "another one", "--peer-listen", "192.0.2.77:5000")
+        self.assert_refused(1, "--dht-listen", "--dht-listen", "192.0.2.77:5001")
+        self.node.write("/tmp/mesh.key", "0123\n")
+        self.node.run("chmod", "600", "/tmp/mesh.key")
+        self.assert_refused(1, "/tmp/mesh.key", "--mesh-key-file", "/tmp/mesh.key")
 
     def test_closed_standard_descriptors_are_nobody_elses(self):
         agent = self.node.spawn("closed", ["/bin/sh", "-c", 'exec "$0" agent <&- >&- 2>&-', binary()])

@@ -38,7 +38,8 @@ class TwoAgentsTest(unittest.TestCase):
         cls.node = cls.lab.node("n")
         cls.node.start_agent(arguments=["--containerd-socket", "/run/containerd/containerd.sock"])
         cls.other = Agent(cls.node, name="second", arguments=[
-            "--containerd-socket", SECOND["socket"], "--peer-listen", "[::]:5001"]).start()
+            "--containerd-socket", SECOND["socket"], "--peer-listen", "[::]:5002",
+            "--dht-listen", "[::]:5003"]).start()
         cls.node.start_containerd("2.1")
         containerd = Containerd(cls.node, "1.7", **SECOND).start()
         cls.second = _Half(cls.node, containerd, cls.other)

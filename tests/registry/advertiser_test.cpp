@@ -3,7 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include "registry/static_router.hpp"
+#include "tests/registry/static_router.hpp"
 #include "tests/support/manual_clock.hpp"
 #include "tests/support/run.hpp"
 #include "userspace/base/task_group.hpp"

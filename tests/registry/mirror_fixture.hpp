@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "registry/mirror.hpp"
-#include "registry/static_router.hpp"
 #include "tests/registry/fake_server.hpp"
+#include "tests/registry/static_router.hpp"
 #include "tests/support/memory_store.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/test_certificate.hpp"

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <exception>
 
+#include "userspace/agent/mesh_options.hpp"
 #include "userspace/agent/node_agent.hpp"
 #include "userspace/agent/start_options.hpp"
 #include "userspace/base/log.hpp"
@@ -57,7 +58,10 @@ awaitable<void> serve(NodeAgent& agent, asio::signal_set& signals) {
 
 }  // namespace
 
-void check(const Config& config) { redirector_options(config, make_policy(config)); }
+void check(const Config& config) {
+  redirector_options(config, make_policy(config));
+  check_mesh(config);
+}
 
 int run(const LoadedConfig& loaded) {
   const auto& config = loaded.config;

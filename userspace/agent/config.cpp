@@ -121,14 +121,6 @@ constexpr std::chrono::seconds kBriefestRescan{1};
 /// A heart that beats every 75 ms (proxy::Heartbeat) on a busy machine: two beats may be missed.
 constexpr std::chrono::milliseconds kBriefestHeartbeat{250};
 
-boost::asio::ip::tcp::endpoint read_peer(const std::string& text) {
-  const auto endpoint = read_endpoint(text);
-  if (endpoint.port() == 0 || endpoint.address().is_unspecified()) {
-    throw StartError(fmt::format("'{}' is no place where another node can be reached", text));
-  }
-  return endpoint;
-}
-
 std::vector<Setting> client_settings() {
   return {
       path("containerd-socket",
@@ -153,10 +145,9 @@ std::vector<Setting> client_settings() {
 
 std::vector<Setting> content_settings() {
   return {
-      list("peer", "ADDRESS:PORT", "ask this node's peer server for content", &Config::peers,
-           read_peer, write_endpoint),
-      single("peer-listen", "ADDRESS:PORT", "where the peer server listens", &Config::peer_listen,
-             read_endpoint, write_endpoint),
+      single("peer-listen", "ADDRESS:PORT",
+             "where the peer server listens; the port is the same on all nodes of a mesh",
+             &Config::peer_listen, read_endpoint, write_endpoint),
       duration("origin-timeout",
                "how long an origin may take to begin its answer before peers are asked for a tag",
                &Config::origin_timeout, kBriefest),
@@ -168,6 +159,34 @@ std::vector<Setting> content_settings() {
       duration("rescan-interval",
                "how often containerd's store is listed anew (its garbage collector tells nobody)",
                &Config::rescan_interval, kBriefestRescan),
+  };
+}
+
+std::vector<Setting> mesh_settings() {
+  return {
+      list("bootstrap", "WHERE",
+           "where other nodes of the mesh are found: ADDRESS[:PORT], a DNS NAME[:PORT] all of "
+           "whose addresses are nodes, a multiaddr, or http://… that answers as Spegel's HTTP "
+           "bootstrap; the port is 5001 unless given",
+           &Config::bootstrap, as_is, as_is),
+      single("dht-listen", "ADDRESS:PORT", "where the DHT listens", &Config::dht_listen,
+             read_endpoint, write_endpoint),
+      list("advertise", "ADDRESS",
+           "where other nodes reach this one, instead of the addresses that its interfaces have",
+           &Config::advertise, read_address,
+           [](const boost::asio::ip::address& address) { return address.to_string(); }),
+      list("peer-range", "CIDR",
+           "connect to nodes in these ranges only; without it anywhere but loopback, link-local "
+           "and multicast addresses",
+           &Config::peer_ranges, as_is, as_is),
+      path("mesh-key-file",
+           "the mesh's key, the same on all nodes (a swarm.key file, or 64 hexadecimal digits); "
+           "made where there is none; without it mesh.key in --state-dir",
+           &Config::mesh_key_file),
+      toggle("spegel-compat",
+             "join a mesh of Spegel's nodes: no mesh key, content over plain HTTP, and whoever "
+             "reaches ports 5000 and 5001 is a member",
+             &Config::spegel_compat),
   };
 }
 
@@ -209,7 +228,7 @@ bool is_service_link(std::string_view name) {
 const std::vector<Setting>& settings() {
   static const std::vector<Setting> all = [] {
     auto joined = client_settings();
-    for (auto part : {content_settings(), process_settings()}) {
+    for (auto part : {content_settings(), mesh_settings(), process_settings()}) {
       joined.insert(joined.end(), part.begin(), part.end());
     }
     return joined;

@@ -26,12 +26,19 @@ struct Config {
   std::vector<std::string> exclude;  ///< destinations that are never redirected, CIDR
 
   // Where content comes from and goes to.
-  std::vector<boost::asio::ip::tcp::endpoint> peers;
   boost::asio::ip::tcp::endpoint peer_listen{boost::asio::ip::tcp::v6(), 5000};
   std::chrono::milliseconds origin_timeout{5000};
   std::chrono::milliseconds stall_timeout{10'000};
   std::uint64_t verify_first = 4 << 20;
   std::chrono::milliseconds rescan_interval{300'000};
+
+  // The mesh of nodes.
+  std::vector<std::string> bootstrap;  ///< read by mesh_options.hpp
+  boost::asio::ip::tcp::endpoint dht_listen{boost::asio::ip::tcp::v6(), 5001};
+  std::vector<boost::asio::ip::address> advertise;  ///< empty: what the host's interfaces say
+  std::vector<std::string> peer_ranges;  ///< where other nodes may be, CIDR; empty: anywhere
+  std::string mesh_key_file;             ///< empty: `mesh.key` in state_dir
+  bool spegel_compat = false;
 
   // Where the agent keeps its own things.
   std::string state_dir = "/var/lib/hagring";

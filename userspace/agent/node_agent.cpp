@@ -3,6 +3,9 @@
 
 #include <unistd.h>
 
+#include "userspace/agent/lookup_page.hpp"
+#include "userspace/agent/mesh_gate.hpp"
+#include "userspace/agent/mesh_options.hpp"
 #include "userspace/agent/setting_value.hpp"
 #include "userspace/agent/start_options.hpp"
 #include "userspace/agent/status_document.hpp"
@@ -35,12 +38,13 @@ std::vector<asio::any_io_executor> watched(DataThreads& threads, asio::any_io_ex
 NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
     : config_(config),
       control_(control),
-      admin_(control, config.admin_socket, [this] { return status(); }),
+      admin_(control, config.admin_socket, admin_pages()),
       policy_(make_policy(config)),
-      peers_(make_peers(config)),
       redirector_(redirector_options(config, policy_)),
       authority_(
           proxy::CertificateAuthority::load_or_make(authority_options(config, policy_), clock_)),
+      identity_(dht::Identity::load_or_create(identity_file(config))),
+      mesh_key_(load_mesh_key(config)),
       trust_store_(trust_store_options(config)),
       client_tls_(make_server_context()),
       origin_tls_(make_client_context(load_origin_roots(config))),
@@ -50,14 +54,16 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
       splicer_({}),
       trust_(clock_),
       prober_([this] { return store_.state().socket; }),
-      router_(peers_),
+      node_(control, clock_, identity_, dialer_, resolver_, node_options(config, mesh_key_)),
+      router_(control, node_, [this] { return peer_server_.endpoint().port(); }),
       advertiser_(control, clock_, router_),
       store_(control, clock_, store_options(config),
              [this](containerd::Changes changes) {
                advertiser_.notify({std::move(changes.added), std::move(changes.removed)});
              }),
       conduct_(clock_),
-      peer_server_(control, threads_, store_, clock_, {.listen = config.peer_listen}),
+      peer_server_(control, threads_, store_, clock_, {.listen = config.peer_listen}, {},
+                   gate_maker()),
       listener_(threads_.at(0).get_executor(), executors(threads_),
                 {.max_connections = static_cast<std::size_t>(config.max_connections)},
                 [this](asio::ip::tcp::socket client, std::size_t thread) {
@@ -81,7 +87,8 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
                             .origin_tls = origin_tls_.get(),
                             .client_tls = client_tls_.get(),
                             .authority = authority_,
-                            .hooks = mirror_hooks()};
+                            .hooks = mirror_hooks(),
+                            .make_gate = gate_maker()};
   for (std::size_t i = 0; i < threads_.size(); ++i) {
     workers_.push_back(std::make_unique<MirrorWorker>(shared, config_));
     sessions_.push_back(
@@ -98,6 +105,7 @@ void NodeAgent::start() {
                      set.error().message());
   }
   peer_server_.start();
+  node_.start();
   install_ca();
   listener_.start();
   spawn_on_data_threads();
@@ -107,6 +115,9 @@ void NodeAgent::start() {
   log::info("agent", "mirror at {} and {}, peers served at {}",
             write_endpoint(listener_.endpoint_v4()), write_endpoint(listener_.endpoint_v6()),
             write_endpoint(peer_server_.endpoint()));
+  log::info("agent", "node {} of {}, at {}", node_.peer_id().to_string(),
+            mesh_key_ ? "a closed mesh" : "an open mesh (--spegel-compat)",
+            write_endpoint(node_.endpoint()));
 }
 
 void NodeAgent::spawn_on_data_threads() {
@@ -143,6 +154,8 @@ awaitable<void> NodeAgent::stop() {
   co_await end_streams();
   control_tasks_.cancel();
   co_await control_tasks_.drain();
+  co_await router_.stop();
+  co_await node_.stop();
   co_await peer_server_.drain();
   // A coroutine that has told that it ended may still be leaving its thread.
   threads_.join();
@@ -198,6 +211,18 @@ bool NodeAgent::is_own(const Endpoint& endpoint) const {
   return listener_.is_own(endpoint) || endpoint.address().to_string() == proxy::kProbeAddress;
 }
 
+/// Among Spegel's nodes there is none.
+registry::PeerGateMaker NodeAgent::gate_maker() {
+  if (!mesh_key_) return {};
+  return [this] { return std::make_unique<MeshGate>(identity_, *mesh_key_, clock_); };
+}
+
+AdminServer::Pages NodeAgent::admin_pages() {
+  return {{"/status",
+           [this](std::string) -> awaitable<AdminAnswer> { co_return AdminAnswer{200, status()}; }},
+          {"/lookup", lookup_page(clock_, node_)}};
+}
+
 std::string NodeAgent::status() const {
   return make_status({.uptime = clock_.now() - started_,
                       .listener = listener_,
@@ -207,7 +232,7 @@ std::string NodeAgent::status() const {
                       .redirector = redirector_,
                       .store = store_,
                       .peer_server = peer_server_,
-                      .peers = peers_,
+                      .mesh = node_.status(),
                       .conduct = conduct_,
                       .record = record_});
 }

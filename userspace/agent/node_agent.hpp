@@ -5,16 +5,18 @@
 #include <string>
 #include <vector>
 
+#include "dht/mesh_key.hpp"
+#include "dht/node.hpp"
 #include "registry/advertiser.hpp"
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/policy.hpp"
 #include "registry/pull_record.hpp"
-#include "registry/static_router.hpp"
 #include "userspace/agent/admin_server.hpp"
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/cri_prober.hpp"
+#include "userspace/agent/dht_router.hpp"
 #include "userspace/agent/mirror_worker.hpp"
 #include "userspace/base/data_threads.hpp"
 #include "userspace/base/racing_dialer.hpp"
@@ -66,6 +68,8 @@ class NodeAgent {
   void spawn_on_data_threads();
   void beat();
   awaitable<void> end_streams();
+  registry::PeerGateMaker gate_maker();
+  AdminServer::Pages admin_pages();
   std::string status() const;
 
   const Config config_;
@@ -75,9 +79,10 @@ class NodeAgent {
   AdminServer admin_;  ///< first, since it refuses a second agent
 
   const registry::Policy policy_;
-  const std::vector<registry::Peer> peers_;
   redirect::Redirector redirector_;
   const proxy::CertificateAuthority authority_;
+  const dht::Identity identity_;
+  const std::optional<dht::MeshKey> mesh_key_;  ///< none among Spegel's nodes
   proxy::TrustStore trust_store_;
   SslContext client_tls_;
   SslContext origin_tls_;
@@ -91,7 +96,8 @@ class NodeAgent {
 
   proxy::Trust trust_;
   CriProber prober_;
-  registry::StaticRouter router_;
+  dht::Node node_;  ///< on the control thread
+  DhtRouter router_;
   registry::Advertiser advertiser_;
   containerd::ContainerdStore store_;
   registry::Conduct conduct_;

@@ -137,6 +137,16 @@ boost::asio::ip::tcp::endpoint read_endpoint(std::string_view text) {
   return {address, static_cast<std::uint16_t>(port)};
 }
 
+boost::asio::ip::address read_address(std::string_view text) {
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(std::string(text), error);
+  if (error || address.is_unspecified() || address.is_multicast()) {
+    throw StartError(fmt::format(
+        "'{}' is not the address of a machine, such as 192.0.2.7 or 2001:db8::7", text));
+  }
+  return address;
+}
+
 std::string write_duration(std::chrono::milliseconds value) {
   const auto count = static_cast<std::uint64_t>(value.count());
   for (const auto& unit : kDurationUnits) {

@@ -38,6 +38,9 @@ std::string read_identifier(std::string_view text);
 /// `192.0.2.7:5000` or `[2001:db8::7]:5000`.
 boost::asio::ip::tcp::endpoint read_endpoint(std::string_view text);
 
+/// `192.0.2.7` or `2001:db8::7`, of one machine.
+boost::asio::ip::address read_address(std::string_view text);
+
 /// What the readers read, written back.
 std::string write_duration(std::chrono::milliseconds value);
 std::string write_size(std::uint64_t bytes);

@@ -31,12 +31,6 @@ registry::Policy make_policy(const Config& config) {
   return policy;
 }
 
-std::vector<registry::Peer> make_peers(const Config& config) {
-  std::vector<registry::Peer> peers;
-  for (const auto& address : config.peers) peers.push_back({write_endpoint(address), address});
-  return peers;
-}
-
 redirect::RedirectorOptions redirector_options(const Config& config,
                                                const registry::Policy& policy) {
   // A rule for each port that a mirrored registry listens on, at any address: which registry it is,

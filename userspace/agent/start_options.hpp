@@ -17,7 +17,6 @@
 namespace hagring::agent {
 
 registry::Policy make_policy(const Config& config);
-std::vector<registry::Peer> make_peers(const Config& config);
 redirect::RedirectorOptions redirector_options(const Config& config,
                                                const registry::Policy& policy);
 proxy::CertificateAuthorityOptions authority_options(const Config& config,

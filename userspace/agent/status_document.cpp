@@ -55,26 +55,51 @@ Json store(const containerd::FollowerState& state) {
   return entry;
 }
 
-Json peers(const StatusSources& sources) {
-  const auto banned = sources.conduct.banned();
+long whole_seconds(Duration duration) {
+  return static_cast<long>(std::chrono::ceil<std::chrono::seconds>(duration).count());
+}
+
+/// Nodes that aren't asked for content now, and why.
+Json shunned(const registry::Conduct& conduct) {
   auto list = Json::array();
-  for (const auto& peer : sources.peers) {
-    std::string state = "asked";
-    if (const auto pause = sources.conduct.pause(peer.name)) {
-      state = fmt::format("out of reach, asked again in {} s",
-                          std::chrono::ceil<std::chrono::seconds>(*pause).count());
-      const auto reason = sources.conduct.why_out_of_reach(peer.name);
-      if (!reason.empty()) state += ": " + reason;
-    }
-    for (const auto& ban : banned) {
-      if (ban.peer != peer.name) continue;
-      state = fmt::format("banned for {} s: {}",
-                          std::chrono::duration_cast<std::chrono::seconds>(ban.remaining).count(),
-                          ban.reason);
-    }
-    list.push_back({{"address", write_endpoint(peer.address)}, {"state", state}});
+  for (const auto& ban : conduct.banned()) {
+    list.push_back(
+        {{"peer", ban.peer},
+         {"state", fmt::format("banned for {} s: {}", whole_seconds(ban.remaining), ban.reason)}});
+  }
+  for (const auto& pause : conduct.paused()) {
+    list.push_back({{"peer", pause.peer},
+                    {"state", fmt::format("out of reach, asked again in {} s{}{}",
+                                          whole_seconds(pause.remaining),
+                                          pause.reason.empty() ? "" : ": ", pause.reason)}});
   }
   return list;
+}
+
+Json mesh(const dht::NodeStatus& mesh) {
+  auto nodes = Json::array();
+  for (const auto& peer : mesh.table) {
+    nodes.push_back({{"peer_id", peer.peer_id},
+                     {"addresses", peer.addresses},
+                     {"connected", peer.connected},
+                     {"answered_seconds_ago", whole_seconds(peer.silent)}});
+  }
+  return {{"peer_id", mesh.peer_id},
+          {"closed", mesh.closed},
+          {"addresses", mesh.addresses},
+          {"nodes", std::move(nodes)},
+          {"provided_keys", mesh.provided_keys},
+          {"untold_keys", mesh.untold_keys},
+          {"records", mesh.records},
+          {"record_keys", mesh.record_keys},
+          {"connections", mesh.host.connections},
+          {"inbound_connections", mesh.host.inbound},
+          {"streams", mesh.host.streams},
+          {"dialled", mesh.host.dialled},
+          {"accepted", mesh.host.accepted},
+          {"failed_dials", mesh.host.failed_dials},
+          {"failed_handshakes", mesh.host.failed_handshakes},
+          {"refused_by_limits", mesh.host.refused}};
 }
 
 Json content_sources(const registry::PullRecord& record) {
@@ -166,7 +191,8 @@ std::string make_status(const StatusSources& sources) {
       {"listeners", listeners(sources)},
       {"clients", clients(sources)},
       {"store", store(sources.store.state())},
-      {"peers", peers(sources)},
+      {"mesh", mesh(sources.mesh)},
+      {"shunned", shunned(sources.conduct)},
       {"sources", content_sources(sources.record)},
       {"peer_server", peer_server(sources.peer_server)},
       {"connections", connections(sources)},

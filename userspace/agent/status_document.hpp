@@ -2,11 +2,10 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
+#include "dht/node.hpp"
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
-#include "registry/content_router.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/pull_record.hpp"
 #include "userspace/proxy/listener.hpp"
@@ -26,7 +25,7 @@ struct StatusSources {
   const redirect::Redirector& redirector;
   const containerd::ContainerdStore& store;
   const registry::PeerServer& peer_server;
-  const std::vector<registry::Peer>& peers;
+  dht::NodeStatus mesh;
   const registry::Conduct& conduct;
   const registry::PullRecord& record;
 };

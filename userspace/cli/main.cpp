@@ -13,6 +13,7 @@
 #include "userspace/agent/config.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/base/version.hpp"
+#include "userspace/cli/lookup.hpp"
 #include "userspace/cli/status.hpp"
 
 namespace hagring::cli {
@@ -23,8 +24,9 @@ constexpr int kFailed = 1;
 constexpr int kBadUsage = 2;
 
 constexpr const char* kFooter =
-    "Exit codes: 0 done, 1 failed (agent: this machine lacks something, see the last line),\n"
-    "2 wrong usage or configuration, 3 no agent answers (status).\n";
+    "Exit codes: 0 done, 1 failed (agent: this machine lacks something, see the last line;\n"
+    "lookup: nobody has it), 2 wrong usage or configuration, 3 no agent answers (status, "
+    "lookup).\n";
 
 constexpr const char* kAgentDetails =
     "Finds containerd, redirects its registry connections to the mirror in this process, and\n"
@@ -60,6 +62,7 @@ struct Arguments {
   std::string config_file;
   bool print_config = false;
   StatusOptions status;
+  LookupOptions lookup;
 };
 
 std::vector<std::string> environment() {
@@ -94,19 +97,37 @@ CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
   return command;
 }
 
+/// Options of the commands that ask an agent.
+void add_asking_options(CLI::App& command, bool& json, std::string& socket) {
+  command.add_flag("--json", json, "print JSON, for scripts");
+  command.add_option("--admin-socket", socket, "the agent's socket, as its --admin-socket says")
+      ->type_name("PATH")
+      ->envname("HAGRING_ADMIN_SOCKET")
+      ->default_str(socket);
+}
+
 CLI::App* add_status(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("status", "Shows what the agent on this node does.");
   command->footer(
       "Who is intercepted, whether it trusts the mirror and why, peers, counters, and the recent\n"
       "pulls with where each blob came from.\n\n" +
       std::string(kFooter));
-  command->add_flag("--json", arguments.status.json, "print JSON, for scripts");
+  add_asking_options(*command, arguments.status.json, arguments.status.socket);
+  return command;
+}
+
+CLI::App* add_lookup(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("lookup", "Asks the mesh which nodes have some content.");
+  command->footer(
+      "The agent on this node searches the DHT, as a pull would, and each node that it finds is\n"
+      "shown with the time at which it was found.\n\n" +
+      std::string(kFooter));
   command
-      ->add_option("--admin-socket", arguments.status.socket,
-                   "the agent's socket, as its --admin-socket says")
-      ->type_name("PATH")
-      ->envname("HAGRING_ADMIN_SOCKET")
-      ->default_str(arguments.status.socket);
+      ->add_option("what", arguments.lookup.what,
+                   "a digest (sha256:…) or an image's name (nginx:1.27)")
+      ->required()
+      ->type_name("DIGEST|REFERENCE");
+  add_asking_options(*command, arguments.lookup.json, arguments.lookup.socket);
   return command;
 }
 
@@ -155,6 +176,7 @@ int run(int argc, char** argv) {
   Arguments arguments;
   const auto* agent_command = add_agent(app, arguments);
   const auto* status_command = add_status(app, arguments);
+  const auto* lookup_command = add_lookup(app, arguments);
   app.add_subcommand("version", "Prints the version.");
   try {
     app.parse(argc, argv);
@@ -166,6 +188,7 @@ int run(int argc, char** argv) {
   }
   if (agent_command->parsed()) return run_agent(arguments);
   if (status_command->parsed()) return show_status(arguments.status);
+  if (lookup_command->parsed()) return look_up(arguments.lookup);
   std::cout << "hagring " << kVersion << '\n';
   return 0;
 }

@@ -47,6 +47,27 @@ void render_clients(Out out, const Json& clients) {
   }
 }
 
+void render_mesh(Out out, const Json& mesh, const Json& shunned) {
+  fmt::format_to(out, "\nMesh ({})\n", mesh.value("closed", false) ? "closed" : "open");
+  fmt::format_to(out, "  this node    {}\n", text(mesh, "peer_id"));
+  fmt::format_to(out, "  reached at   {}\n",
+                 fmt::join(mesh.at("addresses").get<std::vector<std::string>>(), " "));
+  fmt::format_to(out, "  provides     {} keys, of which {} are yet to be told\n",
+                 text(mesh, "provided_keys"), text(mesh, "untold_keys"));
+  fmt::format_to(out, "  keeps        {} records of {} keys for others\n", text(mesh, "records"),
+                 text(mesh, "record_keys"));
+  fmt::format_to(out, "  knows        {} nodes\n", mesh.at("nodes").size());
+  for (const auto& node : mesh.at("nodes")) {
+    fmt::format_to(out, "    {}  {}  {}answered {} s ago\n", text(node, "peer_id"),
+                   fmt::join(node.at("addresses").get<std::vector<std::string>>(), " "),
+                   node.value("connected", false) ? "connected, " : "",
+                   text(node, "answered_seconds_ago"));
+  }
+  for (const auto& peer : shunned) {
+    fmt::format_to(out, "  not asked    {}: {}\n", text(peer, "peer"), text(peer, "state"));
+  }
+}
+
 void render_counters(Out out, const std::string& title, const Json& counters) {
   fmt::format_to(out, "\n{}\n", title);
   for (const auto& [name, value] : counters.items()) {
@@ -91,11 +112,7 @@ std::string render_status(const std::string& json) {
       out, "\nStore\n  {} images, {} blobs{}\n", text(status.at("store"), "images"),
       text(status.at("store"), "blobs"),
       status.at("store").contains("problem") ? ", " + text(status.at("store"), "problem") : "");
-  fmt::format_to(out, "\nPeers\n");
-  if (status.at("peers").empty()) fmt::format_to(out, "  none\n");
-  for (const auto& peer : status.at("peers")) {
-    fmt::format_to(out, "  {}  {}\n", text(peer, "address"), text(peer, "state"));
-  }
+  render_mesh(out, status.at("mesh"), status.at("shunned"));
   render_sources(out, status.at("sources"));
   render_counters(out, "Served to peers", status.at("peer_server"));
   render_counters(out, "Connections that reached the mirror", status.at("connections"));

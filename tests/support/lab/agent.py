@@ -12,7 +12,8 @@ from .process import Process, wait_until
 # The agent's flags, here and nowhere else.
 CONTAINERD_SOCKET = "--containerd-socket"
 REGISTRY = "--registry"
-PEER = "--peer"
+BOOTSTRAP = "--bootstrap"
+MESH_KEY_FILE = "--mesh-key-file"
 STATE_DIR = "--state-dir"
 PIN_DIR = "--pin-dir"
 ADMIN_SOCKET = "--admin-socket"
@@ -23,6 +24,7 @@ CONFIG = "--config"
 BINARY_VARIABLE = "HAGRING_BINARY"
 
 PEER_PORT = 5000
+DHT_PORT = 5001
 
 #: What a sanitizer's report in the agent's log has in it.
 SANITIZER_REPORT = re.compile(
@@ -40,11 +42,13 @@ def binary() -> Optional[pathlib.Path]:
 class Agent:
     """`hagring agent` on a node.
 
-    peers: nodes (or "address:port") that are asked for content; registries: further registries to
+    peers: nodes (or what --bootstrap takes) by which it joins the mesh; mesh_key: the mesh's key,
+    without it the lab's, "" for none (then say --spegel-compat); registries: further registries to
     mirror; arguments: more of the command line; env: more of its environment."""
 
     def __init__(self, node, peers: Sequence = (), registries: Sequence[str] = (),
-                 arguments: Sequence[str] = (), env: Optional[dict] = None, name: str = "agent"):
+                 arguments: Sequence[str] = (), env: Optional[dict] = None, name: str = "agent",
+                 mesh_key: Optional[str] = None):
         self.node = node
         self.name = name
         self.admin_socket = f"/run/hagring/{name}.sock"
@@ -53,8 +57,11 @@ class Agent:
         self._env = env
         self._arguments = [
             STATE_DIR, self.state_dir, PIN_DIR, self.pin_dir, ADMIN_SOCKET, self.admin_socket]
+        self._mesh_key = node.lab.mesh_key if mesh_key is None else mesh_key
+        if self._mesh_key:
+            self._arguments += [MESH_KEY_FILE, f"{self.state_dir}/mesh.key"]
         for peer in peers:
-            self._arguments += [PEER, peer if isinstance(peer, str) else f"{peer.ipv4}:{PEER_PORT}"]
+            self._arguments += [BOOTSTRAP, peer if isinstance(peer, str) else peer.ipv4]
         for registry in registries:
             self._arguments += [REGISTRY, registry]
         self._arguments += list(arguments)
@@ -84,6 +91,9 @@ class Agent:
                                "build/dev/userspace/cli/hagring.")
         for folder in (self.state_dir, os.path.dirname(self.admin_socket)):
             self.node.path(folder).mkdir(parents=True, exist_ok=True)
+        if self._mesh_key:
+            self.node.write(f"{self.state_dir}/mesh.key", self._mesh_key + "\n")
+            self.node.path(f"{self.state_dir}/mesh.key").chmod(0o600)
         self._process = self.node.spawn(self.name, [program, "agent", *self._arguments],
                                         env=self._env)
         return self
@@ -111,6 +121,25 @@ class Agent:
             return wait_until(holds, deadline_s, what)
         except AssertionError as error:
             raise type(error)(f"{error}\n{self._process.log_tail()}") from None
+
+    def wait_until_told(self, images: int = 1, deadline_s: float = 20) -> dict:
+        """Waits until the mesh has been told of all that containerd has, `images` images at least."""
+        return self.wait_for(
+            lambda s: s["store"]["images"] >= images and s["mesh"]["provided_keys"] > 0
+            and s["mesh"]["untold_keys"] == 0,
+            deadline_s, f"{self.node.name}'s agent has told the mesh of {images} images")
+
+    def wait_for_mesh(self, nodes: int, deadline_s: float = 10) -> dict:
+        """Waits until it knows `nodes` other nodes."""
+        return self.wait_for(lambda s: len(s["mesh"]["nodes"]) >= nodes, deadline_s,
+                             f"{self.node.name}'s agent knows {nodes} other nodes")
+
+    def lookup(self, what: str) -> dict:
+        """`hagring lookup --json`."""
+        done = self.hagring("lookup", "--json", ADMIN_SOCKET, self.admin_socket, what, check=False)
+        if done.returncode not in (0, 1):
+            raise AssertionError(done.stderr)
+        return json.loads(done.stdout)
 
     def stop(self) -> int:
         """SIGTERM: drains and ends. Fails if a sanitizer has reported something, leaks included."""

@@ -62,19 +62,21 @@ class Demo:
         self.pull_on_a()
         self.tag_on_a()
         self.pull_on_b()
+        self.pull_on_c()
         self.show_redirection()
         self.run_a_container()
 
     def set_up(self) -> None:
         """The origin and two nodes."""
-        with self._step("An origin registry and two nodes, each with its own network and files"):
+        with self._step("An origin registry and three nodes, each with its own network and files"):
             self.origin = self.lab.origin()
             self.image = nginx_image.nginx_image()
             self.origin.publish(self.image, "library/nginx", "1.27.4")
             _say(f"   registry-1.docker.io is {self.origin.ipv4} and {self.origin.ipv6} here; it has "
                  f"library/nginx:1.27.4, {_megabytes(self.image.total_bytes)}")
-            self.a, self.b = (self.lab.node(name, containerd=self.version) for name in ("a", "b"))
-            for node in (self.a, self.b):
+            self.a, self.b, self.c = (self.lab.node(name, containerd=self.version)
+                                      for name in ("a", "b", "c"))
+            for node in (self.a, self.b, self.c):
                 name, release = node.containerd.client.cri_version()
                 _say(f"   node {node.name}: {node.ipv4}, {name} {release}, pid {node.containerd.pid}")
                 _check(not node.path(CONFIG).exists(),
@@ -93,21 +95,27 @@ class Demo:
             raise DemoFailed(f"{ONLY_HERE} could be pulled before it was made.")
 
     def start_agents(self) -> None:
-        """Agents on both nodes. A Go program reads the trusted certificates once in its life."""
-        with self._step("hagring starts on both nodes; containerd restarts, to see its certificate"):
-            self.a.start_agent(peers=[self.b])
-            self.b.start_agent(peers=[self.a])
+        """Agents on two nodes. A Go program reads the trusted certificates once in its life."""
+        with self._step("hagring starts on nodes a and b; containerd restarts, to see its certificate"):
+            _say(f"   node a knows nobody; node b is told of node a: --bootstrap {self.a.ipv4}")
+            self._start_agent(self.a)
+            self._start_agent(self.b, self.a)
             for node in (self.a, self.b):
-                node.containerd.restart()
-                pid = node.containerd.pid
-                status = node.agent.wait_for(
-                    lambda s, pid=pid: any(c["pid"] == pid and c["trust"] == "trusted"
-                                           for c in s["clients"]),
-                    30, f"containerd of node {node.name} trusts the mirror")
-                client = next(c for c in status["clients"] if c["pid"] == pid)
-                _say(f"   node {node.name}: containerd pid {pid} in {client.get('cgroup', '?')}, "
-                     f"trusted: {client.get('reason', '')}")
-                _check(not node.path(CONFIG).exists(), f"node {node.name} still has no {CONFIG}")
+                known = node.agent.wait_for_mesh(1)["mesh"]["nodes"][0]
+                _say(f"   node {node.name} has {known['peer_id']} in its table")
+
+    def _start_agent(self, node, *peers) -> None:
+        """An agent that joins the mesh by `peers`, and a containerd that trusts it."""
+        node.start_agent(peers=peers)
+        node.containerd.restart()
+        pid = node.containerd.pid
+        status = node.agent.wait_for(
+            lambda s: any(c["pid"] == pid and c["trust"] == "trusted" for c in s["clients"]),
+            30, f"containerd of node {node.name} trusts the mirror")
+        client = next(c for c in status["clients"] if c["pid"] == pid)
+        _say(f"   node {node.name}: containerd pid {pid} in {client.get('cgroup', '?')}, "
+             f"trusted: {client.get('reason', '')}")
+        _check(not node.path(CONFIG).exists(), f"node {node.name} still has no {CONFIG}")
 
     def pull_on_a(self) -> None:
         """The origin serves the first node."""
@@ -123,24 +131,48 @@ class Demo:
         with self._step(f"On node a: ctr image tag … {ONLY_HERE}"):
             before = self.a.agent.status()["store"]["images"]
             self.a.containerd.ctr("images", "tag", REAL, ONLY_HERE)
-            self.a.agent.wait_for(lambda s: s["store"]["images"] > before, 20, "the agent sees the tag")
+            self.a.agent.wait_until_told(images=before + 1)
+            self._show_lookup(self.b, [self.a])
             answer = self.origin.http("GET", "/v2/library/nginx-not-exist/manifests/1.27.4").status
             _check(answer == 404, "the origin says of it: 404")
 
     def pull_on_b(self) -> None:
         """The point of it all."""
         with self._step(f"Node b pulls {ONLY_HERE} over CRI"):
-            since = self.origin.now()
-            seconds = self._pull(self.b, ONLY_HERE)
-            _say(f"   {seconds:.1f} s")
-            self._show_sources(self.b, ONLY_HERE, "peer")
-            requests = self.origin.requests(since, self.b)
-            _say("   The origin's log of it: " + ("" if requests else "nothing"))
-            for request in requests:
-                _say(f"     {request.method} {request.path} → {request.status}, {request.bytes} B")
-            answered = [r for r in requests if r.method == "GET" and r.status in (200, 206)]
-            _check(not answered, "no GET of node b was answered 200 by the origin", str(answered))
-            _check(self.origin.bytes_sent(since, self.b) == 0, "bytes of blobs from the origin: 0")
+            self._pull_from_peers(self.b)
+
+    def pull_on_c(self) -> None:
+        """A node that joins later, through one that isn't the first."""
+        with self._step(f"A third node joins the mesh by node b, and pulls {ONLY_HERE}"):
+            self._start_agent(self.c, self.b)
+            self.c.agent.wait_for_mesh(2)
+            self.b.agent.wait_until_told(images=2)
+            self._show_lookup(self.c, [self.a, self.b])
+            self._pull_from_peers(self.c)
+
+    def _show_lookup(self, node, having) -> None:
+        """Who has the image, as `hagring lookup` says on `node`."""
+        wanted = {other.agent.status()["mesh"]["peer_id"] for other in having}
+        wait_until(lambda: {p["peer_id"] for p in node.agent.lookup(ONLY_HERE)["providers"]} == wanted,
+                   20, f"node {node.name} finds the nodes that have {ONLY_HERE}")
+        _say(f"   node {node.name} $ hagring lookup {ONLY_HERE}")
+        shown = node.agent.hagring("lookup", agent.ADMIN_SOCKET, node.agent.admin_socket, ONLY_HERE)
+        for line in shown.stdout.splitlines():
+            _say(f"     {line}")
+
+    def _pull_from_peers(self, node) -> None:
+        """Pulls the image that only nodes have, and shows that they alone served it."""
+        since = self.origin.now()
+        seconds = self._pull(node, ONLY_HERE)
+        _say(f"   {seconds:.1f} s")
+        self._show_sources(node, ONLY_HERE, "peer")
+        requests = self.origin.requests(since, node)
+        _say("   The origin's log of it: " + ("" if requests else "nothing"))
+        for request in requests:
+            _say(f"     {request.method} {request.path} → {request.status}, {request.bytes} B")
+        answered = [r for r in requests if r.method == "GET" and r.status in (200, 206)]
+        _check(not answered, f"no GET of node {node.name} was answered 200 by the origin", str(answered))
+        _check(self.origin.bytes_sent(since, node) == 0, "bytes of blobs from the origin: 0")
 
     def _pull(self, node, name: str) -> float:
         began = time.monotonic()

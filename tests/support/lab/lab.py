@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import subprocess
@@ -64,6 +65,8 @@ class Lab:
         self.keep_logs = keep_logs
         self.cgroup = Cgroup(self.name)
         self.hosts: list[Host] = []
+        #: Of the mesh that the lab's agents are members of, in the short form.
+        self.mesh_key = secrets.token_hex(32)
         self.keep = _kept_folders()
         self._numbers = itertools.count(1)
         self._run = paths.RUN / self.name

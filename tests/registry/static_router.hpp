@@ -10,7 +10,7 @@
 
 namespace hagring::registry {
 
-/// A ContentRouter that knows no more than a list of peers (`--peer`): it offers all of them for
+/// A ContentRouter that knows no more than a list of peers: it offers all of them for
 /// every key, and whoever lacks the content answers 404. Immutable, so any thread may use it.
 class StaticRouter final : public ContentRouter {
  public:

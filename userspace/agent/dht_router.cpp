@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/agent/dht_router.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <mutex>
+#include <optional>
+
+#include "userspace/agent/setting_value.hpp"
+
+namespace hagring::agent {
+
+/// Between the search, on the control thread, and whoever takes its peers. Owned by both.
+struct DhtRouter::Found {
+  /// From the control thread: one more peer; whether more are wanted.
+  bool give(registry::Peer peer) {
+    const std::lock_guard lock(mutex);
+    if (!wanted) return false;
+    peers.push_back(std::move(peer));
+    wake();
+    return true;
+  }
+
+  /// From the control thread: there are no more.
+  void end() {
+    const std::lock_guard lock(mutex);
+    ended = true;
+    if (wanted) wake();
+  }
+
+  /// Under the lock, so that the taker's context is still there.
+  void wake() {
+    if (waiting) asio::post(waiting->get_executor(), [timer = waiting] { timer->cancel(); });
+  }
+
+  std::mutex mutex;
+  std::deque<registry::Peer> peers;
+  bool ended = false;
+  bool wanted = true;
+  /// The taker's, cancelled on its own executor; shared with what was posted there.
+  std::shared_ptr<asio::steady_timer> waiting;
+};
+
+class DhtRouter::Search final : public registry::PeerSearch {
+ public:
+  explicit Search(std::shared_ptr<Found> found) : found_(std::move(found)) {}
+
+  ~Search() override {
+    const std::lock_guard lock(found_->mutex);
+    found_->wanted = false;
+    found_->waiting.reset();
+  }
+
+  awaitable<Result<registry::Peer>> next() override {
+    const auto home = co_await asio::this_coro::executor;
+    while (true) {
+      std::shared_ptr<asio::steady_timer> timer;
+      {
+        const std::lock_guard lock(found_->mutex);
+        if (!found_->peers.empty()) {
+          auto peer = std::move(found_->peers.front());
+          found_->peers.pop_front();
+          co_return peer;
+        }
+        if (found_->ended) co_return Errc::end_of_stream;
+        // What is given from now on wakes it: that is posted to this thread.
+        timer = std::make_shared<asio::steady_timer>(home, TimePoint::max());
+        found_->waiting = timer;
+      }
+      if (co_await asked_to_stop()) co_return Errc::cancelled;
+      co_await timer->async_wait(kTuple);
+    }
+  }
+
+ private:
+  std::shared_ptr<Found> found_;
+};
+
+DhtRouter::DhtRouter(asio::any_io_executor control, dht::Node& node,
+                     std::function<std::uint16_t()> peer_port)
+    : control_(std::move(control)),
+      node_(node),
+      peer_port_(std::move(peer_port)),
+      searches_(control_, "search") {}
+
+std::unique_ptr<registry::PeerSearch> DhtRouter::find(std::string key) {
+  auto found = std::make_shared<Found>();
+  asio::post(control_, [this, key = std::move(key), found]() mutable {
+    if (stopped_) return found->end();
+    searches_.spawn([this, key = std::move(key), found] { return search(key, found); });
+  });
+  return std::make_unique<Search>(std::move(found));
+}
+
+awaitable<void> DhtRouter::search(std::string key, std::shared_ptr<Found> found) {
+  co_await node_.find_providers(std::move(key), [this, found](const dht::Provider& provider) {
+    return found->give(peer_of(provider));
+  });
+  found->end();
+}
+
+registry::Peer DhtRouter::peer_of(const dht::Provider& provider) const {
+  // One of its addresses: another one that leads to the same node would only be asked in vain.
+  const asio::ip::tcp::endpoint address(provider.addresses.front(), peer_port_());
+  return {
+      .name = write_endpoint(address), .address = address, .identity = provider.peer.to_string()};
+}
+
+awaitable<Result<void>> DhtRouter::announce(std::vector<std::string> keys) {
+  asio::post(control_, [this, keys = std::move(keys)] {
+    if (!stopped_) node_.provide(keys);
+  });
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> DhtRouter::withdraw(std::vector<std::string> keys) {
+  asio::post(control_, [this, keys = std::move(keys)] {
+    if (!stopped_) node_.withdraw(keys);
+  });
+  co_return Result<void>();
+}
+
+awaitable<void> DhtRouter::stop() {
+  stopped_ = true;
+  searches_.cancel();
+  co_await searches_.drain();
+}
+
+}  // namespace hagring::agent
