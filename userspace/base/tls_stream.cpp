@@ -15,8 +15,10 @@ namespace {
 
 /// Plain text that is encrypted before a send: sixteen records of TLS's greatest size.
 constexpr std::size_t kSendSize = std::size_t{256} * 1024;
-/// What is asked of the stream below at a time.
-constexpr std::size_t kReadSize = std::size_t{64} * 1024;
+/// What is asked of the stream below at a time: at first and while little comes, so that a
+/// connection that rests costs little, and at most.
+constexpr std::size_t kLeastRead = std::size_t{4} * 1024;
+constexpr std::size_t kMostRead = std::size_t{64} * 1024;
 /// Threat: a peer that makes us answer (warnings, for example) and never reads.
 constexpr std::size_t kMaxUnsent = std::size_t{1} << 20;
 
@@ -27,6 +29,16 @@ struct Buffers {
   std::size_t in_begin = 0;
   std::size_t in_end = 0;
   Bytes out;
+
+  /// Makes the buffer for reads, which holds nothing now, fit what the last one brought.
+  void fit_reads() {
+    auto capacity = in_capacity;
+    if (in_end == capacity) capacity = std::min(2 * capacity, std::max(kMostRead, capacity));
+    if (in_end < capacity / 8) capacity = kLeastRead;
+    if (capacity == in_capacity) return;
+    in = std::make_unique_for_overwrite<std::uint8_t[]>(capacity);
+    in_capacity = capacity;
+  }
 };
 
 int bio_read(BIO* bio, char* into, std::size_t size, std::size_t* done) {
@@ -97,7 +109,7 @@ struct TlsStream::State {
 
 TlsStream::State::State(SSL* session, std::unique_ptr<ByteStream> stream, ByteView read_ahead)
     : ssl(session), below(std::move(stream)) {
-  buffers.in_capacity = std::max(kReadSize, read_ahead.size());
+  buffers.in_capacity = std::max(kLeastRead, read_ahead.size());
   buffers.in = std::make_unique_for_overwrite<std::uint8_t[]>(buffers.in_capacity);
   std::copy(read_ahead.begin(), read_ahead.end(), buffers.in.get());
   buffers.in_end = read_ahead.size();
@@ -110,6 +122,7 @@ TlsStream::State::State(SSL* session, std::unique_ptr<ByteStream> stream, ByteVi
 }
 
 awaitable<Result<void>> TlsStream::State::fill() {
+  buffers.fit_reads();
   buffers.in_begin = buffers.in_end = 0;
   CO_TRY(buffers.in_end,
          co_await below->read_some(MutableBytes(buffers.in.get(), buffers.in_capacity)));
