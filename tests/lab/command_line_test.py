@@ -75,7 +75,7 @@ class CommandLineTest(unittest.TestCase):
             self.assertIn("hagring-none", done.stderr)
 
     def test_lookup_of_what_is_no_name(self):
-        for what in ("", "sha256:12", "UPPER/case", "a b"):
+        for what in ("", "sha256:", "UPPER/case", "a b"):
             self.refused(self.hagring("lookup", what), "neither a digest", what)
         self.refused(self.hagring("lookup"), "required")
 

@@ -42,7 +42,7 @@ class DistributionTest(unittest.TestCase):
         cls.node.start_agent(peers=[cls.peer])
         wait_for_trust(cls.node, cls.client.pid)
         cls.node.agent.wait_for_mesh(1)
-        cls.peer.agent.wait_until_told()
+        cls.peer.agent.wait_until_told("docker.io/library/demo:1")
 
     def ask(self, path: str, method: str = "GET", headers=None, body: bytes = b""):
         """(status, headers, body) by the mirror."""

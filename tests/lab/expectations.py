@@ -69,5 +69,5 @@ def two_nodes(version: str, layers=(200_000, 6 << 20), **image_options):
         a.pull("docker.io/library/demo:1")
         a.containerd.ctr("images", "tag", "docker.io/library/demo:1",
                          "docker.io/library/only-here:1")
-        a.agent.wait_until_told(images=4)
+        a.agent.wait_until_told("docker.io/library/demo:1", "docker.io/library/only-here:1")
         yield lab, origin, a, b

@@ -52,7 +52,7 @@ class RedirectedPullTest(unittest.TestCase):
                 a.pull("plain.lab.test:5000/team/app:1")
                 assert_came_by_mirror(self, a, "plain.lab.test:5000/team/app:1", "origin")
                 b.agent.wait_for_mesh(1)
-                a.agent.wait_until_told(images=3)
+                a.agent.wait_until_told("plain.lab.test:5000/team/app:1")
                 since = origin.now()
                 b.pull("plain.lab.test:5000/team/app:1")
                 assert_came_by_mirror(self, b, "plain.lab.test:5000/team/app:1", "peer")

@@ -35,6 +35,10 @@ std::string encoded(const std::string& key) {
   return text;
 }
 
+std::string counted(int count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 }  // namespace
 
 std::string render_lookup(const std::string& json) {
@@ -49,9 +53,9 @@ std::string render_lookup(const std::string& json) {
                    fmt::join(provider.at("addresses").get<std::vector<std::string>>(), " "),
                    provider.at("milliseconds").get<double>());
   }
-  fmt::format_to(out, "{} other node{}; {} rounds, {} messages, {} unanswered, {:.1f} ms{}\n",
+  fmt::format_to(out, "{} other node{} ({} asked in {}, {} unanswered, {:.1f} ms{})\n",
                  providers.size(), providers.size() == 1 ? " has it" : "s have it",
-                 answer.at("rounds").get<int>(), answer.at("messages").get<int>(),
+                 answer.at("messages").get<int>(), counted(answer.at("rounds").get<int>(), "round"),
                  answer.at("failures").get<int>(), answer.at("milliseconds").get<double>(),
                  answer.at("complete").get<bool>() ? "" : "; the search was cut short");
   return text;

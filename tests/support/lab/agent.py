@@ -122,12 +122,12 @@ class Agent:
         except AssertionError as error:
             raise type(error)(f"{error}\n{self._process.log_tail()}") from None
 
-    def wait_until_told(self, images: int = 1, deadline_s: float = 20) -> dict:
-        """Waits until the mesh has been told of all that containerd has, `images` images at least."""
+    def wait_until_told(self, *names: str, deadline_s: float = 20) -> dict:
+        """Waits until the mesh has been told of all that this node has, `names` among it."""
         return self.wait_for(
-            lambda s: s["store"]["images"] >= images and s["mesh"]["provided_keys"] > 0
-            and s["mesh"]["untold_keys"] == 0,
-            deadline_s, f"{self.node.name}'s agent has told the mesh of {images} images")
+            lambda s: all(self.lookup(name)["own"] for name in names)
+            and self.status()["mesh"]["untold_keys"] == 0,
+            deadline_s, f"{self.node.name}'s agent has told the mesh of {', '.join(names)}")
 
     def wait_for_mesh(self, nodes: int, deadline_s: float = 10) -> dict:
         """Waits until it knows `nodes` other nodes."""

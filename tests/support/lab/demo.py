@@ -129,9 +129,8 @@ class Demo:
     def tag_on_a(self) -> None:
         """A name that no registry knows."""
         with self._step(f"On node a: ctr image tag … {ONLY_HERE}"):
-            before = self.a.agent.status()["store"]["images"]
             self.a.containerd.ctr("images", "tag", REAL, ONLY_HERE)
-            self.a.agent.wait_until_told(images=before + 1)
+            self.a.agent.wait_until_told(ONLY_HERE)
             self._show_lookup(self.b, [self.a])
             answer = self.origin.http("GET", "/v2/library/nginx-not-exist/manifests/1.27.4").status
             _check(answer == 404, "the origin says of it: 404")
@@ -146,7 +145,7 @@ class Demo:
         with self._step(f"A third node joins the mesh by node b, and pulls {ONLY_HERE}"):
             self._start_agent(self.c, self.b)
             self.c.agent.wait_for_mesh(2)
-            self.b.agent.wait_until_told(images=2)
+            self.b.agent.wait_until_told(ONLY_HERE)
             self._show_lookup(self.c, [self.a, self.b])
             self._pull_from_peers(self.c)
 
