@@ -172,6 +172,9 @@ void Lookup::take_candidate(const PeerInfo& peer, const PeerId& namer, std::size
       candidates_.try_emplace(distance(target_, Key::of(peer.id)), Candidate{peer, namer, round});
   if (!added) {
     if (suspect(place->second)) place->second.named_by = namer;
+    if (place->second.state == State::named) {
+      place->second.round = std::min(place->second.round, round);
+    }
     return;
   }
   if (namer != self_ && observer_.named) observer_.named(peer);

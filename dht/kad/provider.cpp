@@ -69,7 +69,7 @@ std::size_t Provider::depth() const {
 TimePoint Provider::due(const Key& key, const OwnKey& own, std::size_t depth) const {
   if (own.told == TimePoint()) return own.not_before;
   TimePoint when = hand_.next_pass(key.first_with_prefix(depth), own.told + options_.fresh);
-  const bool few = own.told_to < lookups_.k && table_.size() >= std::size_t{2} * own.told_to;
+  const bool few = std::min(lookups_.k, table_.size()) >= std::size_t{2} * own.told_to;
   if (few || depth >= own.depth + kGrown) when = std::min(when, own.told + options_.settle);
   return std::max(when, own.not_before);
 }
@@ -90,16 +90,18 @@ Provider::Next Provider::next(const Claim* within) const {
   return first;
 }
 
-/// What was told under other addresses is as good as not told.
-void Provider::notice_addresses() {
+/// What was told under other addresses is as good as not told. False while we have none.
+bool Provider::notice_addresses() {
   Addresses now = own_addresses_();
   std::sort(now.begin(), now.end(), [](const Multiaddr& a, const Multiaddr& b) {
     return as_text(a.bytes()) < as_text(b.bytes());
   });
-  if (now.empty() || now == told_addresses_) return;
+  if (now.empty()) return false;
+  if (now == told_addresses_) return true;
   for (auto& [key, own] : keys_) own.told = own.not_before = TimePoint();
   remembered_.clear();
   told_addresses_ = std::move(now);
+  return true;
 }
 
 awaitable<void> Provider::run() {
@@ -111,8 +113,7 @@ awaitable<void> Provider::run() {
 /// Takes in hand what is due; when to look again.
 TimePoint Provider::start_due() {
   const TimePoint now = clock_.now();
-  notice_addresses();
-  if (told_addresses_.empty() || table_.size() == 0) return now + (keys_.empty() ? kTick : kAlone);
+  if (!notice_addresses() || table_.size() == 0) return now + (keys_.empty() ? kTick : kAlone);
   while (claims_.size() < options_.regions) {
     const Next first = next(nullptr);
     if (first.when > now) return std::min(first.when, now + kTick);
@@ -137,7 +138,7 @@ awaitable<void> Provider::tell_claim(Claim claim) {
     if (first.when > clock_.now()) break;
     if (!co_await tell_region(claim, keys_.at(*first.key).wire_key)) break;
   }
-  std::erase_if(claims_, [&](const Claim& other) { return other.start == claim.start; });
+  std::erase(claims_, claim);
   bell_.ring();
 }
 
