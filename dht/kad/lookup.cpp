@@ -177,7 +177,7 @@ void Lookup::take_candidate(const PeerInfo& peer, const PeerId& namer, std::size
     }
     return;
   }
-  if (namer != self_ && observer_.named) observer_.named(peer);
+  if (namer != self_ && observer_.named) observer_.named(peer, namer);
   if (candidates_.size() > kMaxCandidates) {
     const auto farthest = std::prev(candidates_.end());
     if (farthest->second.state == State::named) candidates_.erase(farthest);

@@ -4,11 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <cstdlib>
-
 #include "dht/sim/findability.hpp"
 #include "dht/sim/peers.hpp"
+#include "tests/dht/sim/seed.hpp"
 
 namespace hagring::sim {
 namespace {
@@ -16,24 +14,13 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-/// The seed from the environment or the clock, printed.
-std::uint64_t seed() {
-  const char* given = std::getenv("HAGRING_SIM_SEED");
-  const std::uint64_t seed =
-      given
-          ? std::strtoull(given, nullptr, 10)
-          : static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
-  std::printf("HAGRING_SIM_SEED=%llu\n", static_cast<unsigned long long>(seed));
-  return seed;
-}
-
 /// A network whose nodes have all joined and told their keys.
 std::unique_ptr<Simulation> network(std::uint32_t nodes, std::uint32_t keys_per_node,
                                     NetworkOptions options = {}) {
   SimulationOptions simulation;
   simulation.nodes = nodes;
   simulation.keys_per_node = keys_per_node;
-  simulation.seed = seed();
+  simulation.seed = test_seed();
   simulation.network = options;
   auto sim = std::make_unique<Simulation>(simulation);
   EXPECT_TRUE(sim->grow());
