@@ -140,9 +140,7 @@ awaitable<void> Lookup::query(Candidate& candidate) {
     ++result_.answers;
     if (observer_.answered) observer_.answered(candidate.peer);
     take_reply(candidate, *reply);
-  } else if (!reply && is_cancelled(reply.error())) {
-    candidate.state = State::stalled;  // it isn't to blame
-  } else {
+  } else if (reply || !is_cancelled(reply.error())) {
     candidate.state = State::failed;
     ++result_.failures;
     if (candidate.named_by != self_) ++dead_named_[candidate.named_by];
@@ -204,6 +202,7 @@ void Lookup::change() {
 void Lookup::finish() {
   for (const auto& [distance, candidate] : candidates_) {
     if (result_.nearest.size() >= options_.k) break;
+    // One that was asked when the search ended isn't to blame.
     const bool unasked = candidate.state == State::named || candidate.state == State::asked;
     const bool believed = unasked && !suspect(candidate);
     if (candidate.state == State::answered || (!options_.follow_up && believed)) {

@@ -14,6 +14,9 @@ constexpr std::size_t kMaxRefreshedBuckets = 12;
 /// Peers that answer for one candidate.
 constexpr std::size_t kMaxNamers = 20;
 
+/// Checks at a time of what one peer names that are for its own trial only.
+constexpr std::size_t kMostProofs = 2;
+
 Bytes wire_key_of(const PeerId& id) { return {id.bytes().begin(), id.bytes().end()}; }
 
 }  // namespace
@@ -55,8 +58,14 @@ bool TableKeeper::is_worth_a_check(const PeerInfo& peer, const Namers& namers) c
   const auto place = table_.place_for(peer);
   if (place != RoutingTable::Place::waiting) return place == RoutingTable::Place::bucket;
   return std::ranges::any_of(namers, [this](const PeerId& namer) {
-    return table_.find(namer) && !vouching_.is_proven(namer);
+    return table_.find(namer) && !vouching_.is_proven(namer) && pending_of(namer) <= kMostProofs;
   });
+}
+
+std::size_t TableKeeper::pending_of(const PeerId& namer) const {
+  return static_cast<std::size_t>(std::ranges::count_if(pending_, [&](const auto& pending) {
+    return std::ranges::find(pending.second, namer) != pending.second.end();
+  }));
 }
 
 void TableKeeper::start_checks() {

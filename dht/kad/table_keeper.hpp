@@ -62,6 +62,7 @@ class TableKeeper {
   };
 
   bool is_worth_a_check(const PeerInfo& peer, const Namers& namers) const;
+  std::size_t pending_of(const PeerId& namer) const;
   void start_checks();
   awaitable<void> check_queue();
   awaitable<void> check(PeerInfo peer);
