@@ -72,6 +72,7 @@ class Provider {
 
   std::size_t depth() const;
   TimePoint due(const Key& key, const OwnKey& own, std::size_t depth) const;
+  bool is_known_to_few(const OwnKey& own) const;
   bool notice_addresses();
   Next next(const Claim* within) const;
   TimePoint start_due();

@@ -173,6 +173,23 @@ TEST_F(KadProvider, TheNextNearestTakesADeadOnesPlace) {
   EXPECT_EQ(table->find(nearest[5].id), nullptr) << "and it leaves the table";
 }
 
+TEST_F(KadProvider, TriesLessAndLessOftenWhatNobodyTakes) {
+  start(30);
+  mesh->network.partition([](const PeerId&, const PeerId&) { return false; });
+  provider->provide(keys(1));
+  for (int i = 0; i < 60; ++i) {
+    // Whoever finds peers all the same must not ask them for ever.
+    for (const PeerInfo& peer : mesh->peers) table->admit(peer, mesh->clock.now());
+    mesh->clock.run_for(minutes(1));
+  }
+  const auto before = mesh->network.counters().contacts;
+  EXPECT_LE(before, 20 * 80) << "10 s, 20 s, 40 s, …, then about every 6 minutes";
+  EXPECT_EQ(provider->untold(), 1);
+  mesh->network.partition({});
+  mesh->clock.run_for(minutes(9));
+  EXPECT_EQ(provider->untold(), 0);
+}
+
 TEST_F(KadProvider, CatchesUpAfterBeingCutOff) {
   start(100);
   provider->provide(keys(100));
