@@ -1,20 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dht/kad/key.hpp"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <memory>
+#include <stdexcept>
 
 #include "userspace/base/hasher.hpp"
 
 namespace hagring::kad {
+namespace {
+
+/// SHA-256 for what is hashed tens of times a message: the function is looked up once a thread.
+class Sha256 {
+ public:
+  Sha256()
+      : function_(EVP_MD_fetch(nullptr, "SHA256", nullptr), EVP_MD_free),
+        context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {}
+
+  Key::Array operator()(ByteView bytes) {
+    Key::Array digest;
+    if (!function_ || !context_ ||
+        EVP_DigestInit_ex2(context_.get(), function_.get(), nullptr) != 1 ||
+        EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) != 1 ||
+        EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr) != 1) {
+      throw std::runtime_error("OpenSSL can't hash: is its default provider loaded?");
+    }
+    return digest;
+  }
+
+ private:
+  std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> function_;
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+}  // namespace
 
 Key Key::of(ByteView wire) {
-  const Bytes hash = sha256(wire);
-  Key key;
-  std::copy(hash.begin(), hash.end(), key.bytes_.begin());
-  return key;
+  thread_local Sha256 sha256;
+  return Key(sha256(wire));
 }
 
 Key Key::sibling(std::size_t index, const Key& tail) const noexcept {

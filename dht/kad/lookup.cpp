@@ -140,9 +140,7 @@ awaitable<void> Lookup::query(Candidate& candidate) {
     ++result_.answers;
     if (observer_.answered) observer_.answered(candidate.peer);
     take_reply(candidate, *reply);
-  } else if (!reply && is_cancelled(reply.error())) {
-    candidate.state = State::stalled;  // it isn't to blame
-  } else {
+  } else if (reply || !is_cancelled(reply.error())) {
     candidate.state = State::failed;
     ++result_.failures;
     if (candidate.named_by != self_) ++dead_named_[candidate.named_by];
@@ -172,9 +170,12 @@ void Lookup::take_candidate(const PeerInfo& peer, const PeerId& namer, std::size
       candidates_.try_emplace(distance(target_, Key::of(peer.id)), Candidate{peer, namer, round});
   if (!added) {
     if (suspect(place->second)) place->second.named_by = namer;
+    if (place->second.state == State::named) {
+      place->second.round = std::min(place->second.round, round);
+    }
     return;
   }
-  if (namer != self_ && observer_.named) observer_.named(peer);
+  if (namer != self_ && observer_.named) observer_.named(peer, namer);
   if (candidates_.size() > kMaxCandidates) {
     const auto farthest = std::prev(candidates_.end());
     if (farthest->second.state == State::named) candidates_.erase(farthest);
@@ -201,6 +202,7 @@ void Lookup::change() {
 void Lookup::finish() {
   for (const auto& [distance, candidate] : candidates_) {
     if (result_.nearest.size() >= options_.k) break;
+    // One that was asked when the search ended isn't to blame.
     const bool unasked = candidate.state == State::named || candidate.state == State::asked;
     const bool believed = unasked && !suspect(candidate);
     if (candidate.state == State::answered || (!options_.follow_up && believed)) {

@@ -51,7 +51,8 @@ class Lookup {
   struct Observer {
     std::function<void(const PeerInfo&)> answered;
     std::function<void(const PeerInfo&)> failed;
-    std::function<void(const PeerInfo&)> named;  ///< by another peer; unchecked
+    /// By the other peer, unchecked.
+    std::function<void(const PeerInfo&, const PeerId& namer)> named;
   };
 
   Lookup(asio::any_io_executor executor, Clock& clock, Rpc& rpc, const PeerId& self,

@@ -18,6 +18,7 @@ struct OwnKey {
   TimePoint not_before{};
   std::uint16_t told_to = 0;  ///< how many took it
   std::uint16_t depth = 0;    ///< of the network as we knew it then
+  std::uint8_t failures = 0;  ///< times in a row that too few took it
 };
 
 /// The keys that this node provides, in the order of the key space, so that a region's are

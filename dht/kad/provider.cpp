@@ -15,6 +15,13 @@ constexpr std::size_t kFewKeys = 2;
 /// The network has grown enough to tell again when it is so much deeper: three to four times.
 constexpr std::size_t kGrown = 2;
 
+/// Waits double with each failure, up to 32 times.
+Duration doubled(Duration wait, unsigned failures) { return wait * (1U << std::min(failures, 5U)); }
+
+std::uint8_t next_failure(const OwnKey& own) {
+  return static_cast<std::uint8_t>(std::min(own.failures + 1, 100));
+}
+
 }  // namespace
 
 Provider::Provider(asio::any_io_executor executor, Clock& clock, Rng& rng, Rpc& rpc,
@@ -65,12 +72,18 @@ std::size_t Provider::depth() const {
   return 0;
 }
 
+/// Less than half of those that should have it were told.
+bool Provider::is_known_to_few(const OwnKey& own) const {
+  return std::size_t{2} * own.told_to < std::min(lookups_.k, table_.size());
+}
+
 /// When a key is to be told. Keys of a region have one time, that of the region's start.
 TimePoint Provider::due(const Key& key, const OwnKey& own, std::size_t depth) const {
   if (own.told == TimePoint()) return own.not_before;
   TimePoint when = hand_.next_pass(key.first_with_prefix(depth), own.told + options_.fresh);
-  const bool few = own.told_to < lookups_.k && table_.size() >= std::size_t{2} * own.told_to;
-  if (few || depth >= own.depth + kGrown) when = std::min(when, own.told + options_.settle);
+  if (is_known_to_few(own) || depth >= own.depth + kGrown) {
+    when = std::min(when, own.told + doubled(options_.settle, own.failures));
+  }
   return std::max(when, own.not_before);
 }
 
@@ -90,16 +103,18 @@ Provider::Next Provider::next(const Claim* within) const {
   return first;
 }
 
-/// What was told under other addresses is as good as not told.
-void Provider::notice_addresses() {
+/// What was told under other addresses is as good as not told. False while we have none.
+bool Provider::notice_addresses() {
   Addresses now = own_addresses_();
   std::sort(now.begin(), now.end(), [](const Multiaddr& a, const Multiaddr& b) {
     return as_text(a.bytes()) < as_text(b.bytes());
   });
-  if (now.empty() || now == told_addresses_) return;
+  if (now.empty()) return false;
+  if (now == told_addresses_) return true;
   for (auto& [key, own] : keys_) own.told = own.not_before = TimePoint();
   remembered_.clear();
   told_addresses_ = std::move(now);
+  return true;
 }
 
 awaitable<void> Provider::run() {
@@ -111,8 +126,7 @@ awaitable<void> Provider::run() {
 /// Takes in hand what is due; when to look again.
 TimePoint Provider::start_due() {
   const TimePoint now = clock_.now();
-  notice_addresses();
-  if (told_addresses_.empty() || table_.size() == 0) return now + (keys_.empty() ? kTick : kAlone);
+  if (!notice_addresses() || table_.size() == 0) return now + (keys_.empty() ? kTick : kAlone);
   while (claims_.size() < options_.regions) {
     const Next first = next(nullptr);
     if (first.when > now) return std::min(first.when, now + kTick);
@@ -137,7 +151,7 @@ awaitable<void> Provider::tell_claim(Claim claim) {
     if (first.when > clock_.now()) break;
     if (!co_await tell_region(claim, keys_.at(*first.key).wire_key)) break;
   }
-  std::erase_if(claims_, [&](const Claim& other) { return other.start == claim.start; });
+  std::erase(claims_, claim);
   bell_.ring();
 }
 
@@ -175,17 +189,20 @@ awaitable<bool> Provider::tell_region(Claim claim, Bytes wire_key) {
 
 void Provider::settle(const std::vector<Announcement::Item>& items, std::size_t peers) {
   const TimePoint now = clock_.now();
-  const std::size_t enough = std::max<std::size_t>(1, std::min(lookups_.k, peers) / 2);
+  const std::size_t enough = std::max<std::size_t>(1, (std::min(lookups_.k, peers) + 1) / 2);
   for (const Announcement::Item& item : items) {
-    const auto own = keys_.find(item.key);
-    if (own == keys_.end()) continue;
+    const auto found = keys_.find(item.key);
+    if (found == keys_.end()) continue;
+    OwnKey& own = found->second;
     if (item.told_to >= enough) {
-      own->second.told = now;
-      own->second.told_to = item.told_to;
-      own->second.depth = static_cast<std::uint16_t>(depth());
+      own.told = now;
+      own.told_to = item.told_to;
+      own.depth = static_cast<std::uint16_t>(depth());
+      own.failures = is_known_to_few(own) ? next_failure(own) : 0;
     } else {
-      own->second.not_before =
-          now + std::chrono::duration_cast<Duration>(options_.retry * (0.5 + rng_.fraction()));
+      const Duration wait = doubled(options_.retry, own.failures);
+      own.not_before = now + std::chrono::duration_cast<Duration>(wait * (0.5 + rng_.fraction()));
+      own.failures = next_failure(own);
     }
   }
 }

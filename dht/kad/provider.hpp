@@ -62,6 +62,7 @@ class Provider {
   struct Claim {
     Key start;
     std::size_t bits;
+    bool operator==(const Claim&) const = default;
     bool covers(const Key& key) const { return common_prefix_length(start, key) >= bits; }
   };
   struct Next {
@@ -71,7 +72,8 @@ class Provider {
 
   std::size_t depth() const;
   TimePoint due(const Key& key, const OwnKey& own, std::size_t depth) const;
-  void notice_addresses();
+  bool is_known_to_few(const OwnKey& own) const;
+  bool notice_addresses();
   Next next(const Claim* within) const;
   TimePoint start_due();
   awaitable<void> tell_claim(Claim claim);

@@ -10,6 +10,18 @@ std::string ip_of(const PeerInfo& peer) {
   return peer.addresses.empty() ? std::string() : std::string(as_text(peer.addresses[0].ip()));
 }
 
+/// A bucket's part of the key space has 2 to the power of this many corners: fewer than places.
+constexpr std::size_t kCornerBits = 4;
+
+/// Which corner of bucket `index` the key is in.
+std::size_t corner(const Key& key, std::size_t index) {
+  std::size_t number = 0;
+  for (std::size_t bit = index + 1; bit <= index + kCornerBits && bit < Key::kBits; ++bit) {
+    number = number << 1 | (key.bit(bit) ? 1U : 0U);
+  }
+  return number;
+}
+
 auto has_id(const PeerId& id) {
   return [&id](const RoutingTable::Entry& entry) { return entry.peer.id == id; };
 }
@@ -55,7 +67,25 @@ RoutingTable::Place RoutingTable::place_for(const PeerInfo& peer) const {
   if (too_many_of_its_ip(peer, index)) return Place::refused;
   const bool full =
       index < buckets_.size() && buckets_[index].entries.size() >= options_.bucket_size;
-  return full ? Place::waiting : Place::bucket;
+  if (!full) return Place::bucket;
+  const bool displaces = spare(index, Key::of(peer.id)) != buckets_[index].entries.end();
+  return displaces ? Place::bucket : Place::waiting;
+}
+
+std::vector<RoutingTable::Entry>::const_iterator RoutingTable::spare(std::size_t index,
+                                                                     const Key& newcomer) const {
+  const auto& entries = buckets_[index].entries;
+  std::array<std::size_t, std::size_t{1} << kCornerBits> counts{};
+  for (const Entry& entry : entries) ++counts[corner(entry.key, index)];
+  const auto fullest = std::max_element(counts.begin(), counts.end());
+  // Threat: many identities in one corner displace nobody elsewhere; the oldest of each corner
+  // stay, since those that have stayed long will stay longer.
+  if (*fullest < counts[corner(newcomer, index)] + 2) return entries.end();
+  const auto number = static_cast<std::size_t>(fullest - counts.begin());
+  for (auto entry = entries.end(); entry != entries.begin();) {
+    if (corner((--entry)->key, index) == number) return entry;
+  }
+  return entries.end();
 }
 
 void RoutingTable::count_ip(const PeerInfo& peer, int change) {
@@ -84,6 +114,7 @@ RoutingTable::Place RoutingTable::admit(const PeerInfo& peer, TimePoint now) {
   }
   if (place == Place::bucket) {
     if (index >= buckets_.size()) buckets_.resize(index + 1);
+    if (buckets_[index].entries.size() >= options_.bucket_size) displace(index, key);
     buckets_[index].entries.push_back({peer, key, now});
     std::erase_if(buckets_[index].waiting,
                   [&peer](const PeerInfo& other) { return other.id == peer.id; });
@@ -91,6 +122,12 @@ RoutingTable::Place RoutingTable::admit(const PeerInfo& peer, TimePoint now) {
     ++size_;
   }
   return place;
+}
+
+void RoutingTable::displace(std::size_t index, const Key& newcomer) {
+  const PeerInfo displaced = spare(index, newcomer)->peer;
+  remove(displaced.id);
+  keep_waiting(displaced);
 }
 
 void RoutingTable::keep_waiting(const PeerInfo& peer) {

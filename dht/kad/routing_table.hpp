@@ -24,7 +24,10 @@ struct TableOptions {
 };
 
 /// The peers that this node knows, in a bucket for each length of prefix shared with its own key.
-/// Passive: whoever admits a peer has checked that it answers (see TableKeeper).
+/// Passive: whoever admits a peer has checked that it answers (see TableKeeper). A full bucket's
+/// peers are kept spread over its part of the key space: a newcomer from a corner that few of them
+/// are in takes the place of the youngest from the fullest corner. Searches fill a bucket with
+/// neighbours of each other, and from spread peers every target is nearer.
 class RoutingTable {
  public:
   /// What the table does, or would do, with a peer.
@@ -32,7 +35,7 @@ class RoutingTable {
     refused,  ///< ourselves, no address, or too many of its IP address
     known,    ///< it is in its bucket
     waiting,  ///< its bucket is full: kept for when a place is free
-    bucket,   ///< its bucket has room
+    bucket,   ///< its bucket has room, or one to spare
   };
 
   struct Entry {
@@ -88,6 +91,9 @@ class RoutingTable {
   };
 
   std::size_t index_of(const Key& key) const;
+  /// The entry that a newcomer may displace; end() when the bucket is spread enough.
+  std::vector<Entry>::const_iterator spare(std::size_t index, const Key& newcomer) const;
+  void displace(std::size_t index, const Key& newcomer);
   bool too_many_of_its_ip(const PeerInfo& peer, std::size_t index) const;
   void count_ip(const PeerInfo& peer, int change);
 

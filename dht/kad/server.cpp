@@ -57,7 +57,8 @@ Message Server::get_providers(const PeerId& sender, const Message& request) {
   }
   if (providers.size() > options_.providers) providers.resize(options_.providers);
   if (own_keys_.contains(key)) {
-    providers.insert(providers.begin(), PeerInfo{table_.self(), options_.own_addresses()});
+    PeerInfo self{table_.self(), options_.own_addresses()};
+    if (!self.addresses.empty()) providers.insert(providers.begin(), std::move(self));
   }
   reply.closer_peers = table_.nearest(key, options_.closer_peers, &sender);
   return reply;

@@ -11,6 +11,12 @@ namespace {
 /// Buckets beyond are refreshed by the search for ourselves.
 constexpr std::size_t kMaxRefreshedBuckets = 12;
 
+/// Peers that answer for one candidate.
+constexpr std::size_t kMaxNamers = 20;
+
+/// Checks at a time of what one peer names that are for its own trial only.
+constexpr std::size_t kMostProofs = 2;
+
 Bytes wire_key_of(const PeerId& id) { return {id.bytes().begin(), id.bytes().end()}; }
 
 }  // namespace
@@ -28,25 +34,55 @@ TableKeeper::TableKeeper(asio::any_io_executor executor, Clock& clock, Rng& rng,
   lookups_.follow_up = false;
 }
 
-void TableKeeper::consider(const PeerInfo& peer) {
-  if (stopped_ || pending_.contains(peer.id)) return;
+void TableKeeper::consider(const PeerInfo& peer, const PeerId& namer) {
+  if (stopped_) return;
+  if (const auto pending = pending_.find(peer.id); pending != pending_.end()) {
+    // Threat: liars name the same peers; each is to answer for it.
+    Namers& namers = pending->second;
+    const bool noted = std::ranges::find(namers, namer) != namers.end();
+    if (!noted && namers.size() < kMaxNamers) namers.push_back(namer);
+    return;
+  }
   const auto place = table_.place_for(peer);
+  if (place == RoutingTable::Place::known) judge(namer, true);
   if (place == RoutingTable::Place::waiting) table_.keep_waiting(peer);
-  if (place != RoutingTable::Place::bucket || queue_.size() >= options_.queue) return;
-  pending_.insert(peer.id);
+  if (!is_worth_a_check(peer, {namer}) || queue_.size() >= options_.queue) return;
+  if (vouching_.is_banned(peer.id, clock_.now())) return;
+  pending_.emplace(peer.id, Namers{namer});
   queue_.push_back(peer);
   start_checks();
 }
 
+/// There is room for it, or it would be the first proof that a namer tells the truth.
+bool TableKeeper::is_worth_a_check(const PeerInfo& peer, const Namers& namers) const {
+  const auto place = table_.place_for(peer);
+  if (place != RoutingTable::Place::waiting) return place == RoutingTable::Place::bucket;
+  return std::ranges::any_of(namers, [this](const PeerId& namer) {
+    return table_.find(namer) && !vouching_.is_proven(namer) && pending_of(namer) <= kMostProofs;
+  });
+}
+
+std::size_t TableKeeper::pending_of(const PeerId& namer) const {
+  return static_cast<std::size_t>(std::ranges::count_if(pending_, [&](const auto& pending) {
+    return std::ranges::find(pending.second, namer) != pending.second.end();
+  }));
+}
+
 void TableKeeper::start_checks() {
-  while (!stopped_ && !queue_.empty() && checks_.size() < options_.checks) {
-    PeerInfo peer = std::move(queue_.front());
+  if (!stopped_ && !queue_.empty() && checks_.size() < options_.checks) {
+    checks_.spawn([this] { return check_queue(); });
+  }
+}
+
+awaitable<void> TableKeeper::check_queue() {
+  while (!stopped_ && !queue_.empty()) {
+    const PeerInfo peer = std::move(queue_.front());
     queue_.pop_front();
-    if (table_.place_for(peer) != RoutingTable::Place::bucket) {
+    if (is_worth_a_check(peer, pending_[peer.id])) {
+      co_await check(peer);
+    } else {
       pending_.erase(peer.id);
-      continue;
     }
-    checks_.spawn([this, peer] { return check(peer); });
   }
 }
 
@@ -55,35 +91,47 @@ awaitable<void> TableKeeper::check(PeerInfo peer) {
   request.type = MessageType::find_node;
   request.key = wire_key_of(table_.self());
   const auto reply = co_await rpc_.ask(peer, std::move(request), options_.check_limit);
-  pending_.erase(peer.id);
+  const auto pending = pending_.extract(peer.id);
+  const Namers namers = pending ? pending.mapped() : Namers();
   // A node whose table is empty can't have heard of others; in a grown network that is suspicious.
   const bool useful = reply && reply->type == MessageType::find_node &&
                       (!reply->closer_peers.empty() || table_.size() < 20);
   if (useful) {
+    for (const PeerId& namer : namers) judge(namer, true);
     answered(peer);
-    for (const PeerInfo& other : reply->closer_peers) consider(other);
+    for (const PeerInfo& other : reply->closer_peers) consider(other, peer.id);
   } else if (reply || !is_cancelled(reply.error())) {
     failed(peer);
-  }
-  // This task still counts: the next check takes its place as soon as it has ended.
-  if (!queue_.empty() && !stopped_) {
-    PeerInfo next = std::move(queue_.front());
-    queue_.pop_front();
-    if (table_.place_for(next) == RoutingTable::Place::bucket) {
-      co_await check(std::move(next));
-    } else {
-      pending_.erase(next.id);
-    }
+    for (const PeerId& namer : namers) judge(namer, false);
   }
 }
 
+/// Notes that a peer that `namer`, one of the table, named is there, or isn't.
+void TableKeeper::judge(const PeerId& namer, bool alive) {
+  if (namer == PeerId() || namer == table_.self() || !table_.find(namer)) return;
+  if (alive) {
+    vouching_.alive(namer);
+  } else if (vouching_.dead(namer)) {
+    ban(namer);
+  }
+}
+
+void TableKeeper::ban(const PeerId& liar) {
+  table_.remove(liar);
+  vouching_.forget(liar);
+  vouching_.ban(liar, clock_.now() + options_.ban);
+  if (const auto next = table_.take_waiting(Key::of(liar))) consider(*next);
+}
+
 void TableKeeper::answered(const PeerInfo& peer) {
+  if (vouching_.is_banned(peer.id, clock_.now())) return;
   table_.admit(peer, clock_.now());
   std::erase_if(lapsed_, [&](const Lapsed& lapsed) { return lapsed.peer.id == peer.id; });
 }
 
 void TableKeeper::failed(const PeerInfo& peer) {
   const bool removed = table_.remove(peer.id).has_value();
+  vouching_.forget(peer.id);
   const auto lapsed = std::find_if(lapsed_.begin(), lapsed_.end(),
                                    [&](const Lapsed& other) { return other.peer.id == peer.id; });
   if (lapsed != lapsed_.end()) {
@@ -100,7 +148,7 @@ void TableKeeper::failed(const PeerInfo& peer) {
 Lookup::Observer TableKeeper::observer() {
   return {[this](const PeerInfo& peer) { answered(peer); },
           [this](const PeerInfo& peer) { failed(peer); },
-          [this](const PeerInfo& peer) { consider(peer); }};
+          [this](const PeerInfo& peer, const PeerId& namer) { consider(peer, namer); }};
 }
 
 awaitable<bool> TableKeeper::join(std::vector<PeerInfo> seeds) {

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <deque>
-#include <unordered_set>
+#include <unordered_map>
+#include <vector>
 
 #include "dht/kad/lookup.hpp"
 #include "dht/kad/rng.hpp"
 #include "dht/kad/routing_table.hpp"
+#include "dht/kad/vouching.hpp"
 
 namespace hagring::kad {
 
@@ -19,19 +21,21 @@ struct KeeperOptions {
   Duration refresh = std::chrono::minutes(10);      ///< go-libp2p-kad-dht's
   Duration silent = std::chrono::minutes(20);       ///< after which an entry is asked again
   std::size_t lapsed = 64;                          ///< failed peers that are tried again
+  Duration ban = std::chrono::hours(1);             ///< of a peer that names dead ones only
   Duration first_retry = std::chrono::seconds(10);  ///< then twice as long each time, to refresh
 };
 
 /// Keeps a routing table of peers that answer: checks those it hears of before they are admitted
 /// (FIND_NODE for our own ID, as go-libp2p does), removes those that fail, and tries them again
-/// later, so that a partition that heals is noticed without a bootstrap.
+/// later, so that a partition that heals is noticed without a bootstrap. Peers that name none but
+/// dead ones are kept out for a while.
 class TableKeeper {
  public:
   TableKeeper(asio::any_io_executor executor, Clock& clock, Rng& rng, Rpc& rpc, RoutingTable& table,
               KeeperOptions options, LookupOptions lookups);
 
-  /// Checks `peer` when the table has room for it, soon.
-  void consider(const PeerInfo& peer);
+  /// Checks `peer`, of whom `namer` told, or who came itself, soon, if the table has room for it.
+  void consider(const PeerInfo& peer, const PeerId& namer = {});
   /// `peer` answered a request well: no further check is needed.
   void answered(const PeerInfo& peer);
   void failed(const PeerInfo& peer);
@@ -49,14 +53,21 @@ class TableKeeper {
   awaitable<void> stop();
 
  private:
+  using Namers = std::vector<PeerId>;
+
   struct Lapsed {
     PeerInfo peer;
     TimePoint next;
     Duration wait;
   };
 
+  bool is_worth_a_check(const PeerInfo& peer, const Namers& namers) const;
+  std::size_t pending_of(const PeerId& namer) const;
   void start_checks();
+  awaitable<void> check_queue();
   awaitable<void> check(PeerInfo peer);
+  void judge(const PeerId& namer, bool alive);
+  void ban(const PeerId& liar);
   awaitable<void> refresh();
   awaitable<void> search(Key target, Bytes wire_key);
   void retry_lapsed();
@@ -69,7 +80,8 @@ class TableKeeper {
   KeeperOptions options_;
   LookupOptions lookups_;
   std::deque<PeerInfo> queue_;
-  std::unordered_set<PeerId> pending_;  ///< queued or being checked
+  Vouching vouching_;
+  std::unordered_map<PeerId, Namers> pending_;  ///< queued or being checked
   std::deque<Lapsed> lapsed_;
   bool stopped_ = false;
   TaskGroup checks_;

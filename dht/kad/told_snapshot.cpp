@@ -42,6 +42,7 @@ Result<void> Provider::restore(ByteView snapshot) {
     addresses.emplace_back(source.counted(2));
   }
   const auto now = seconds_of(clock_.now().time_since_epoch());
+  const auto most = seconds_of(2 * options_.interval);
   OwnKeys told;
   for (std::uint64_t left = source.number(4); left > 0 && !source.failed(); --left) {
     Key::Array bytes{};
@@ -50,7 +51,8 @@ Result<void> Provider::restore(ByteView snapshot) {
     OwnKey own;
     own.told_to = static_cast<std::uint16_t>(source.number(2));
     own.depth = static_cast<std::uint16_t>(source.number(2));
-    if (source.failed() || age >= now) continue;
+    // Not for ever: what has not been told for so long is told anew anyway.
+    if (source.failed() || age >= now || age >= most) continue;
     own.told = clock_.now() - std::chrono::seconds(age);
     told.emplace(Key(bytes), own);
   }

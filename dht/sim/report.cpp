@@ -34,7 +34,7 @@ void Report::require(bool holds, std::string text) {
 }
 
 std::string Report::text() const {
-  std::string text;
+  std::string text = fmt::format("seed {}\n", seed_);
   for (const Section& section : sections_) {
     text += section.name + "\n";
     for (const Value& value : section.values) {
@@ -48,6 +48,7 @@ std::string Report::text() const {
 
 std::string Report::json() const {
   nlohmann::ordered_json document;
+  document["seed"] = seed_;
   for (const Section& section : sections_) {
     for (const Value& value : section.values) {
       const std::string unit = value.unit == "%" ? "percent" : value.unit;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace hagring::sim {
 /// What a simulation measured, for people and for programs.
 class Report {
  public:
+  void set_seed(std::uint64_t seed) { seed_ = seed; }
   /// Begins a part; what is added next belongs to it. Both names are words with underscores.
   void section(std::string name);
   void add(std::string name, double value, std::string unit = "");
@@ -21,7 +23,7 @@ class Report {
   const std::vector<std::string>& broken() const { return broken_; }
 
   std::string text() const;
-  /// An object of objects of numbers, and "broken", a list of texts.
+  /// "seed", objects of numbers by section, and "broken", a list of texts.
   std::string json() const;
 
  private:
@@ -35,6 +37,7 @@ class Report {
     std::vector<Value> values = {};
   };
 
+  std::uint64_t seed_ = 0;
   std::vector<Section> sections_;
   std::vector<std::string> broken_;
 };

@@ -90,6 +90,8 @@ class Simulation {
   /// share.
   double placed_right(const std::vector<HeldKey>& keys) const;
 
+  /// For what a test adds to the network; it must have ended before the simulation does.
+  asio::any_io_executor executor() { return context_.get_executor(); }
   SimClock& clock() { return clock_; }
   SimNetwork& network() { return network_; }
   kad::Rng& rng() { return rng_; }

@@ -5,15 +5,15 @@
 
 #include <algorithm>
 
-#include "dht/sim/peers.hpp"
 #include "dht/sim/network.hpp"
+#include "dht/sim/peers.hpp"
 
 namespace hagring::kad {
 namespace {
 
+using sim::numbered_peer;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using sim::numbered_peer;
 
 /// A full mesh of peers that all know each other, by hand.
 class KadLookup : public testing::Test {

@@ -9,8 +9,8 @@
 namespace hagring::kad {
 namespace {
 
-using std::chrono::minutes;
 using sim::numbered_peer;
+using std::chrono::minutes;
 
 Key key(std::uint32_t number) { return Key::of(numbered_peer(number).id); }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "dht/sim/peers.hpp"
 
@@ -93,6 +94,26 @@ TEST(RoutingTable, LimitsPeersOfOneAddress) {
   again.id = gone;
   again.addresses = numbered_peer(1).addresses;
   EXPECT_EQ(table.admit(again, kNow), Place::bucket);
+}
+
+TEST(RoutingTable, SpreadsAFullBucketsPeers) {
+  // Twenty neighbours fill the far half's bucket first, then everyone else comes by.
+  RoutingTable table(numbered_peer(0).id, {.replacements = 8});
+  std::vector<PeerInfo> far;
+  for (std::uint32_t i = 1; i <= 2000; ++i) {
+    const PeerInfo peer = numbered_peer(i);
+    if (common_prefix_length(table.self_key(), Key::of(peer.id)) == 0) far.push_back(peer);
+  }
+  std::ranges::sort(far, {}, [](const PeerInfo& peer) { return Key::of(peer.id); });
+  for (const PeerInfo& peer : far) table.admit(peer, kNow);
+  EXPECT_EQ(table.bucket_count(0), 20);
+  std::map<std::uint8_t, int> corners;
+  for (const PeerInfo& peer : table.peers()) ++corners[Key::of(peer.id).bytes()[0] >> 3 & 0xf];
+  EXPECT_EQ(corners.size(), 16);
+  for (const auto& [corner, count] : corners) EXPECT_LE(count, 2);
+  // The oldest of a corner stays.
+  EXPECT_NE(table.find(far.front().id), nullptr);
+  EXPECT_EQ(table.size(), 20);
 }
 
 TEST(RoutingTable, RenewsAddressesAndTimes) {

@@ -4,15 +4,15 @@
 #include <gtest/gtest.h>
 
 #include "dht/kad/preimage.hpp"
-#include "dht/sim/peers.hpp"
 #include "dht/sim/network.hpp"
+#include "dht/sim/peers.hpp"
 
 namespace hagring::kad {
 namespace {
 
+using sim::numbered_peer;
 using std::chrono::minutes;
 using std::chrono::seconds;
-using sim::numbered_peer;
 
 class KadTableKeeper : public testing::Test {
  protected:

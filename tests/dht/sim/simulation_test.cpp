@@ -1,229 +1,187 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole networks of the production code in virtual time. HAGRING_SIM_SEED repeats a run.
+#include "dht/sim/simulation.hpp"
+
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <set>
-
-#include "dht/kad/lookup.hpp"
-#include "dht/kad/server.hpp"
-#include "dht/kad/table_keeper.hpp"
+#include "dht/sim/findability.hpp"
 #include "dht/sim/peers.hpp"
-#include "dht/sim/network.hpp"
+#include "tests/dht/sim/seed.hpp"
 
-namespace hagring::kad {
+namespace hagring::sim {
 namespace {
 
+using std::chrono::minutes;
 using std::chrono::seconds;
-using sim::numbered_peer;
 
-struct SimNode {
-  SimNode(asio::io_context& context, sim::SimClock& clock, sim::SimNetwork& network,
-          std::uint32_t number, std::uint64_t seed)
-      : info(numbered_peer(number)),
-        rpc(network.rpc(info)),
-        rng(seed + number),
-        table(info.id, {}),
-        store(clock, {}),
-        server(rng, table, store, own, {}),
-        keeper(context.get_executor(), clock, rng, *rpc, table, {}, {}) {}
-
-  void attach(test::SimNetwork& network) {
-    network.attach(info.id, [this](const PeerInfo& sender, const Message& request) {
-      keeper.consider(sender);
-      return server.handle(sender.id, request);
-    });
-  }
-
-  PeerInfo info;
-  std::unique_ptr<Rpc> rpc;
-  Rng rng;
-  RoutingTable table;
-  ProviderStore store;
-  OwnKeys own;
-  Server server;
-  TableKeeper keeper;
-};
-
-class KadSimulation {
- public:
-  KadSimulation(std::uint32_t count, sim::SimNetwork::Options options)
-      : network_(clock_, seed_, options), rng_(seed_) {
-    for (std::uint32_t i = 0; i < count; ++i) {
-      nodes_.push_back(std::make_unique<SimNode>(context_, clock_, network_, i, seed_));
-      nodes_.back()->attach(network_);
-    }
-    // Everyone knows the first node; a hundred start at a time.
-    for (std::uint32_t i = 1; i < count;) {
-      for (const std::uint32_t end = std::min(i + 100, count); i < end; ++i) start(i);
-      settle(seconds(30));
-    }
-  }
-
-  ~KadSimulation() {
-    for (auto& node : nodes_) {
-      tasks_.spawn([&node]() -> awaitable<void> { co_await node->keeper.stop(); });
-    }
-    settle(seconds(60));
-  }
-
-  void start(std::uint32_t number) {
-    tasks_.spawn([this, number]() -> awaitable<void> {
-      co_await nodes_[number]->keeper.join({nodes_[0]->info});
-    });
-  }
-
-  void settle(Duration most) {
-    clock_.run_until([this] { return tasks_.size() == 0; }, clock_.now() + most);
-  }
-
-  LookupResult find(std::uint32_t from, const Bytes& wire_key, bool providers) {
-    SimNode& node = *nodes_[from];
-    LookupResult result;
-    tasks_.spawn([&]() -> awaitable<void> {
-      Lookup lookup(context_.get_executor(), clock_, *node.rpc, node.info.id, {},
-                    node.keeper.observer());
-      auto seeds = node.table.nearest(Key::of(wire_key), 20);
-      if (providers) {
-        result = co_await lookup.find_providers(wire_key, std::move(seeds),
-                                                [](const PeerInfo&) { return false; });
-      } else {
-        result = co_await lookup.find_nearest(wire_key, std::move(seeds));
-      }
-    });
-    settle(seconds(120));
-    return result;
-  }
-
-  /// Stores a record for `provider` as ADD_PROVIDER does, at those that a lookup found.
-  std::size_t provide(std::uint32_t provider, const Bytes& wire_key) {
-    const auto nearest = find(provider, wire_key, false).nearest;
-    Message add;
-    add.type = MessageType::add_provider;
-    add.key = wire_key;
-    add.provider_peers = {nodes_[provider]->info};
-    for (const PeerInfo& peer : nearest) {
-      tasks_.spawn([&, peer]() -> awaitable<void> {
-        co_await nodes_[provider]->rpc->tell(peer, {add}, seconds(10));
-      });
-    }
-    settle(seconds(30));
-    return nearest.size();
-  }
-
-  /// How many of the twenty live nodes truly nearest to the key are among `found`.
-  std::size_t correct(const Key& target, const PeerId& self, const std::vector<PeerInfo>& found) {
-    std::vector<PeerId> all;
-    for (const auto& node : nodes_) {
-      if (network_.is_up(node->info.id) && node->info.id != self) all.push_back(node->info.id);
-    }
-    const std::size_t size = std::min<std::size_t>(20, all.size());
-    std::partial_sort(
-        all.begin(), all.begin() + static_cast<std::ptrdiff_t>(size), all.end(),
-        [&](const PeerId& a, const PeerId& b) { return nearer(target, Key::of(a), Key::of(b)); });
-    const std::set<PeerId> truth(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(size));
-    return static_cast<std::size_t>(std::ranges::count_if(
-        found, [&](const PeerInfo& peer) { return truth.contains(peer.id); }));
-  }
-
-  /// Takes down each node but the first with this chance.
-  void kill(double share) {
-    for (std::size_t i = 1; i < nodes_.size(); ++i) {
-      if (rng_.fraction() < share) network_.detach(nodes_[i]->info.id);
-    }
-  }
-
-  std::uint32_t live() {
-    while (true) {
-      const auto number = static_cast<std::uint32_t>(rng_.below(nodes_.size()));
-      if (network_.is_up(nodes_[number]->info.id)) return number;
-    }
-  }
-
-  static Bytes content(std::uint32_t number) {
-    return content_wire_key("sha256:" + std::to_string(number));
-  }
-
-  std::uint64_t seed_ = sim::SimNetwork::seed();
-  asio::io_context context_;
-  sim::SimClock clock_{context_};
-  sim::SimNetwork network_;
-  Rng rng_;
-  std::vector<std::unique_ptr<SimNode>> nodes_;
-  TaskGroup tasks_{context_.get_executor(), "the simulation"};
-};
-
-struct Measured {
-  double correct = 0;   ///< share of the nearest that were found
-  double found = 0;     ///< share of keys whose provider was found
-  double rounds = 0;    ///< to the first provider
-  double messages = 0;  ///< to the first provider
-};
-
-Measured measure(KadSimulation& sim, std::uint32_t keys, double dead) {
-  for (std::uint32_t i = 0; i < keys; ++i) {
-    sim.provide(static_cast<std::uint32_t>(i % sim.nodes_.size()), KadSimulation::content(i));
-  }
-  sim.kill(dead);
-  Measured sum;
-  double asked = 0;
-  double wanted = 0;
-  for (std::uint32_t i = 0; i < keys; ++i) {
-    const std::uint32_t from = sim.live();
-    const Bytes wire_key = KadSimulation::content(i);
-    const auto nearest = sim.find(from, wire_key, false).nearest;
-    const PeerId self = sim.nodes_[from]->info.id;
-    sum.correct += static_cast<double>(sim.correct(Key::of(wire_key), self, nearest));
-    wanted += 20;
-    if (from == i % sim.nodes_.size()) continue;
-    asked += 1;
-    if (!sim.nodes_[from]->store.find(Key::of(wire_key)).empty()) {
-      sum.found += 1;
-      continue;
-    }
-    const auto result = sim.find(from, wire_key, true);
-    sum.found += result.providers > 0 ? 1 : 0;
-    sum.rounds += static_cast<double>(result.rounds_to_provider);
-    sum.messages += static_cast<double>(result.messages);
-  }
-  double entries = 0;
-  for (const auto& node : sim.nodes_) entries += static_cast<double>(node->table.size());
-  const Measured mean{sum.correct / wanted, sum.found / asked, sum.rounds / asked,
-                      sum.messages / asked};
-  std::printf(
-      "%zu nodes, %.0f%% dead: nearest right %.4f, providers found %.4f, rounds to the first %.2f, "
-      "messages %.2f, table %.0f, messages in all %llu\n",
-      sim.nodes_.size(), dead * 100, mean.correct, mean.found, mean.rounds, mean.messages,
-      entries / static_cast<double>(sim.nodes_.size()),
-      static_cast<unsigned long long>(sim.network_.requests));
-  return mean;
+/// A network whose nodes have all joined and told their keys.
+std::unique_ptr<Simulation> network(std::uint32_t nodes, std::uint32_t keys_per_node,
+                                    NetworkOptions options = {}) {
+  SimulationOptions simulation;
+  simulation.nodes = nodes;
+  simulation.keys_per_node = keys_per_node;
+  simulation.seed = test_seed();
+  simulation.network = options;
+  auto sim = std::make_unique<Simulation>(simulation);
+  EXPECT_TRUE(sim->grow());
+  EXPECT_TRUE(sim->provide());
+  return sim;
 }
 
-TEST(KadSim, AHundredNodesFindEverything) {
-  KadSimulation sim(100, {.wire = true});
-  const Measured mean = measure(sim, 200, 0);
-  EXPECT_GE(mean.correct, 0.999);
-  EXPECT_EQ(mean.found, 1.0);
-  EXPECT_LE(mean.rounds, 0.95);
+TEST(Simulation, TenNodesKnowEverything) {
+  const auto sim = network(10, 20, {.wire = true});
+  EXPECT_EQ(sim->placed_right(sim->keys(200)), 1.0);
+  const auto searches = sim->search(200);
+  EXPECT_EQ(searches.found, 200);
+  EXPECT_EQ(searches.rounds.quantile(1), 0);
 }
 
-TEST(KadSim, AThousandNodesFindEverything) {
-  KadSimulation sim(1000, {});
-  const Measured mean = measure(sim, 500, 0);
-  EXPECT_GE(mean.correct, 0.99);
-  EXPECT_GE(mean.found, 0.999);
-  EXPECT_LE(mean.rounds, 1.5);
-  EXPECT_LE(mean.messages, 5.0);
+TEST(Simulation, AHundredNodesFindEverything) {
+  const auto sim = network(100, 5, {.wire = true});
+  EXPECT_GE(sim->placed_right(sim->keys(200)), 0.99);
+  const auto searches = sim->search(1000);
+  EXPECT_EQ(searches.found, 1000);
+  EXPECT_LE(searches.rounds.mean(), 0.9);
+  EXPECT_LE(searches.rounds.quantile(0.99), 1);
+  const auto all = sim->search(100, true);
+  EXPECT_EQ(all.found, 100);
+  EXPECT_LE(all.messages.quantile(1), 40);
 }
 
-TEST(KadSim, AFifthOfAThousandNodesDies) {
-  KadSimulation sim(1000, {});
-  const Measured mean = measure(sim, 300, 0.2);
-  // Right after it, answers still name the dead among their twenty, so some of the nearest are
-  // named by nobody who is asked (seed 1: 0.948 found); the records on the others suffice.
-  EXPECT_GE(mean.correct, 0.9);
-  EXPECT_GE(mean.found, 0.999);
+TEST(Simulation, AThousandNodesFindEverythingAndAfterATenthHasDiedToo) {
+  const auto sim = network(1000, 3);
+  EXPECT_GE(sim->placed_right(sim->keys(200)), 0.99);
+  const auto searches = sim->search(2000);
+  EXPECT_GE(searches.share_found(), 0.999);
+  EXPECT_LE(searches.rounds.mean(), 1.5);
+  EXPECT_LE(searches.rounds.quantile(0.99), 2);
+  EXPECT_LE(searches.messages.mean(), 5);
+  sim->kill(0.1);
+  auto keys = sim->keys(1000);
+  (void)sim->search(keys);
+  (void)sim->search(keys);
+  EXPECT_LE(keys.size(), 1) << "at the next try";
+}
+
+TEST(Simulation, ProvidingCostsLittle) {
+  const auto sim = network(100, 60);
+  const auto before = sim->network().counters();
+  sim->run_for(minutes(30));
+  const auto after = sim->network().counters();
+  const double share = 1 / (100.0 * 1800);
+  EXPECT_LE(static_cast<double>(after.contacts - before.contacts) * share, 0.5);
+  // 20 messages for each key in each interval, and little for all else.
+  const double stored = static_cast<double>(after.stored - before.stored) * share;
+  EXPECT_GE(stored, 60.0 * 20 / 900 * 0.9);
+  EXPECT_LE(stored, 60.0 * 20 / 900 * 1.15);
+  EXPECT_LE(static_cast<double>(after.requests - before.requests) * share, stored + 0.3);
+  EXPECT_GE(sim->placed_right(sim->keys(200)), 0.99);
+}
+
+TEST(Simulation, APartitionThatHealsIsForgottenWithinAnInterval) {
+  const auto sim = network(100, 5);
+  sim->split(1.0 / 3);
+  sim->run_for(minutes(25));  // longer than any record lives
+  sim->heal();
+  auto keys = sim->keys(500);
+  EXPECT_TRUE(sim->run_until(
+      [&] {
+        sim->run_for(seconds(29));
+        (void)sim->search(keys);
+        return keys.empty();
+      },
+      minutes(15)))
+      << keys.size() << " keys were never found";
+  sim->run_for(minutes(16));
+  EXPECT_GE(sim->placed_right(sim->keys(200)), 0.99);
+}
+
+TEST(Simulation, ARollingRestartLeavesNoGap) {
+  const auto sim = network(60, 5);
+  Findability findability(*sim, sim->keys(30));
+  std::uint32_t next = 0;
+  TimePoint due = sim->clock().now();
+  EXPECT_TRUE(findability.watch(
+      [&] {
+        if (sim->clock().now() < due) return false;
+        due = sim->clock().now() + seconds(5);
+        if (next == sim->size()) return true;
+        sim->restart(next++, seconds(3));
+        return false;
+      },
+      minutes(30)));
+  EXPECT_LE(findability.longest_gap(), seconds(5));
+  EXPECT_GE(findability.searches(), 10'000);
+  EXPECT_EQ(sim->up().size(), 60);
+}
+
+TEST(Simulation, ChurnAndLossLoseNoKeys) {
+  const auto sim = network(100, 5, {.latency = LatencyModel::lan, .loss = 0.02});
+  for (int minute = 0; minute < 40; ++minute) {
+    sim->replace_one();
+    sim->replace_one();
+    sim->run_for(minutes(1));
+  }
+  auto keys = sim->keys(500);
+  (void)sim->search(keys);
+  EXPECT_LE(keys.size(), 10);
+  (void)sim->search(keys);
+  EXPECT_LE(keys.size(), 1);
+}
+
+TEST(Simulation, TheSameSeedGivesTheSameRun) {
+  const auto run = [] {
+    SimulationOptions options;
+    options.nodes = 50;
+    options.keys_per_node = 3;
+    options.seed = 5;
+    options.network.latency = LatencyModel::lan;
+    options.network.loss = 0.01;
+    Simulation sim(options);
+    EXPECT_TRUE(sim.grow());
+    EXPECT_TRUE(sim.provide());
+    sim.kill(0.2);
+    sim.run_for(minutes(20));
+    return std::pair(sim.network().counters().requests, sim.search(50).total.mean());
+  };
+  EXPECT_EQ(run(), run());
+}
+
+TEST(LatencyModel, TimesAreWhatTheirNamesSay) {
+  kad::Rng rng(3);
+  const kad::PeerId here = numbered_peer(1).id;
+  for (const char* name : {"constant", "uniform", "lan", "wan"}) {
+    const auto model = latency_model(name);
+    ASSERT_TRUE(model) << name;
+    Samples samples;
+    for (std::uint32_t i = 0; i < 20'000; ++i) {
+      const auto time = latency(*model, rng, here, numbered_peer(2 + i).id);
+      samples.add(std::chrono::duration<double, std::milli>(time).count());
+    }
+    EXPECT_GT(samples.quantile(0), 0) << name;
+    EXPECT_LT(samples.quantile(1), 250) << name;
+    if (*model == LatencyModel::lan) {
+      EXPECT_NEAR(samples.quantile(0.5), 0.25, 0.02);
+      EXPECT_GT(samples.quantile(0.999), 10);
+    }
+    if (*model == LatencyModel::wan) {
+      EXPECT_NEAR(samples.quantile(0.5), 30, 12);
+    }
+  }
+  EXPECT_FALSE(latency_model("satellite"));
+}
+
+TEST(Samples, AreDescribed) {
+  Samples samples;
+  EXPECT_EQ(samples.mean(), 0);
+  EXPECT_EQ(samples.quantile(0.99), 0);
+  for (int i = 100; i > 0; --i) samples.add(i);
+  EXPECT_EQ(samples.mean(), 50.5);
+  EXPECT_EQ(samples.quantile(0), 1);
+  EXPECT_EQ(samples.quantile(0.5), 50);
+  EXPECT_EQ(samples.quantile(0.99), 99);
+  EXPECT_EQ(samples.quantile(1), 100);
 }
 
 }  // namespace
-}  // namespace hagring::kad
+}  // namespace hagring::sim
