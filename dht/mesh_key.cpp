@@ -25,22 +25,36 @@ MeshKey random_key() {
   return key;
 }
 
+SecretFile file_at(const std::filesystem::path& path) {
+  return {.what = "the mesh key",
+          .path = followed(path),
+          .closed = 007,
+          .remedy =
+              "whoever has read it can join the mesh. chmod 600 it (in Kubernetes: defaultMode "
+              "0400 of the Secret's volume), and make a new one if that may have happened"};
+}
+
+/// nullopt: there is no file.
+std::optional<MeshKey> read_key(const std::filesystem::path& path) {
+  const auto text = read_secret(file_at(path));
+  if (!text) return std::nullopt;
+  if (const auto key = parse_network_key(text->bytes)) return *key;
+  throw StartError("the mesh key " + path.string() +
+                   " is no swarm.key file and not 64 hexadecimal digits: copy another member's");
+}
+
 }  // namespace
 
+MeshKey load_mesh_key(const std::filesystem::path& path) {
+  if (const auto key = read_key(path)) return *key;
+  throw StartError("the mesh key " + path.string() +
+                   " isn't there: copy another member's, or make the first with `openssl rand "
+                   "-hex 32`, mode 0600");
+}
+
 MeshKey load_or_create_mesh_key(const std::filesystem::path& path) {
-  const SecretFile file{
-      .what = "the mesh key",
-      .path = followed(path),
-      .closed = 007,
-      .remedy =
-          "whoever has read it can join the mesh. chmod 600 it (in Kubernetes: defaultMode "
-          "0400 of the Secret's volume), and make a new one if that may have happened"};
-  if (const auto text = read_secret(file)) {
-    if (const auto key = parse_network_key(text->bytes)) return *key;
-    throw StartError("the mesh key " + path.string() +
-                     " is no swarm.key file and not 64 hexadecimal digits: copy another member's, "
-                     "or remove it and a new one, for a mesh of its own, is made");
-  }
+  if (const auto key = read_key(path)) return *key;
+  const auto file = file_at(path);
   const auto key = random_key();
   const Secret<std::string> text{write_network_key(key)};
   write_secret(file, text.bytes);

@@ -18,4 +18,8 @@ using MeshKey = NetworkKey;
 /// owner and group.
 MeshKey load_or_create_mesh_key(const std::filesystem::path& path);
 
+/// The same where the file must be there. Throws StartError if it isn't, too: a name that is
+/// wrongly written must not make a mesh of its own.
+MeshKey load_mesh_key(const std::filesystem::path& path);
+
 }  // namespace hagring::dht

@@ -4,17 +4,13 @@
 #include <algorithm>
 #include <random>
 
-#include "userspace/base/atomic_file.hpp"
+#include "dht/records_file.hpp"
 #include "userspace/base/log.hpp"
 
 namespace hagring::dht {
 namespace {
 
 constexpr std::string_view kPart = "dht";
-/// 400,000 records (kad::ProviderStoreOptions) take about 40 MB.
-constexpr std::size_t kMaxRecordsFile = std::size_t{256} << 20;
-constexpr mode_t kRecordsMode = 0600;
-
 std::uint64_t random_seed() {
   std::random_device device;
   return std::uint64_t{device()} << 32 | device();
@@ -33,7 +29,6 @@ struct Node::State {
 
   awaitable<void> keep_records();
   void read_records();
-  void write_records();
 
   const asio::any_io_executor executor;
   Clock& clock;
@@ -44,6 +39,7 @@ struct Node::State {
   kad::KadNode kademlia;
   Bootstrap bootstrap;
   Joiner joiner;
+  RecordsFile records;
   TaskGroup tasks;
 };
 
@@ -57,6 +53,7 @@ Node::State::State(asio::any_io_executor on, Clock& with, const Identity& identi
       kademlia(executor, clock, rng, streams, dht::to_kad(identity.peer_id()), kad_options()),
       bootstrap(executor, clock, resolver, dialer, bootstrap_options()),
       joiner(executor, clock, rng, host, kademlia, bootstrap, options.joining),
+      records(options.records_file),
       tasks(executor, std::string(kPart)) {
   streams.serve([this](const PeerId& sender, const kad::Message& request) {
     return kademlia.handle(kad_info(host, sender), request);
@@ -100,37 +97,30 @@ std::optional<Provider> Node::State::provider(const kad::PeerInfo& info) const {
   const auto peer = from_kad(info.id);
   auto addresses = dialable(info.addresses);
   if (!peer || addresses.empty()) return std::nullopt;
+  // The one that is known to lead there comes first.
+  if (const auto proven = host.remote_address(*peer)) {
+    const auto place = std::ranges::find(addresses, *proven);
+    if (place != addresses.end()) std::rotate(addresses.begin(), place, place + 1);
+  }
   return Provider{*peer, std::move(addresses)};
 }
 
 awaitable<void> Node::State::keep_records() {
   while (!co_await asked_to_stop()) {
     co_await clock.sleep_for(options.save);
-    write_records();
+    records.save(kademlia.snapshot());
   }
 }
 
 void Node::State::read_records() {
-  if (options.records_file.empty()) return;
-  const auto text = read_small_file(options.records_file, kMaxRecordsFile);
-  if (!text && text.error() == Errc::not_found) return;
-  const auto restored = text ? kademlia.restore(as_bytes(*text)) : Result<void>(text.error());
-  if (!restored) {
-    log::warning(kPart,
-                 "{}: the provider records of the last run can't be read ({}); the mesh "
-                 "will tell them again",
-                 options.records_file.string(), restored.error().message());
-  }
-}
-
-void Node::State::write_records() {
-  if (options.records_file.empty()) return;
-  const Bytes snapshot = kademlia.snapshot();
-  const auto written = write_file_atomically(options.records_file, as_text(snapshot), kRecordsMode);
-  if (!written) {
-    log::warning(kPart, "{}: provider records can't be kept over a restart: {}",
-                 options.records_file.string(), written.error().message());
-  }
+  const auto snapshot = records.load();
+  if (!snapshot && snapshot.error() == Errc::not_found) return;
+  const auto restored = snapshot ? kademlia.restore(*snapshot) : Result<void>(snapshot.error());
+  if (restored) return;
+  log::warning(kPart,
+               "{}: the provider records of the last run can't be read ({}); the mesh will tell "
+               "them again",
+               records.path().string(), restored.error().message());
 }
 
 Node::Node(asio::any_io_executor executor, Clock& clock, const Identity& identity, Dialer& dialer,
@@ -157,7 +147,8 @@ awaitable<void> Node::stop() {
   co_await state_->tasks.drain();
   co_await state_->kademlia.stop();
   co_await state_->host.stop();
-  state_->write_records();
+  state_->records.save(state_->kademlia.snapshot());
+  state_->records.finish();
 }
 
 void Node::provide(const std::vector<std::string>& keys) { state_->kademlia.provide(keys); }

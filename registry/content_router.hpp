@@ -12,10 +12,16 @@ namespace hagring::registry {
 
 /// A node that may have some content, and where its peer server listens.
 struct Peer {
-  std::string name;  ///< as shown to people and used to remember its conduct
+  std::string name;  ///< its address, as shown to people
   asio::ip::tcp::endpoint address;
   /// Who must answer there (for the gate: the text of the peer ID); empty: not known.
   std::string identity{};
+
+  /// What its conduct is remembered by. Threat: an address alone is anybody's to claim, and may be
+  /// another node's tomorrow.
+  std::string key() const { return identity.empty() ? name : name + " " + identity; }
+  /// The part of a key() that is for people.
+  static std::string_view shown(std::string_view key) { return key.substr(0, key.find(' ')); }
 };
 
 /// Peers that have a key, as they are found.

@@ -84,7 +84,7 @@ awaitable<Result<ContentStream::Source>> ContentStream::next_peer() {
       log::info("fetcher", "peer {}: {}", peer->name, exchange.error().message());
       continue;
     }
-    auto source = accepted(peer->name, *std::move(exchange));
+    auto source = accepted(peer->key(), *std::move(exchange));
     if (source) co_return source;
   }
   co_return Errc::not_found;

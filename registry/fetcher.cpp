@@ -10,7 +10,7 @@ namespace hagring::registry {
 awaitable<Result<Peer>> Fetcher::next(PeerSearch& search) {
   while (true) {
     CO_TRY(auto peer, co_await with_deadline(clock_, options_.search, search.next()));
-    if (conduct_.may_ask(peer.name)) co_return peer;
+    if (conduct_.may_ask(peer.key())) co_return peer;
     log::debug("fetcher", "peer {} is not asked for now", peer.name);
   }
 }
@@ -23,9 +23,9 @@ awaitable<Result<Exchange>> Fetcher::ask(Peer peer, http::Request request) {
                     .identity = peer.identity};
   auto exchange = co_await client_.send(to, std::move(request), options_.first_byte);
   if (exchange) {
-    conduct_.in_reach(peer.name);
+    conduct_.in_reach(peer.key());
   } else if (!is_cancelled(exchange.error())) {
-    conduct_.out_of_reach(peer.name, exchange.error().message());
+    conduct_.out_of_reach(peer.key(), exchange.error().message());
   }
   co_return exchange;
 }

@@ -47,7 +47,7 @@ class ContentStream {
   /// Of the whole content, as the first source states it; another source must agree.
   std::uint64_t size() const { return size_; }
   std::uint64_t offset() const { return offset_; }
-  /// Names of the peers that have sent bytes, each once, in order.
+  /// Peer::key() of those that have sent bytes, each once, in order.
   const std::vector<std::string>& contributors() const { return contributors_; }
 
   /// Some of the next bytes; 0 at the end. Errors: Errc::unavailable when no source is left,

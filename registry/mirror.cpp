@@ -55,10 +55,12 @@ class Session {
 };
 
 awaitable<void> Session::run() {
-  while (true) {
+  while (!parts_.draining) {
     client_.stream().set_inactivity_limit(parts_.options.idle);
+    parts_.idle.insert(&client_.stream());
     auto request =
         co_await with_deadline(parts_.clock, parts_.options.idle, client_.read_request());
+    parts_.idle.erase(&client_.stream());
     if (!request) {
       if (request.error() == Errc::bad_message || request.error() == Errc::too_large) {
         // What can't be read leaves the connection unfit for messages, so the bytes go out as they
@@ -163,6 +165,11 @@ awaitable<void> Mirror::serve(std::unique_ptr<ByteStream> stream, Interception a
   Session session(parts_, client, about);
   co_await session.run();
   co_await linger_close(client.stream(), kLinger, kLingerBytes);
+}
+
+void Mirror::drain() {
+  parts_.draining = true;
+  for (auto* stream : std::vector(parts_.idle.begin(), parts_.idle.end())) stream->close();
 }
 
 }  // namespace hagring::registry

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_set>
 
 #include "registry/conduct.hpp"
 #include "registry/content_store.hpp"
@@ -81,6 +82,10 @@ struct MirrorParts {
   KnownSizes* sizes = nullptr;
   /// Bytes held for verification at the moment.
   std::size_t held = 0;
+  /// Connections that wait for a request.
+  std::unordered_set<ByteStream*> idle{};
+  /// Connections end as soon as they wait for a request.
+  bool draining = false;
 };
 
 /// Answers the requests of intercepted connections: reads of manifests and blobs from this node's
@@ -93,6 +98,10 @@ class Mirror {
   /// client speaks HTTP on (TLS has been terminated). It is closed with FIN, never with RST.
   /// Requests never go to another server than the one that the client had connected to.
   awaitable<void> serve(std::unique_ptr<ByteStream> stream, Interception about);
+
+  /// Ends connections that wait for a request at once, and others when theirs is answered: clients
+  /// keep connections for long after a pull.
+  void drain();
 
  private:
   MirrorParts parts_;

@@ -27,9 +27,10 @@ class Held {
   const std::size_t bytes_;
 };
 
-std::string joined(const std::vector<std::string>& names) {
+/// Peers as people read of them.
+std::string joined(const std::vector<std::string>& keys) {
   std::string result;
-  for (const auto& name : names) result += (result.empty() ? "" : ", ") + name;
+  for (const auto& key : keys) result.append(result.empty() ? "" : ", ").append(Peer::shown(key));
   return result;
 }
 

@@ -40,7 +40,7 @@ PeerServer::PeerServer(asio::any_io_executor control, DataThreads& threads, Cont
 
 PeerServer::~PeerServer() = default;
 
-void PeerServer::start() {
+void PeerServer::bind() {
   if (const auto error = listen(acceptor_, options_.listen)) {
     const auto address = options_.listen.address().to_string();
     throw StartError(fmt::format(
@@ -51,6 +51,10 @@ void PeerServer::start() {
   }
   error_code ignored;
   endpoint_ = acceptor_.local_endpoint(ignored);
+}
+
+void PeerServer::start() {
+  if (!acceptor_.is_open()) bind();
   accepting_.spawn([this] { return accept(); });
 }
 

@@ -24,7 +24,9 @@ class PeerServer {
   /// Must have been drained, if it was started.
   ~PeerServer();
 
-  /// Binds and begins to accept. Throws StartError when the address can't be had.
+  /// Takes the address; nothing runs yet. Throws StartError when it can't be had.
+  void bind();
+  /// Begins to accept, after bind() if that hasn't been called.
   void start();
 
   /// Where it listens; the port is the system's choice when the options' was 0.

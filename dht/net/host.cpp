@@ -105,6 +105,12 @@ awaitable<Result<PeerId>> Host::connect(asio::ip::tcp::endpoint address,
 
 bool Host::connected(const PeerId& peer) const { return state_->table.preferred(peer) != nullptr; }
 
+std::optional<asio::ip::address> Host::remote_address(const PeerId& peer) const {
+  const auto connection = state_->table.preferred(peer);
+  if (!connection) return std::nullopt;
+  return connection->ends().remote.address();
+}
+
 const PeerAbout* Host::about(const PeerId& peer) const {
   const auto* known = state_->table.find(peer);
   return known && known->about ? &*known->about : nullptr;

@@ -112,6 +112,8 @@ class Host {
                                     std::optional<PeerId> expected);
 
   bool connected(const PeerId& peer) const;
+  /// The other end of a connection with the peer, if there is one.
+  std::optional<asio::ip::address> remote_address(const PeerId& peer) const;
   /// What a connected peer has said of itself.
   /// nullptr until it has; valid until the next wait.
   const PeerAbout* about(const PeerId& peer) const;

@@ -15,17 +15,28 @@ std::vector<asio::ip::address> Host::State::reachable() const {
   if (!options.advertised.empty()) return options.advertised;
   const auto listen = endpoint.address();
   if (!listen.is_unspecified()) return {listen};
-  const auto ordinary = AddressRanges::ordinary();
-  std::set<asio::ip::address> used;
-  for (const auto& entry : table.all()) {
-    const auto local = entry->ends().local.address();
-    if (entry->healthy() && ordinary.contains(local)) used.insert(local);
+  // Those that we dial from come first: a member on this very machine may have come by a bridge.
+  auto addresses = local_ends(Connection::Direction::outbound);
+  for (auto& address : local_ends(Connection::Direction::inbound)) {
+    if (std::ranges::find(addresses, address) == addresses.end()) addresses.push_back(address);
   }
-  std::vector<asio::ip::address> addresses(used.begin(), used.end());
   if (!addresses.empty()) return addresses;
   addresses = interface_addresses();
   if (listen.is_v4()) std::erase_if(addresses, [](const auto& address) { return address.is_v6(); });
   return addresses;
+}
+
+/// Our side's addresses of the connections made in this direction, in a lasting order.
+std::vector<asio::ip::address> Host::State::local_ends(Connection::Direction direction) const {
+  const auto ordinary = AddressRanges::ordinary();
+  std::set<asio::ip::address> used;
+  for (const auto& entry : table.all()) {
+    const auto local = entry->ends().local.address();
+    if (entry->direction() == direction && entry->healthy() && ordinary.contains(local)) {
+      used.insert(local);
+    }
+  }
+  return {used.begin(), used.end()};
 }
 
 std::vector<Multiaddr> Host::State::addresses_for(const Connection* connection) const {

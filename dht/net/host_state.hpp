@@ -82,6 +82,7 @@ struct Host::State {
 
   // host_addresses.cpp
   std::vector<asio::ip::address> reachable() const;
+  std::vector<asio::ip::address> local_ends(Connection::Direction direction) const;
   std::vector<Multiaddr> addresses_for(const Connection* connection) const;
   bool may_dial(const tcp::endpoint& address) const;
 

@@ -55,6 +55,13 @@ TEST_F(MeshKeyFile, IsMadeOnceForItsOwnerOnlyInSwarmKeysForm) {
   EXPECT_NE(load_or_create_mesh_key(path), key);
 }
 
+TEST_F(MeshKeyFile, ThatMustBeThereIsNotMade) {
+  EXPECT_THROW(load_mesh_key(path), StartError);
+  EXPECT_FALSE(std::filesystem::exists(path));
+  put(path, kDigits, 0600);
+  EXPECT_EQ(load_mesh_key(path), load_or_create_mesh_key(path));
+}
+
 TEST_F(MeshKeyFile, BothFormsAreRead) {
   const auto key = *parse_network_key(kDigits);
   for (const auto& form :

@@ -182,7 +182,7 @@ class StrangersTest(unittest.TestCase):
             b.pull(DEMO)
             b.verify_content(DEMO, origin)
             assert_came_by_mirror(self, b, DEMO, "origin")
-            self.assertTrue(shunned(b, "another peer"), b.agent.status()["shunned"])
+            self.assertTrue(shunned(b, "not the one that was dialled"), b.agent.status()["shunned"])
 
     def test_hostile_bytes_at_the_dht_port(self):
         with two_nodes("2.1") as (lab, _origin, a, b):

@@ -56,6 +56,8 @@ struct MirrorTest : testing::Test {
   }
   /// Runs `client` with a connection to the mirror.
   void with_client(std::function<awaitable<void>(http::Connection&)> client);
+  /// Tells the mirror to drain, from within with_client().
+  void drain() { mirror_->drain(); }
   /// Tells the mirror to stop, from within with_client().
   void stop() { serving_->cancel(); }
   Pull last_pull() { return record.recent().front(); }

@@ -181,7 +181,7 @@ std::vector<Setting> mesh_settings() {
            &Config::peer_ranges, as_is, as_is),
       path("mesh-key-file",
            "the mesh's key, the same on all nodes (a swarm.key file, or 64 hexadecimal digits); "
-           "made where there is none; without it mesh.key in --state-dir",
+           "without it mesh.key in --state-dir, which is made where there is none",
            &Config::mesh_key_file),
       toggle("spegel-compat",
              "join a mesh of Spegel's nodes: no mesh key, content over plain HTTP, and whoever "

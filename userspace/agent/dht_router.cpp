@@ -11,15 +11,29 @@
 
 namespace hagring::agent {
 
+namespace {
+
+/// Addresses of a provider that are tried: a second one leads to the same node.
+constexpr std::size_t kMaxAddresses = 2;
+/// Peers found and not yet asked: who needs a source has enough to try.
+constexpr std::size_t kEnoughPeers = 32;
+
+}  // namespace
+
 /// Between the search, on the control thread, and whoever takes its peers. Owned by both.
 struct DhtRouter::Found {
-  /// From the control thread: one more peer; whether more are wanted.
-  bool give(registry::Peer peer) {
+  /// From the control thread: more peers; whether more are wanted.
+  bool give(std::vector<registry::Peer> more) {
     const std::lock_guard lock(mutex);
     if (!wanted) return false;
-    peers.push_back(std::move(peer));
+    std::move(more.begin(), more.end(), std::back_inserter(peers));
     wake();
-    return true;
+    return peers.size() < kEnoughPeers;
+  }
+
+  bool is_wanted() {
+    const std::lock_guard lock(mutex);
+    return wanted;
   }
 
   /// From the control thread: there are no more.
@@ -44,12 +58,18 @@ struct DhtRouter::Found {
 
 class DhtRouter::Search final : public registry::PeerSearch {
  public:
-  explicit Search(std::shared_ptr<Found> found) : found_(std::move(found)) {}
+  Search(DhtRouter& router, std::shared_ptr<Found> found)
+      : router_(router), found_(std::move(found)) {}
 
   ~Search() override {
-    const std::lock_guard lock(found_->mutex);
-    found_->wanted = false;
-    found_->waiting.reset();
+    {
+      const std::lock_guard lock(found_->mutex);
+      found_->wanted = false;
+      found_->waiting.reset();
+      if (found_->ended) return;
+    }
+    asio::post(router_.control_,
+               [&router = router_, found = std::move(found_)] { router.give_up(found); });
   }
 
   awaitable<Result<registry::Peer>> next() override {
@@ -74,6 +94,7 @@ class DhtRouter::Search final : public registry::PeerSearch {
   }
 
  private:
+  DhtRouter& router_;
   std::shared_ptr<Found> found_;
 };
 
@@ -90,21 +111,41 @@ std::unique_ptr<registry::PeerSearch> DhtRouter::find(std::string key) {
     if (stopped_) return found->end();
     searches_.spawn([this, key = std::move(key), found] { return search(key, found); });
   });
-  return std::make_unique<Search>(std::move(found));
+  return std::make_unique<Search>(*this, std::move(found));
 }
 
 awaitable<void> DhtRouter::search(std::string key, std::shared_ptr<Found> found) {
-  co_await node_.find_providers(std::move(key), [this, found](const dht::Provider& provider) {
-    return found->give(peer_of(provider));
-  });
+  if (!found->is_wanted()) co_return;
+  TaskGroup lookup(control_, "lookup");
+  lookups_.emplace(found.get(), &lookup);
+  lookup.spawn([this, key, found] { return look_up(key, found); });
+  if (stopped_) lookup.cancel();
+  co_await lookup.drain();
+  lookups_.erase(found.get());
   found->end();
 }
 
-registry::Peer DhtRouter::peer_of(const dht::Provider& provider) const {
-  // One of its addresses: another one that leads to the same node would only be asked in vain.
-  const asio::ip::tcp::endpoint address(provider.addresses.front(), peer_port_());
-  return {
-      .name = write_endpoint(address), .address = address, .identity = provider.peer.to_string()};
+awaitable<void> DhtRouter::look_up(std::string key, std::shared_ptr<Found> found) {
+  co_await node_.find_providers(std::move(key), [this, found](const dht::Provider& provider) {
+    return found->give(peers_of(provider));
+  });
+}
+
+void DhtRouter::give_up(const std::shared_ptr<Found>& found) {
+  const auto lookup = lookups_.find(found.get());
+  if (lookup != lookups_.end()) lookup->second->cancel();
+}
+
+std::vector<registry::Peer> DhtRouter::peers_of(const dht::Provider& provider) const {
+  std::vector<registry::Peer> peers;
+  for (const auto& ip : provider.addresses) {
+    if (peers.size() == kMaxAddresses) break;
+    const asio::ip::tcp::endpoint address(ip, peer_port_());
+    peers.push_back({.name = write_endpoint(address),
+                     .address = address,
+                     .identity = provider.peer.to_string()});
+  }
+  return peers;
 }
 
 awaitable<Result<void>> DhtRouter::announce(std::vector<std::string> keys) {
@@ -123,7 +164,7 @@ awaitable<Result<void>> DhtRouter::withdraw(std::vector<std::string> keys) {
 
 awaitable<void> DhtRouter::stop() {
   stopped_ = true;
-  searches_.cancel();
+  for (const auto& [found, lookup] : lookups_) lookup->cancel();
   co_await searches_.drain();
 }
 

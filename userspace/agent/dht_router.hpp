@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,13 +34,18 @@ class DhtRouter final : public registry::ContentRouter {
   struct Found;
   class Search;
   awaitable<void> search(std::string key, std::shared_ptr<Found> found);
-  registry::Peer peer_of(const dht::Provider& provider) const;
+  awaitable<void> look_up(std::string key, std::shared_ptr<Found> found);
+  void give_up(const std::shared_ptr<Found>& found);
+  std::vector<registry::Peer> peers_of(const dht::Provider& provider) const;
 
   asio::any_io_executor control_;
   dht::Node& node_;
   const std::function<std::uint16_t()> peer_port_;
-  bool stopped_ = false;  ///< on the control thread
-  TaskGroup searches_;    ///< the same
+  // On the control thread:
+  bool stopped_ = false;
+  TaskGroup searches_;
+  /// What each search is waiting for, to end those that nobody wants any more.
+  std::map<const Found*, TaskGroup*> lookups_;
 };
 
 }  // namespace hagring::agent

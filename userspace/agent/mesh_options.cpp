@@ -105,10 +105,8 @@ std::filesystem::path identity_file(const Config& config) {
 
 std::optional<dht::MeshKey> load_mesh_key(const Config& config) {
   if (config.spegel_compat) return std::nullopt;
-  const auto path = config.mesh_key_file.empty()
-                        ? std::filesystem::path(config.state_dir) / "mesh.key"
-                        : std::filesystem::path(config.mesh_key_file);
-  return dht::load_or_create_mesh_key(path);
+  if (!config.mesh_key_file.empty()) return dht::load_mesh_key(config.mesh_key_file);
+  return dht::load_or_create_mesh_key(std::filesystem::path(config.state_dir) / "mesh.key");
 }
 
 dht::NodeOptions node_options(const Config& config, std::optional<dht::MeshKey> mesh_key) {

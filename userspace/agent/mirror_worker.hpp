@@ -41,6 +41,9 @@ class MirrorWorker {
   /// Answers the requests of one connection until it ends.
   awaitable<void> serve(proxy::Intercepted connection);
 
+  /// Ends connections that wait for a request, and others when theirs is answered.
+  void drain() { mirror_.drain(); }
+
   /// Whether we could stand in for the client at this origin.
   awaitable<registry::OriginVerdict> inspect(std::string host, asio::ip::tcp::endpoint original) {
     return check_.inspect(std::move(host), original);

@@ -104,8 +104,9 @@ void NodeAgent::start() {
     throw StartError("the mirror's listeners can't be made known to the kernel: " +
                      set.error().message());
   }
-  peer_server_.start();
+  peer_server_.bind();
   node_.start();
+  peer_server_.start();
   install_ca();
   listener_.start();
   spawn_on_data_threads();
@@ -165,6 +166,9 @@ awaitable<void> NodeAgent::stop() {
 }
 
 awaitable<void> NodeAgent::end_streams() {
+  for (std::size_t i = 0; i < threads_.size(); ++i) {
+    asio::post(threads_.at(i), [this, i] { workers_[i]->drain(); });
+  }
   for (const auto end = clock_.now() + kDrainLimit;
        !hurried_ && listener_.connections() > 0 && clock_.now() < end;) {
     co_await clock_.sleep_for(20ms);
@@ -174,16 +178,15 @@ awaitable<void> NodeAgent::end_streams() {
                          co_await listener_.drain();
                          co_return 0;
                        });
-  TaskGroup enders(control_, "end");
+  // On the threads that the tasks are of. Nobody cancels this, so no cancellation crosses over.
   for (std::size_t i = 0; i < threads_.size(); ++i) {
-    co_await run_on<int>(threads_.at(i).get_executor(), enders,
-                         [this, i]() -> awaitable<Result<int>> {
-                           data_tasks_[i]->cancel();
-                           co_await data_tasks_[i]->drain();
-                           co_return 0;
-                         });
+    co_await asio::co_spawn(threads_.at(i).get_executor(), end_data_tasks(i), asio::use_awaitable);
   }
-  co_await enders.drain();
+}
+
+awaitable<void> NodeAgent::end_data_tasks(std::size_t thread) {
+  data_tasks_[thread]->cancel();
+  co_await data_tasks_[thread]->drain();
 }
 
 void NodeAgent::install_ca() {

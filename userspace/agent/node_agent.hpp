@@ -68,6 +68,7 @@ class NodeAgent {
   void spawn_on_data_threads();
   void beat();
   awaitable<void> end_streams();
+  awaitable<void> end_data_tasks(std::size_t thread);
   registry::PeerGateMaker gate_maker();
   AdminServer::Pages admin_pages();
   std::string status() const;
