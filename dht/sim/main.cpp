@@ -146,7 +146,12 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "{}\nRun with --help for more information.\n", text);
     return kBadUsage;
   }
-  return simulate(arguments);
+  try {
+    return simulate(arguments);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "the simulation failed, which is a fault of its own: {}\n", error.what());
+    return kBroken;
+  }
 }
 
 }  // namespace

@@ -188,8 +188,8 @@ Report run(const ScenarioOptions& options,
     (scenario.*part)();
   };
   step(true, "the nodes come up", &Scenario::grow);
-  step(options.network.keys_per_node > 0, "they provide their keys", &Scenario::provide);
   const bool keys = options.network.keys_per_node > 0 && options.network.nodes > 1;
+  step(keys, "they provide their keys", &Scenario::provide);
   step(options.steady > Duration(0), "time goes by", &Scenario::steady);
   step(keys && options.searches > 0, "keys are searched", &Scenario::search);
   step(keys && options.rolling_restart, "every node is restarted", &Scenario::restart);

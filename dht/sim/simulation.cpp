@@ -139,8 +139,10 @@ std::vector<HeldKey> Simulation::keys(std::size_t most) {
 }
 
 void Simulation::search(const HeldKey& key, bool all, std::function<void(const Found&)> done) {
+  const auto others = [&](const SimNode* node) { return node->identity().number != key.holder; };
+  if (!std::ranges::any_of(up(), others)) return;
   SimNode* node = &random_up();
-  while (node->identity().number == key.holder) node = &random_up();
+  while (!others(node)) node = &random_up();
   node->find(key.name, all, std::move(done));
 }
 
@@ -184,14 +186,17 @@ SearchStatistics Simulation::search(std::vector<HeldKey>& keys) {
 }
 
 void Simulation::kill(double share) {
-  for (std::size_t number = 1; number < nodes_.size(); ++number) {
+  std::size_t left = up().size();
+  for (std::size_t number = 1; number < nodes_.size() && left > 2; ++number) {
     if (!nodes_[number] || rng_.fraction() >= share) continue;
+    --left;
     nodes_[number]->end();
     ending_.push_back(std::move(nodes_[number]));
   }
 }
 
 void Simulation::replace_one() {
+  if (up().size() < 2) return;
   std::uint32_t number = 0;
   while (number == 0) number = random_up().identity().number;
   nodes_[number]->end();

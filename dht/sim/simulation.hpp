@@ -65,16 +65,17 @@ class Simulation {
   /// A search for each of `keys`; those that found nothing are left in it.
   SearchStatistics search(std::vector<HeldKey>& keys);
 
-  /// Starts one search by a random node that is up.
+  /// Starts one search by a random node that is up and isn't the key's holder; if there is none,
+  /// `done` is never called.
   void search(const HeldKey& key, bool all, std::function<void(const Found&)> done);
   /// A random key whose holder is up.
   HeldKey random_key();
   /// All keys whose holders are up, in random order, at most `most`.
   std::vector<HeldKey> keys(std::size_t most);
 
-  /// Ends each node but the first with this chance, all at once.
+  /// Ends each node but the first with this chance, all at once; two are left.
   void kill(double share);
-  /// One node is gone without a word, another comes in its place with keys of its own.
+  /// One node, not the first, is gone without a word; another comes with keys of its own.
   void replace_one();
   /// A node ends in order and is back after `pause`, with what it knew before.
   void restart(std::uint32_t number, Duration pause);

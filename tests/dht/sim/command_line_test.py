@@ -67,9 +67,15 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(len(seeds), 2)
         self.assertTrue(all(seed.startswith("seed ") for seed in seeds))
 
-    def test_one_node_alone(self):
-        result = run("--nodes", "1", "--seed", "1")
-        self.assertIn("table_mean", result.stdout)
+    def test_very_small_networks(self):
+        for arguments in (
+            ["--nodes", "1"],
+            ["--nodes", "1", "--steady", "1", "--churn", "0.5"],
+            ["--nodes", "2", "--kill", "0.95", "--partition", "1", "--rolling-restart"],
+        ):
+            result = run(*arguments, "--seed", "1")
+            self.assertIn(result.returncode, (0, 1), arguments)
+            self.assertIn("table_mean", result.stdout, arguments)
 
     def test_says_what_did_not_hold(self):
         result = run("--nodes", "30", "--loss", "0.9", "--seed", "1", "--searches", "0")
