@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "userspace/base/result.hpp"
@@ -31,11 +32,32 @@ int close_all_but(const std::vector<int>& kept) {
   return ::syscall(SYS_close_range, from, ~0U, 0) == 0 ? 0 : errno;
 }
 
+/// Blocks all signals on this thread, and on those that it starts, for as long as it lives.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
 }  // namespace
 
 FdKeeper::FdKeeper(std::vector<int> inherited) {
   std::sort(inherited.begin(), inherited.end());
-  thread_ = std::thread([this, inherited = std::move(inherited)] { serve(inherited); });
+  {
+    // A signal that the kernel gave to this thread would be lost: Asio's handler writes to a pipe,
+    // which isn't among the thread's descriptors.
+    const SignalsBlocked blocked;
+    thread_ = std::thread([this, inherited = std::move(inherited)] { serve(inherited); });
+  }
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return ready_; });
   if (failure_ == 0) return;
