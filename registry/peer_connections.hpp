@@ -84,6 +84,7 @@ class PeerConnections {
   std::unordered_set<ByteStream*> idle_;         ///< those that wait for a request
   std::map<std::uint64_t, TaskGroup*> at_gate_;  ///< by slot
   bool draining_ = false;
+  bool cut_ = false;
   std::uint64_t untold_ = 0;  ///< turned away since the last line in the log
   TimePoint next_word_{};
 };
