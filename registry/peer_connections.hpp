@@ -20,7 +20,7 @@ struct PeerServerOptions {
   asio::ip::tcp::endpoint listen{asio::ip::tcp::v6(), 5000};
   /// At a time. A node pulls three layers at once, and a large cluster may pull the same image.
   std::size_t max_connections = 1024;
-  std::size_t max_connections_per_address = 64;
+  std::size_t max_connections_per_address = 64;  ///< of IPv6, a /64 counts as one
   /// What a connection has to pass the gate, where there is one.
   Duration handshake_limit = std::chrono::seconds(5);
   /// From the end of one request to the end of the next one's head.

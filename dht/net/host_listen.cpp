@@ -13,11 +13,6 @@ namespace {
 /// How long accepting rests when the system can't give a connection (EMFILE, ENFILE, ENOMEM).
 constexpr auto kAcceptRest = std::chrono::milliseconds(200);
 
-/// What counts as one source: whoever has an IPv6 address has a /64 of them.
-asio::ip::address source_of(const asio::ip::address& address) {
-  return address.is_v6() ? prefix_of(address, 64).address : address;
-}
-
 }  // namespace
 
 void Host::State::listen() {

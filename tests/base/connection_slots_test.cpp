@@ -69,5 +69,13 @@ TEST_F(Slots, WhereAllPlacesAreTakenTheOldestOnTrialOfAnyAddressGivesWay) {
   EXPECT_EQ(slots.taken(), 0U);
 }
 
+TEST_F(Slots, CountAllOfAnIpv6NetworkAsOne) {
+  auto first = slots.take(make_address("2001:db8::1"));
+  auto second = slots.take(make_address("2001:db8::2:0:0:1"));
+  ASSERT_TRUE(first && second);
+  EXPECT_FALSE(slots.take(make_address("2001:db8::3")));
+  EXPECT_TRUE(slots.take(make_address("2001:db8:0:1::1")));
+}
+
 }  // namespace
 }  // namespace hagring

@@ -11,7 +11,7 @@ namespace ip = boost::asio::ip;
 
 std::optional<ConnectionSlots::Slot> ConnectionSlots::take(ip::address address,
                                                            OnDisplaced on_displaced) {
-  address = unmapped(address);
+  address = source_of(address);
   const bool on_trial = static_cast<bool>(on_displaced);
   std::pair<std::uint64_t, Trial> displaced;
   std::optional<Slot> slot;

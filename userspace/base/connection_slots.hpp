@@ -11,10 +11,10 @@
 
 namespace hagring {
 
-/// Limits how many connections there are at a time, in all and from one address. A connection may
-/// be on trial at first: when there is no place left, a newcomer gets that of the one that has been
-/// on trial for longest, so that strangers who only connect and stall keep nobody out. Safe from
-/// any thread.
+/// Limits how many connections there are at a time: in all, from one source (source_of()), and on
+/// trial, as a connection may be at first. When there is no place left, a newcomer gets that of the
+/// one that has been on trial for longest, so that strangers who only connect and stall keep nobody
+/// out. Safe from any thread.
 class ConnectionSlots {
  public:
   /// Called with the ID of a connection that has lost its place and must end; on the newcomer's
