@@ -49,6 +49,7 @@ awaitable<void> Host::State::accept_all() {
 void Host::State::admit(tcp::socket socket) {
   error_code gone;
   const auto remote = socket.remote_endpoint(gone);
+  if (gone) return;
   const auto local = socket.local_endpoint(gone);
   if (gone) return;
   const Connection::Ends ends{{unmapped(local.address()), local.port()},
