@@ -83,8 +83,7 @@ std::size_t YamuxState::count(bool inbound) const {
 
 Result<YamuxState::Entry> YamuxState::open() {
   if (error || told_to_go_) return NetErrc::session_closed;
-  if (count(false) >= options_.max_outbound_streams || next_id_ > INT32_MAX ||
-      budget_->streams >= budget_->max_streams) {
+  if (count(false) >= options_.max_outbound_streams || next_id_ > INT32_MAX) {
     return NetErrc::limit_reached;
   }
   auto entry = std::make_shared<YamuxEntry>(next_id_, false, budget_, executor_);
@@ -212,9 +211,12 @@ Result<void> YamuxState::admit(const YamuxHeader& header) {
   if (header.stream % 2 != peer_parity_ || entries.contains(header.stream)) {
     return Errc::bad_message;
   }
-  if (count(true) >= options_.max_inbound_streams || budget_->streams >= budget_->max_streams) {
+  const auto open = count(true);
+  const bool is_too_many_for_all =
+      open >= budget_->share_of_streams && budget_->streams >= budget_->max_streams;
+  if (open >= options_.max_inbound_streams || is_too_many_for_all) {
     refuse(header.stream,
-           count(true) >= options_.max_inbound_streams
+           open >= options_.max_inbound_streams
                ? "a peer has too many streams open on a connection: another one was reset"
                : "all peers together have too many streams open: another one was reset");
     return {};
@@ -229,8 +231,10 @@ Result<void> YamuxState::admit(const YamuxHeader& header) {
 awaitable<Result<void>> YamuxState::receive(Entry entry, std::uint32_t size) {
   if (size > entry->receive_credit || entry->finished_by_peer) co_return Errc::bad_message;
   entry->receive_credit -= size;
-  if (buffered_ + size > options_.max_buffered ||
-      budget_->buffered + size > budget_->max_buffered) {
+  const bool is_too_much_for_all = entry->inbound &&
+                                   buffered_ + size > budget_->share_of_buffered &&
+                                   budget_->buffered + size > budget_->max_buffered;
+  if (buffered_ + size > options_.max_buffered || is_too_much_for_all) {
     refuse(entry->id,
            buffered_ + size > options_.max_buffered
                ? "a peer has sent too many bytes that wait to be read: a stream was reset"

@@ -191,21 +191,31 @@ TEST_F(HostLimits, OfAPeersStreams) {
   expect_log("another one was reset");
 }
 
-TEST_F(HostLimits, OfAllStreams) {
+TEST_F(HostLimits, OfAllStreamsBitesThoseWhoHaveMany) {
   auto few = options();
-  few.max_streams = 4;
+  few.max_streams = 6;
   auto& host = add(few);
+  auto& greedy = add();
   std::vector<Stream> streams;
   std::size_t served = 0;
-  for (int i = 0; i < 6; ++i) {
-    auto& peer = add();
-    auto stream = open(peer, host);
+  for (int i = 0; i < 12; ++i) {
+    auto stream = open(greedy, host);
     if (!stream) continue;
     served += exchange(**stream, "x") ? 1 : 0;
     streams.push_back(std::move(*stream));
   }
-  EXPECT_GE(served, 2U);
-  EXPECT_LE(served, 4U);
+  EXPECT_GE(served, 4U);
+  EXPECT_LE(served, 6U);
+  // Others open one each, and so do we.
+  for (int i = 0; i < 3; ++i) {
+    auto& peer = add();
+    for (const bool is_ours : {false, true}) {
+      auto stream = is_ours ? open(host, peer) : open(peer, host);
+      ASSERT_TRUE(stream);
+      EXPECT_TRUE(exchange(**stream, "x"));
+      streams.push_back(std::move(*stream));
+    }
+  }
   expect_log("all peers together have too many streams open");
 }
 
@@ -231,6 +241,16 @@ TEST_F(HostLimits, OfBytesThatNobodyReads) {
   Bytes one(1);
   failed += run(streams.back()->read_some(one)).error() == NetErrc::stream_reset ? 1 : 0;
   EXPECT_EQ(failed, 1U);
+  // Who has sent little is served, whatever others hold.
+  for (int i = 0; i < 3; ++i) {
+    auto little = open(add(), host, "/deaf/1");
+    ASSERT_TRUE(little);
+    EXPECT_TRUE(run((*little)->write(as_bytes(std::string(60'000, 'x')))));
+    auto echoed = open(add(), host);
+    ASSERT_TRUE(echoed);
+    EXPECT_TRUE(exchange(**echoed, std::string(60'000, 'x')));
+    streams.push_back(std::move(*little));
+  }
   // What is given up makes room.
   held.clear();
   auto stream = open(add(), host, "/deaf/1");
