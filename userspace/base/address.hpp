@@ -26,6 +26,10 @@ struct Prefix {
 
   /// Whether `candidate`, which is not IPv4-mapped, lies within.
   bool contains(const asio::ip::address& candidate) const;
+  /// Whether all of this lies within `other`.
+  bool within(const Prefix& other) const {
+    return length >= other.length && other.contains(address);
+  }
 };
 
 /// The range of `length` bits that `address` lies in: what is behind the length is cleared.
