@@ -161,18 +161,29 @@ void YamuxState::finish(YamuxEntry& entry) {
 void YamuxState::abandon(YamuxEntry& entry) {
   let_go(entry.received.size());
   entry.received.clear();
-  const bool known = entries.contains(entry.id);
+  const bool known = knows(entry);
   // After our FIN a reset could take from the peer what it hasn't read yet: what it still sends is
   // answered with a reset, as for any stream that isn't there.
   if (known && !entry.finished_by_us) reset(entry.id, 0);
   if (!entry.error) entry.error = Errc::cancelled;
   entry.readable.wake();
   entry.writable.wake();
-  entries.erase(entry.id);
+  forget(entry);
+}
+
+/// Whether the stream of this number is this one. Threat: a peer that resets a stream which is
+/// still in use here, and takes its number for another.
+bool YamuxState::knows(const YamuxEntry& entry) const {
+  const auto found = entries.find(entry.id);
+  return found != entries.end() && found->second.get() == &entry;
+}
+
+void YamuxState::forget(const YamuxEntry& entry) {
+  if (knows(entry)) entries.erase(entry.id);
 }
 
 void YamuxState::forget_if_finished(const YamuxEntry& entry) {
-  if (entry.finished_by_us && entry.finished_by_peer) entries.erase(entry.id);
+  if (entry.finished_by_us && entry.finished_by_peer) forget(entry);
 }
 
 awaitable<Result<void>> YamuxState::handle(YamuxHeader header) {
@@ -279,7 +290,7 @@ void YamuxState::drop(const Entry& entry, error_code reason) {
   if (!entry->error) entry->error = reason;
   entry->readable.wake();
   entry->writable.wake();
-  entries.erase(entry->id);
+  forget(*entry);
   // Nobody will read what came for a stream that nobody has accepted.
   if (std::erase(waiting_, entry) > 0) let_go(entry->received.size());
 }

@@ -57,6 +57,8 @@ class YamuxState {
   void answer_ping(const YamuxHeader& header);
   void forget_if_finished(const YamuxEntry& entry);
   void reset(std::uint32_t stream, std::uint32_t code);
+  bool knows(const YamuxEntry& entry) const;
+  void forget(const YamuxEntry& entry);
   /// Counts bytes that came and wait to be read, or that no longer do.
   void hold(std::size_t size);
   void let_go(std::size_t size);
