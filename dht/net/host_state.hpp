@@ -63,6 +63,7 @@ struct Host::State {
   Result<Entry> adopt(SecureConnection secure, Direction direction, Connection::Ends ends,
                       std::optional<ConnectionSlots::Slot> slot);
   bool make_room(const PeerId& peer, Direction direction);
+  void doubt_connections_with(const PeerId& peer);
   bool trim(Duration rest, const PeerId* peer, bool inbound_only);
   awaitable<void> run(Entry entry);
   void refuse(std::string_view kind, std::string_view text);

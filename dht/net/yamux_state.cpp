@@ -31,7 +31,8 @@ YamuxState::YamuxState(std::unique_ptr<ByteStream> below, YamuxSession::Role rol
       peer_parity_(role == YamuxSession::Role::dialler ? 0 : 1),
       next_id_(role == YamuxSession::Role::dialler ? 1 : 2),
       arrived_(executor),
-      queued_(executor) {}
+      queued_(executor),
+      pong_(executor) {}
 
 awaitable<error_code> YamuxState::read_frames() {
   while (!error) {
@@ -72,8 +73,7 @@ void YamuxState::end(error_code reason) {
   }
   entries.clear();
   waiting_.clear();
-  arrived_.wake();
-  queued_.wake();
+  for (auto* signal : {&arrived_, &queued_, &pong_}) signal->wake();
 }
 
 std::size_t YamuxState::count(bool inbound) const {
