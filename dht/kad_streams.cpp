@@ -71,7 +71,7 @@ awaitable<Result<kad::Message>> KadStreams::ask(kad::PeerInfo peer, kad::Message
   Exchange exchange = [this, bytes = std::move(bytes)](ByteStream& stream) {
     return send_and_read(stream, bytes);
   };
-  co_return co_await with_deadline(clock_, limit, on_stream(std::move(peer), std::move(exchange)));
+  co_return co_await with_deadline(clock_, limit, in_turn(std::move(peer), std::move(exchange)));
 }
 
 awaitable<Result<void>> KadStreams::tell(kad::PeerInfo peer, std::vector<kad::Message> messages,
@@ -82,27 +82,67 @@ awaitable<Result<void>> KadStreams::tell(kad::PeerInfo peer, std::vector<kad::Me
     return send(stream, bytes);
   };
   const auto told =
-      co_await with_deadline(clock_, limit, on_stream(std::move(peer), std::move(exchange)));
+      co_await with_deadline(clock_, limit, in_turn(std::move(peer), std::move(exchange)));
   if (!told) co_return told.error();
   co_return Result<void>();
 }
 
-/// Runs `exchange` on a stream that is kept, and, if that turns out to have ended, on a new one.
-awaitable<Result<kad::Message>> KadStreams::on_stream(kad::PeerInfo peer, Exchange exchange) {
+class KadStreams::Place {
+ public:
+  Place(std::map<PeerId, Busy>& all, const PeerId& peer, const asio::any_io_executor& on)
+      : all_(all), busy_(all.try_emplace(peer, on).first) {
+    ++busy_->second.requests;
+  }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  ~Place() {
+    auto& busy = busy_->second;
+    if (taken_) {
+      --busy.places;
+      busy.freed.wake();
+    }
+    if (--busy.requests == 0) all_.erase(busy_);
+  }
+
+  awaitable<Result<void>> take(std::size_t limit) {
+    auto& busy = busy_->second;
+    while (busy.places >= limit) CO_CHECK(co_await busy.freed.wait());
+    ++busy.places;
+    taken_ = true;
+    co_return Result<void>();
+  }
+
+ private:
+  std::map<PeerId, Busy>& all_;
+  std::map<PeerId, Busy>::iterator busy_;
+  bool taken_ = false;
+};
+
+/// Runs `exchange` when the peer has a stream to spare: that we have none left says nothing of it.
+awaitable<Result<kad::Message>> KadStreams::in_turn(kad::PeerInfo peer, Exchange exchange) {
   const auto id = from_kad(peer.id);
   if (!id) co_return Errc::bad_message;
-  if (auto kept = take_idle(*id)) {
+  Place place(busy_, *id, co_await asio::this_coro::executor);
+  CO_CHECK(co_await place.take(options_.max_busy_of_a_peer));
+  co_return co_await on_stream(*id, std::move(peer.addresses), std::move(exchange));
+}
+
+/// Runs `exchange` on a stream that is kept, and, if that turns out to have ended, on a new one.
+awaitable<Result<kad::Message>> KadStreams::on_stream(PeerId peer,
+                                                      std::vector<kad::Multiaddr> addresses,
+                                                      Exchange exchange) {
+  if (auto kept = take_idle(peer)) {
     auto done = co_await exchange(*kept);
-    if (done) keep(*id, std::move(kept));
+    if (done) keep(peer, std::move(kept));
     if (done || !stale(done.error())) co_return done;
   }
-  std::vector<Multiaddr> addresses;
-  for (const auto& address : peer.addresses) {
-    if (auto known = from_kad(address)) addresses.push_back(std::move(*known));
+  std::vector<Multiaddr> known;
+  for (const auto& address : addresses) {
+    if (auto read = from_kad(address)) known.push_back(std::move(*read));
   }
-  CO_TRY(auto stream, co_await host_.open(*id, std::move(addresses), kKadProtocol));
+  CO_TRY(auto stream, co_await host_.open(peer, std::move(known), kKadProtocol));
   auto done = co_await exchange(*stream);
-  if (done) keep(*id, std::move(stream));
+  if (done) keep(std::move(peer), std::move(stream));
   co_return done;
 }
 

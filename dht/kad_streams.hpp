@@ -3,11 +3,13 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 
 #include "dht/kad/rpc.hpp"
 #include "dht/net/host.hpp"
+#include "dht/net/signal.hpp"
 
 namespace hagring::dht {
 
@@ -30,6 +32,9 @@ struct KadStreamOptions {
   /// (internal/net/message_manager.go), js-libp2p after 10 s.
   Duration idle = std::chrono::seconds(30);
   std::size_t max_idle = 128;
+  /// Requests under way to one peer; more wait. A connection has 64 streams of ours at most
+  /// (YamuxOptions), some of which are others'.
+  std::size_t max_busy_of_a_peer = 48;
   /// A server's, from one reply to the end of the next request (dht_net.go).
   Duration served_idle = std::chrono::seconds(60);
   Duration write = std::chrono::seconds(10);  ///< for a reply to be taken
@@ -70,10 +75,21 @@ class KadStreams final : public kad::Rpc {
     std::unique_ptr<ByteStream> stream;
   };
 
+  /// A request's place among those to one peer.
+  class Place;
+  struct Busy {
+    explicit Busy(const asio::any_io_executor& on) : freed(on) {}
+    std::size_t requests = 0;  ///< those that wait for a place included
+    std::size_t places = 0;
+    Signal freed;
+  };
+
   /// What is to be done on a stream.
   using Exchange = std::function<awaitable<Result<kad::Message>>(ByteStream&)>;
 
-  awaitable<Result<kad::Message>> on_stream(kad::PeerInfo peer, Exchange exchange);
+  awaitable<Result<kad::Message>> in_turn(kad::PeerInfo peer, Exchange exchange);
+  awaitable<Result<kad::Message>> on_stream(PeerId peer, std::vector<kad::Multiaddr> addresses,
+                                            Exchange exchange);
   awaitable<Result<kad::Message>> send_and_read(ByteStream& stream, Bytes request);
   awaitable<Result<kad::Message>> send(ByteStream& stream, Bytes messages);
   awaitable<void> serve_stream(Host::Inbound inbound);
@@ -86,6 +102,7 @@ class KadStreams final : public kad::Rpc {
   const Options options_;
   Handler handler_;
   std::deque<Idle> idle_;  ///< the longest idle first
+  std::map<PeerId, Busy> busy_;
 };
 
 }  // namespace hagring::dht

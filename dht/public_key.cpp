@@ -20,6 +20,8 @@ constexpr std::size_t kCompressedPoint = 33;
 // Bounds of go-libp2p (core/crypto/rsa_common.go): below is weak, above costs a verifier dearly.
 constexpr int kMinRsaBits = 2048;
 constexpr int kMaxRsaBits = 8192;
+/// What OpenSSL takes of large keys (rsa.h, OPENSSL_RSA_MAX_PUBEXP_BITS).
+constexpr int kMaxExponentBits = 64;
 
 struct ContextDeleter {
   void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
@@ -49,14 +51,6 @@ PrivateKey read_subject_public_key(ByteView der) {
   return key;
 }
 
-bool is_known_curve(const EVP_PKEY* key) {
-  char name[32] = {};
-  std::size_t size = 0;
-  if (EVP_PKEY_get_group_name(key, name, sizeof name, &size) != 1) return false;
-  const std::string_view group(name, size);
-  return group == "prime256v1" || group == "secp384r1" || group == "secp521r1";
-}
-
 /// What stands between the type and a key that may be used.
 Result<PrivateKey> read_key(KeyType type, ByteView data) {
   PrivateKey key;
@@ -71,17 +65,11 @@ Result<PrivateKey> read_key(KeyType type, ByteView data) {
       break;
     case KeyType::ecdsa:
       key = read_subject_public_key(data);
-      if (key && (EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_EC || !is_known_curve(key.get()))) {
-        return Errc::unsupported;
-      }
+      if (key && !is_known_curve(key.get())) return Errc::unsupported;
       break;
     case KeyType::rsa:
       key = read_subject_public_key(data);
-      if (key && (EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_RSA ||
-                  EVP_PKEY_get_bits(key.get()) < kMinRsaBits ||
-                  EVP_PKEY_get_bits(key.get()) > kMaxRsaBits)) {
-        return Errc::unsupported;
-      }
+      if (key && !is_moderate_rsa(key.get(), kMaxRsaBits)) return Errc::unsupported;
       break;
   }
   ERR_clear_error();
@@ -90,6 +78,25 @@ Result<PrivateKey> read_key(KeyType type, ByteView data) {
 }
 
 }  // namespace
+
+bool is_known_curve(const EVP_PKEY* key) {
+  if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC) return false;
+  char name[32] = {};
+  std::size_t size = 0;
+  if (EVP_PKEY_get_group_name(key, name, sizeof name, &size) != 1) return false;
+  const std::string_view group(name, size);
+  return group == "prime256v1" || group == "secp384r1" || group == "secp521r1";
+}
+
+bool is_moderate_rsa(const EVP_PKEY* key, int max_bits) {
+  const int bits = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA ? EVP_PKEY_get_bits(key) : 0;
+  if (bits < kMinRsaBits || bits > max_bits) return false;
+  BIGNUM* exponent = nullptr;
+  if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) != 1) return false;
+  const bool is_small = BN_num_bits(exponent) <= kMaxExponentBits;
+  BN_free(exponent);
+  return is_small;
+}
 
 PublicKey::PublicKey(KeyType type, ByteView data, PrivateKey key)
     : type_(type), key_(key.release(), SslDeleter()) {

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <ctime>
 
+#include "userspace/base/task_group.hpp"
+
 namespace hagring::registry {
 namespace {
 
@@ -30,6 +32,8 @@ awaitable<Result<void>> copy(http::Connection& connection, FileRange range, std:
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) co_return last_system_error();
     if (size == 0) co_return Errc::truncated;
+    // A reader that keeps up leaves no wait that could be cancelled.
+    if (co_await asked_to_stop()) co_return Errc::cancelled;
     const auto moved = static_cast<std::size_t>(size);
     CO_CHECK(co_await connection.write_body(ByteView(buffer).first(moved)));
     range.offset += moved;
@@ -77,8 +81,7 @@ ssize_t send_piece(int socket, const FileRange& range) {
 /// Lets the thread's other handlers run.
 awaitable<Result<void>> yield() {
   co_await asio::post(kTuple);
-  const auto state = co_await asio::this_coro::cancellation_state;
-  if (state.cancelled() != asio::cancellation_type::none) co_return Errc::cancelled;
+  if (co_await asked_to_stop()) co_return Errc::cancelled;
   co_return Result<void>();
 }
 

@@ -123,6 +123,7 @@ void PeerConnections::displace(std::uint64_t slot) {
 }
 
 void PeerConnections::cut() {
+  cut_ = true;
   for (const auto& [slot, attempt] : at_gate_) attempt->cancel();
   connections_.cancel();
 }
@@ -140,9 +141,10 @@ awaitable<void> PeerConnections::drain(Duration limit) {
 awaitable<void> PeerConnections::end_at(TimePoint limit) {
   while (!co_await asked_to_stop()) {
     for (const auto& [slot, attempt] : at_gate_) attempt->cancel();
-    if (shared_.clock.now() >= limit) connections_.cancel();
-    const auto next = shared_.clock.now() + kBetweenCancels;
-    co_await shared_.clock.sleep_until(shared_.clock.now() < limit ? std::min(next, limit) : next);
+    const auto now = shared_.clock.now();
+    if (cut_ || now >= limit) connections_.cancel();
+    const auto next = now + kBetweenCancels;
+    co_await shared_.clock.sleep_until(now < limit ? std::min(next, limit) : next);
   }
 }
 

@@ -20,7 +20,7 @@ struct PeerServerOptions {
   asio::ip::tcp::endpoint listen{asio::ip::tcp::v6(), 5000};
   /// At a time. A node pulls three layers at once, and a large cluster may pull the same image.
   std::size_t max_connections = 1024;
-  std::size_t max_connections_per_address = 64;
+  std::size_t max_connections_per_address = 64;  ///< of IPv6, a /64 counts as one
   /// What a connection has to pass the gate, where there is one.
   Duration handshake_limit = std::chrono::seconds(5);
   /// From the end of one request to the end of the next one's head.
@@ -84,6 +84,7 @@ class PeerConnections {
   std::unordered_set<ByteStream*> idle_;         ///< those that wait for a request
   std::map<std::uint64_t, TaskGroup*> at_gate_;  ///< by slot
   bool draining_ = false;
+  bool cut_ = false;
   std::uint64_t untold_ = 0;  ///< turned away since the last line in the log
   TimePoint next_word_{};
 };

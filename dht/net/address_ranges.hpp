@@ -15,16 +15,16 @@ class AddressRanges {
   /// Every address but unspecified, loopback, link-local, multicast and broadcast ones, in IPv6's
   /// forms of them too.
   static AddressRanges ordinary();
-  /// The ranges of `texts` ("10.0.0.0/8", "fd00::/8", single addresses) and nothing else. Errors:
-  /// Errc::bad_message; an empty list allows nothing.
+  /// The ranges of `texts` ("10.0.0.0/8", "fd00::/8", single addresses) and nothing else. What
+  /// ordinary() leaves out stays out, unless a range that lies within it is named ("127.0.0.1").
+  /// Errors: Errc::bad_message; an empty list allows nothing.
   static Result<AddressRanges> parse(const std::vector<std::string>& texts);
 
   bool contains(const asio::ip::address& address) const;
 
  private:
-  /// Of all addresses when there are exceptions; else those named.
   std::vector<Prefix> named_;
-  std::vector<Prefix> exceptions_;
+  std::vector<Prefix> named_exceptions_;  ///< those that lie within an exception, apart
 };
 
 }  // namespace hagring::dht

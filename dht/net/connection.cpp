@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dht/net/connection.hpp"
 
+#include "userspace/base/deadline.hpp"
+
 namespace hagring::dht {
 namespace {
 
@@ -65,6 +67,13 @@ awaitable<void> Connection::accept_streams(ServeStream serve) {
 Result<std::unique_ptr<ByteStream>> Connection::open_stream() {
   last_used_ = clock_.now();
   return session_.open();
+}
+
+awaitable<bool> Connection::answers(Duration limit) {
+  in_doubt_ = true;
+  const auto answered = co_await with_deadline(clock_, limit, session_.ping());
+  in_doubt_ = false;
+  co_return answered.has_value();
 }
 
 void Connection::close() {

@@ -54,6 +54,10 @@ class Connection {
   }
   /// Errors: NetErrc::session_closed, NetErrc::limit_reached.
   Result<std::unique_ptr<ByteStream>> open_stream();
+  /// Whether the peer answers within `limit`. Meanwhile the connection is in doubt.
+  awaitable<bool> answers(Duration limit);
+  /// Whether that is being asked: another connection is to be preferred.
+  bool in_doubt() const { return in_doubt_; }
   /// Ends it. run() returns soon.
   void close();
 
@@ -76,6 +80,7 @@ class Connection {
   TaskGroup tasks_;
   TimePoint last_used_;
   bool closed_ = false;
+  bool in_doubt_ = false;
 };
 
 }  // namespace hagring::dht

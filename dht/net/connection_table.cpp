@@ -35,12 +35,15 @@ const ConnectionTable::Peer* ConnectionTable::find(const PeerId& peer) const {
 }
 
 ConnectionTable::Entry ConnectionTable::preferred(const PeerId& peer) const {
-  if (const auto* known = find(peer)) {
-    for (const auto& entry : known->connections) {
-      if (entry->healthy()) return entry;
-    }
+  const auto* known = find(peer);
+  if (!known) return nullptr;
+  Entry doubtful;
+  for (const auto& entry : known->connections) {
+    if (!entry->healthy()) continue;
+    if (!entry->in_doubt()) return entry;
+    if (!doubtful) doubtful = entry;
   }
-  return nullptr;
+  return doubtful;
 }
 
 ConnectionTable::Entry ConnectionTable::idlest(TimePoint now, Duration rest, const PeerId* peer,

@@ -31,8 +31,8 @@ class ConnectionTable {
   /// nullptr when there is no connection with it.
   Peer* find(const PeerId& peer);
   const Peer* find(const PeerId& peer) const;
-  /// The connection for outgoing streams: the oldest healthy one, on which both sides' choices
-  /// agree once a simultaneous dial is over.
+  /// The connection for outgoing streams: the oldest healthy one that isn't in doubt, on which both
+  /// sides' choices agree once a simultaneous dial is over; else one in doubt.
   Entry preferred(const PeerId& peer) const;
 
   /// The connection without streams that has been unused longest, if that is `rest` at least; with

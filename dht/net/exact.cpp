@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "dht/multiformats/varint.hpp"
+#include "userspace/base/task_group.hpp"
 
 namespace hagring::dht {
 namespace {
@@ -16,6 +17,7 @@ constexpr std::size_t kStep = 4096;
 awaitable<Result<void>> read_exactly(ByteStream& stream, MutableBytes into) {
   bool began = false;
   while (!into.empty()) {
+    if (co_await asked_to_stop()) co_return Errc::cancelled;
     const auto size = co_await stream.read_some(into);
     if (!size) {
       if (began && size.error() == Errc::end_of_stream) co_return Errc::truncated;

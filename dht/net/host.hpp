@@ -39,9 +39,11 @@ struct HostOptions {
   /// longest first, if they have rested for `trim_grace`; else the new one is refused.
   std::size_t max_connections = 512;
   std::size_t max_inbound = 384;
-  std::size_t max_handshakes = 64;  ///< inbound, under way; beside max_connections
+  /// Inbound, under way, beside max_connections; a newcomer ends the oldest.
+  std::size_t max_handshakes = 64;
   std::size_t max_connections_of_a_peer = 4;
-  /// Inbound, handshakes under way included; of IPv6, a /64 counts as one address.
+  /// Inbound, handshakes under way included, the oldest of which a newcomer ends; of IPv6, a /64
+  /// counts as one address.
   std::size_t max_connections_of_an_address = 16;
   /// Above it resting connections are closed as above, without need (go-libp2p's low water).
   std::size_t trim_above = 160;

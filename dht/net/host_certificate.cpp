@@ -17,6 +17,8 @@ constexpr const char* kExtensionOid = "1.3.6.1.4.1.53594.1.1";
 constexpr std::string_view kSignaturePrefix = "libp2p-tls-handshake:";
 constexpr int kValidDays = 36500;
 constexpr std::size_t kMaxExtension = 8192;
+/// Of a certificate's own key; a host's may have more.
+constexpr int kMaxRsaBits = 4096;
 
 struct Deleter {
   void operator()(ASN1_OBJECT* object) const noexcept { ASN1_OBJECT_free(object); }
@@ -141,6 +143,14 @@ Owned<ASN1_SEQUENCE_ANY> parse_signed_key(ByteView value) {
   return sequence;
 }
 
+/// Threat: a key that costs dearly to verify with, from somebody who has proved nothing yet. libp2p
+/// asks for no certain kind; its implementations make P-256 keys.
+bool is_fit(const EVP_PKEY* key) {
+  if (!key) return false;
+  return EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519 || is_known_curve(key) ||
+         is_moderate_rsa(key, kMaxRsaBits);
+}
+
 CertificateVerdict judge(X509* certificate, WallTime now) {
   if (!is_in_time(certificate, now)) {
     return {std::nullopt, "it isn't valid now; compare the clocks of the two hosts"};
@@ -148,6 +158,11 @@ CertificateVerdict judge(X509* certificate, WallTime now) {
   ByteView value;
   if (auto reason = find_extension(certificate, value); !reason.empty()) {
     return {std::nullopt, std::move(reason)};
+  }
+  if (!is_fit(X509_get0_pubkey(certificate))) {
+    return {std::nullopt,
+            "its own key is of a kind or size that isn't taken: P-256, P-384, P-521, Ed25519, RSA "
+            "of 2048 to 4096 bits are"};
   }
   if (X509_verify(certificate, X509_get0_pubkey(certificate)) != 1) {
     return {std::nullopt, "it isn't signed by its own key"};

@@ -5,6 +5,12 @@
 #include "dht/net/host_state.hpp"
 
 namespace hagring::dht {
+namespace {
+
+/// What a peer that has connected anew has to answer on its older connections.
+constexpr Duration kDoubtLimit = std::chrono::seconds(2);
+
+}  // namespace
 
 void Host::State::refuse(std::string_view kind, std::string_view text) {
   ++counters.refused;
@@ -62,6 +68,7 @@ Result<Host::State::Entry> Host::State::adopt(SecureConnection secure, Direction
     return Errc::unavailable;
   }
   if (!make_room(secure.peer, direction)) return NetErrc::limit_reached;
+  doubt_connections_with(secure.peer);
   auto entry = std::make_shared<Connection>(std::move(secure), direction, std::move(ends),
                                             std::move(slot), clock, executor, yamux_options());
   table.add(entry);
@@ -71,6 +78,19 @@ Result<Host::State::Entry> Host::State::adopt(SecureConnection secure, Direction
   }
   tasks.spawn([this, entry] { return run(entry); });
   return entry;
+}
+
+/// A peer that connects anew may have lost the connections it had, by a restart for example, which
+/// we would learn from keep-alive pings only, and much later.
+void Host::State::doubt_connections_with(const PeerId& peer) {
+  const auto* known = table.find(peer);
+  if (!known) return;
+  for (const auto& entry : known->connections) {
+    if (!entry->healthy() || entry->in_doubt()) continue;
+    entry->spawn([entry]() -> awaitable<void> {
+      if (!co_await entry->answers(kDoubtLimit)) entry->close();
+    });
+  }
 }
 
 awaitable<void> Host::State::run(Entry entry) {

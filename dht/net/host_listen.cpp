@@ -13,11 +13,6 @@ namespace {
 /// How long accepting rests when the system can't give a connection (EMFILE, ENFILE, ENOMEM).
 constexpr auto kAcceptRest = std::chrono::milliseconds(200);
 
-/// What counts as one source: whoever has an IPv6 address has a /64 of them.
-asio::ip::address source_of(const asio::ip::address& address) {
-  return address.is_v6() ? prefix_of(address, 64).address : address;
-}
-
 }  // namespace
 
 void Host::State::listen() {
@@ -54,16 +49,14 @@ awaitable<void> Host::State::accept_all() {
 void Host::State::admit(tcp::socket socket) {
   error_code gone;
   const auto remote = socket.remote_endpoint(gone);
+  if (gone) return;
   const auto local = socket.local_endpoint(gone);
   if (gone) return;
   const Connection::Ends ends{{unmapped(local.address()), local.port()},
                               {unmapped(remote.address()), remote.port()}};
-  if (handshakes >= options.max_handshakes) {
-    return refuse("handshake limit",
-                  fmt::format("{} handshakes are under way: a connection from {} was refused",
-                              handshakes, ends.remote.address().to_string()));
-  }
-  auto slot = slots.take(source_of(ends.remote.address()));
+  // Threat: strangers who connect and stall. Until it has proved who it is, a connection holds its
+  // place only as long as no newcomer needs it.
+  auto slot = slots.take(ends.remote.address(), [this](std::uint64_t id) { displace(id); });
   if (!slot) {
     return refuse(
         "address limit",
@@ -72,20 +65,28 @@ void Host::State::admit(tcp::socket socket) {
                     ends.remote.address().to_string(), options.max_connections_of_an_address));
   }
   ++counters.accepted;
-  ++handshakes;
   set_connection_options(socket);
   tasks.spawn([this, ends, taken = std::move(socket), place = std::move(*slot)]() mutable {
     return upgrade_inbound(std::move(taken), std::move(place), ends);
   });
 }
 
+void Host::State::displace(std::uint64_t slot) {
+  rare_log.line(log::Level::info, "handshake limit",
+                "more handshakes are under way than there are places: the oldest is ended");
+  upgrader.cut(slot);
+}
+
 awaitable<void> Host::State::upgrade_inbound(tcp::socket socket, ConnectionSlots::Slot slot,
                                              Connection::Ends ends) {
   UpgradeFailure failure;
   Result<SecureConnection> secure = Errc::cancelled;
-  if (!stopping) secure = co_await upgrader.accept(std::move(socket), failure);
-  --handshakes;
+  if (!stopping) secure = co_await upgrader.accept(std::move(socket), failure, slot.id());
   if (stopping) co_return;
+  if (secure && !slot.settle()) {
+    failure.text = "it took its time, and a newcomer needed its place";
+    secure = Errc::cancelled;
+  }
   if (secure) {
     (void)adopt(std::move(*secure), Direction::inbound, ends, std::move(slot));
     co_return;

@@ -40,6 +40,8 @@ struct Host::State {
   void listen();
   awaitable<void> accept_all();
   void admit(tcp::socket socket);
+  /// Ends the handshake that holds this place, for a newcomer.
+  void displace(std::uint64_t slot);
   awaitable<void> upgrade_inbound(tcp::socket socket, ConnectionSlots::Slot slot,
                                   Connection::Ends ends);
 
@@ -61,6 +63,7 @@ struct Host::State {
   Result<Entry> adopt(SecureConnection secure, Direction direction, Connection::Ends ends,
                       std::optional<ConnectionSlots::Slot> slot);
   bool make_room(const PeerId& peer, Direction direction);
+  void doubt_connections_with(const PeerId& peer);
   bool trim(Duration rest, const PeerId* peer, bool inbound_only);
   awaitable<void> run(Entry entry);
   void refuse(std::string_view kind, std::string_view text);
@@ -109,7 +112,6 @@ struct Host::State {
   bool is_changed = false;
   Signal callers_gone;
   std::size_t callers = 0;
-  std::size_t handshakes = 0;  ///< inbound, under way
   std::size_t dialling = 0;
   bool stopping = false;
   Counters counters;

@@ -62,6 +62,7 @@ struct Upgrader::Attempt {
   TlsFailure tls = {};
   std::shared_ptr<Bottom::State> bottom = nullptr;  ///< shared with the layers' Bottom
   bool late = false;
+  std::uint64_t id = 0;
 };
 
 Upgrader::Upgrader(const Identity& identity, Clock& clock, std::optional<NetworkKey> network_key,
@@ -76,9 +77,15 @@ awaitable<Result<SecureConnection>> Upgrader::connect(asio::ip::tcp::socket sock
 }
 
 awaitable<Result<SecureConnection>> Upgrader::accept(asio::ip::tcp::socket socket,
-                                                     UpgradeFailure& failure) {
-  Attempt attempt{.dialled = false, .expected = std::nullopt, .failure = failure};
+                                                     UpgradeFailure& failure, std::uint64_t id) {
+  Attempt attempt{.dialled = false, .expected = std::nullopt, .failure = failure, .id = id};
   co_return co_await upgrade(std::move(socket), attempt);
+}
+
+void Upgrader::cut(std::uint64_t id) {
+  for (auto* attempt : under_way_) {
+    if (!attempt->dialled && attempt->id == id) attempt->bottom->socket.close();
+  }
 }
 
 void Upgrader::close() {

@@ -35,8 +35,12 @@ class Upgrader {
   awaitable<Result<SecureConnection>> connect(asio::ip::tcp::socket socket,
                                               std::optional<PeerId> expected,
                                               UpgradeFailure& failure);
-  /// The same as the listener.
-  awaitable<Result<SecureConnection>> accept(asio::ip::tcp::socket socket, UpgradeFailure& failure);
+  /// The same as the listener; `id` is what cut() knows it by.
+  awaitable<Result<SecureConnection>> accept(asio::ip::tcp::socket socket, UpgradeFailure& failure,
+                                             std::uint64_t id = 0);
+
+  /// Ends the inbound upgrade of this ID with Errc::cancelled.
+  void cut(std::uint64_t id);
 
   /// Ends all that are under way with Errc::cancelled.
   void close();

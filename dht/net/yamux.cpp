@@ -109,6 +109,11 @@ awaitable<Result<std::unique_ptr<ByteStream>>> YamuxSession::accept() {
   co_return std::make_unique<YamuxStream>(state, std::move(entry));
 }
 
+awaitable<Result<void>> YamuxSession::ping() {
+  auto state = state_;
+  co_return co_await state->ping();
+}
+
 void YamuxSession::close() { state_->end(NetErrc::session_closed); }
 
 std::size_t YamuxSession::streams() const { return state_->entries.size(); }

@@ -10,12 +10,15 @@
 
 namespace hagring::dht {
 
-/// What all sessions of a host hold together, and may hold.
+/// What all sessions of a host hold together, and may hold. A session that holds no more than its
+/// share of streams and bytes is never told that others hold too much, nor is a stream of our own.
 struct YamuxBudget {
-  std::size_t max_streams = 4096;                    ///< opened by peers above it are reset
+  std::size_t max_streams = 4096;                    ///< opened by peers; more are reset
   std::size_t max_buffered = std::size_t{64} << 20;  ///< received bytes that nobody has read
   /// Bytes that wait to be sent; above it each connection queues one frame at a time.
   std::size_t max_queued = std::size_t{64} << 20;
+  std::size_t share_of_streams = 4;
+  std::size_t share_of_buffered = std::size_t{64} * 1024;
   std::size_t streams = 0;
   std::size_t buffered = 0;
   std::size_t queued = 0;
@@ -63,6 +66,10 @@ class YamuxSession {
   /// Waits for a stream that the peer opens, and acknowledges it. One caller at a time.
   /// Errors: NetErrc::session_closed, Errc::cancelled.
   awaitable<Result<std::unique_ptr<ByteStream>>> accept();
+
+  /// Returns when the peer has answered, for which a ping is sent at once. Without a deadline of
+  /// its own. Errors: NetErrc::session_closed or why it ended, Errc::cancelled.
+  awaitable<Result<void>> ping();
 
   /// Ends run() and all streams.
   void close();

@@ -39,11 +39,13 @@ struct YamuxEntry {
         budget(std::move(shared)),
         readable(executor),
         writable(executor) {
-    ++budget->streams;
+    if (inbound) ++budget->streams;
   }
   YamuxEntry(const YamuxEntry&) = delete;
   YamuxEntry& operator=(const YamuxEntry&) = delete;
-  ~YamuxEntry() { --budget->streams; }
+  ~YamuxEntry() {
+    if (inbound) --budget->streams;
+  }
 
   std::uint32_t id;
   bool inbound;

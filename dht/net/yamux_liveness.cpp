@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "dht/net/error.hpp"
 #include "dht/net/yamux_state.hpp"
 #include "userspace/base/deadline.hpp"
@@ -18,17 +20,30 @@ constexpr Duration kGoodbye = std::chrono::seconds(1);
 
 awaitable<void> YamuxState::keep_alive() {
   while (!error) {
-    ping_answered_ = false;
-    send({Type::ping, YamuxHeader::syn, 0, ++ping_value_});
+    const auto value = send_ping();
     co_await clock_.sleep_for(options_.keepalive_timeout);
     if (co_await asked_to_stop()) co_return;
-    if (!ping_answered_) {
+    if (pong_value_ < value) {
       end(NetErrc::keepalive_missed);
       co_return;
     }
     co_await clock_.sleep_for(options_.keepalive_interval - options_.keepalive_timeout);
     if (co_await asked_to_stop()) co_return;
   }
+}
+
+awaitable<Result<void>> YamuxState::ping() {
+  const auto value = send_ping();
+  while (pong_value_ < value) {
+    if (error) co_return error;
+    CO_CHECK(co_await pong_.wait());
+  }
+  co_return Result<void>();
+}
+
+std::uint32_t YamuxState::send_ping() {
+  send({Type::ping, YamuxHeader::syn, 0, ++ping_value_});
+  return ping_value_;
 }
 
 awaitable<void> YamuxState::say_goodbye() {
@@ -41,8 +56,10 @@ awaitable<void> YamuxState::say_goodbye() {
 void YamuxState::answer_ping(const YamuxHeader& header) {
   if (header.has(YamuxHeader::syn)) {
     send({Type::ping, YamuxHeader::ack, 0, header.length});
-  } else if (header.has(YamuxHeader::ack) && header.length == ping_value_) {
-    ping_answered_ = true;
+  } else if (header.has(YamuxHeader::ack) && header.length <= ping_value_) {
+    // An answer to a later ping is one to those before it.
+    pong_value_ = std::max(pong_value_, header.length);
+    pong_.wake();
   }
 }
 

@@ -31,7 +31,8 @@ YamuxState::YamuxState(std::unique_ptr<ByteStream> below, YamuxSession::Role rol
       peer_parity_(role == YamuxSession::Role::dialler ? 0 : 1),
       next_id_(role == YamuxSession::Role::dialler ? 1 : 2),
       arrived_(executor),
-      queued_(executor) {}
+      queued_(executor),
+      pong_(executor) {}
 
 awaitable<error_code> YamuxState::read_frames() {
   while (!error) {
@@ -72,8 +73,7 @@ void YamuxState::end(error_code reason) {
   }
   entries.clear();
   waiting_.clear();
-  arrived_.wake();
-  queued_.wake();
+  for (auto* signal : {&arrived_, &queued_, &pong_}) signal->wake();
 }
 
 std::size_t YamuxState::count(bool inbound) const {
@@ -83,8 +83,7 @@ std::size_t YamuxState::count(bool inbound) const {
 
 Result<YamuxState::Entry> YamuxState::open() {
   if (error || told_to_go_) return NetErrc::session_closed;
-  if (count(false) >= options_.max_outbound_streams || next_id_ > INT32_MAX ||
-      budget_->streams >= budget_->max_streams) {
+  if (count(false) >= options_.max_outbound_streams || next_id_ > INT32_MAX) {
     return NetErrc::limit_reached;
   }
   auto entry = std::make_shared<YamuxEntry>(next_id_, false, budget_, executor_);
@@ -162,18 +161,29 @@ void YamuxState::finish(YamuxEntry& entry) {
 void YamuxState::abandon(YamuxEntry& entry) {
   let_go(entry.received.size());
   entry.received.clear();
-  const bool known = entries.contains(entry.id);
+  const bool known = knows(entry);
   // After our FIN a reset could take from the peer what it hasn't read yet: what it still sends is
   // answered with a reset, as for any stream that isn't there.
   if (known && !entry.finished_by_us) reset(entry.id, 0);
   if (!entry.error) entry.error = Errc::cancelled;
   entry.readable.wake();
   entry.writable.wake();
-  entries.erase(entry.id);
+  forget(entry);
+}
+
+/// Whether the stream of this number is this one. Threat: a peer that resets a stream which is
+/// still in use here, and takes its number for another.
+bool YamuxState::knows(const YamuxEntry& entry) const {
+  const auto found = entries.find(entry.id);
+  return found != entries.end() && found->second.get() == &entry;
+}
+
+void YamuxState::forget(const YamuxEntry& entry) {
+  if (knows(entry)) entries.erase(entry.id);
 }
 
 void YamuxState::forget_if_finished(const YamuxEntry& entry) {
-  if (entry.finished_by_us && entry.finished_by_peer) entries.erase(entry.id);
+  if (entry.finished_by_us && entry.finished_by_peer) forget(entry);
 }
 
 awaitable<Result<void>> YamuxState::handle(YamuxHeader header) {
@@ -212,9 +222,12 @@ Result<void> YamuxState::admit(const YamuxHeader& header) {
   if (header.stream % 2 != peer_parity_ || entries.contains(header.stream)) {
     return Errc::bad_message;
   }
-  if (count(true) >= options_.max_inbound_streams || budget_->streams >= budget_->max_streams) {
+  const auto open = count(true);
+  const bool is_too_many_for_all =
+      open >= budget_->share_of_streams && budget_->streams >= budget_->max_streams;
+  if (open >= options_.max_inbound_streams || is_too_many_for_all) {
     refuse(header.stream,
-           count(true) >= options_.max_inbound_streams
+           open >= options_.max_inbound_streams
                ? "a peer has too many streams open on a connection: another one was reset"
                : "all peers together have too many streams open: another one was reset");
     return {};
@@ -229,8 +242,10 @@ Result<void> YamuxState::admit(const YamuxHeader& header) {
 awaitable<Result<void>> YamuxState::receive(Entry entry, std::uint32_t size) {
   if (size > entry->receive_credit || entry->finished_by_peer) co_return Errc::bad_message;
   entry->receive_credit -= size;
-  if (buffered_ + size > options_.max_buffered ||
-      budget_->buffered + size > budget_->max_buffered) {
+  const bool is_too_much_for_all = entry->inbound &&
+                                   buffered_ + size > budget_->share_of_buffered &&
+                                   budget_->buffered + size > budget_->max_buffered;
+  if (buffered_ + size > options_.max_buffered || is_too_much_for_all) {
     refuse(entry->id,
            buffered_ + size > options_.max_buffered
                ? "a peer has sent too many bytes that wait to be read: a stream was reset"
@@ -275,7 +290,7 @@ void YamuxState::drop(const Entry& entry, error_code reason) {
   if (!entry->error) entry->error = reason;
   entry->readable.wake();
   entry->writable.wake();
-  entries.erase(entry->id);
+  forget(*entry);
   // Nobody will read what came for a stream that nobody has accepted.
   if (std::erase(waiting_, entry) > 0) let_go(entry->received.size());
 }

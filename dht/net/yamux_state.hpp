@@ -29,6 +29,7 @@ class YamuxState {
   awaitable<error_code> read_frames();
   awaitable<void> write_frames();
   awaitable<void> keep_alive();
+  awaitable<Result<void>> ping();
   /// Ends the session: the first reason stays.
   void end(error_code reason);
   /// Sends GOAWAY after a breach of the protocol, as far as that goes without waiting long.
@@ -54,7 +55,10 @@ class YamuxState {
   Result<void> admit(const YamuxHeader& header);
   void apply_flags(const YamuxHeader& header, const Entry& entry);
   void drop(const Entry& entry, error_code reason);
+  std::uint32_t send_ping();
   void answer_ping(const YamuxHeader& header);
+  bool knows(const YamuxEntry& entry) const;
+  void forget(const YamuxEntry& entry);
   void forget_if_finished(const YamuxEntry& entry);
   void reset(std::uint32_t stream, std::uint32_t code);
   /// Counts bytes that came and wait to be read, or that no longer do.
@@ -72,7 +76,7 @@ class YamuxState {
   std::uint32_t peer_parity_;
   std::uint32_t next_id_;
   std::deque<Entry> waiting_;  ///< opened by the peer and not accepted yet
-  Signal arrived_, queued_;
+  Signal arrived_, queued_, pong_;
   Bytes queue_;  ///< frames to be sent
   bool sending_ = false;
   bool leaving_ = false;
@@ -80,7 +84,7 @@ class YamuxState {
   bool told_to_go_ = false;
   bool told_limit_ = false;
   std::uint32_t ping_value_ = 0;
-  bool ping_answered_ = false;
+  std::uint32_t pong_value_ = 0;  ///< of the last ping that was answered
 };
 
 }  // namespace hagring::dht

@@ -41,5 +41,14 @@ TEST(Prefix, ContainsItsFamilyOnly) {
   EXPECT_FALSE(within("fe80::/10", "fec0::1"));
 }
 
+TEST(SourceOf, IsAnAddressOrANetworkOfIpv6) {
+  const auto source = [](const char* address) {
+    return source_of(asio::ip::make_address(address)).to_string();
+  };
+  EXPECT_EQ(source("192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(source("::ffff:192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(source("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+}
+
 }  // namespace
 }  // namespace hagring

@@ -69,5 +69,28 @@ TEST_F(Slots, WhereAllPlacesAreTakenTheOldestOnTrialOfAnyAddressGivesWay) {
   EXPECT_EQ(slots.taken(), 0U);
 }
 
+TEST_F(Slots, OfTrialsTheOldestOfAnyAddressGivesWay) {
+  ConnectionSlots few(8, 8, 2);
+  const auto on_displaced = [this](std::uint64_t id) { displaced.push_back(id); };
+  auto settled = few.take(one, on_displaced);
+  ASSERT_TRUE(settled->settle());
+  auto oldest = few.take(one, on_displaced);
+  auto second = few.take(two, on_displaced);
+  auto newcomer = few.take(make_address("192.0.2.3"), on_displaced);
+  ASSERT_TRUE(oldest && second && newcomer);
+  EXPECT_EQ(displaced, std::vector{oldest->id()});
+  EXPECT_TRUE(newcomer->settle() && second->settle());
+  EXPECT_FALSE(oldest->settle());
+  EXPECT_EQ(few.taken(), 3U);
+}
+
+TEST_F(Slots, CountAllOfAnIpv6NetworkAsOne) {
+  auto first = slots.take(make_address("2001:db8::1"));
+  auto second = slots.take(make_address("2001:db8::2:0:0:1"));
+  ASSERT_TRUE(first && second);
+  EXPECT_FALSE(slots.take(make_address("2001:db8::3")));
+  EXPECT_TRUE(slots.take(make_address("2001:db8:0:1::1")));
+}
+
 }  // namespace
 }  // namespace hagring

@@ -7,6 +7,7 @@
 #include "tests/support/memory_stream.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/test_certificate.hpp"
+#include "tests/support/told_to_stop.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/task_group.hpp"
 #include "userspace/base/tls_context.hpp"
@@ -222,6 +223,18 @@ TEST_P(TlsStreamTest, HandshakeOfASilentPeerEndsAtItsDeadline) {
   SystemClock clock;
   EXPECT_EQ(test::run(context, with_deadline(clock, 10ms, ends.server->handshake())).error(),
             Errc::timed_out);
+}
+
+TEST_P(TlsStreamTest, HandshakeAndReadEndWhenToldToStopThoughBytesAreThere) {
+  auto ends = connect();
+  // The beginning of a record of 16 KiB, and none of its end.
+  const Bytes record{22, 3, 1, 64, 0, 1};
+  ASSERT_TRUE(test::run(context, ends.client_below->write(record)));
+  EXPECT_EQ(test::when_told_to_stop(context, ends.server->handshake()).error(), Errc::cancelled);
+  auto later = connected();
+  ASSERT_TRUE(test::run(context, later.client->write(as_bytes("x"))));
+  EXPECT_EQ(test::when_told_to_stop(context, later.server->read_some(buffer)).error(),
+            Errc::cancelled);
 }
 
 TEST_P(TlsStreamTest, HandshakeOfAPeerThatGoesAway) {

@@ -9,6 +9,7 @@
 #include "dht/net/exact.hpp"
 #include "tests/support/run.hpp"
 #include "userspace/base/racing_dialer.hpp"
+#include "userspace/base/task_group.hpp"
 
 namespace hagring::dht {
 namespace {
@@ -93,6 +94,24 @@ TEST_F(KadStreamsTest, StreamsAreReused) {
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(ask(message(kad::MessageType::find_node, "key")));
   EXPECT_EQ(a.host.counters().connections, 1U);
   EXPECT_LE(a.host.counters().streams, 2U);  // identify's may be on its way out
+}
+
+TEST_F(KadStreamsTest, MoreRequestsThanStreamsAreAnsweredInTurn) {
+  std::size_t answered = 0;
+  test::run(context, [&]() -> awaitable<void> {
+    TaskGroup group(co_await asio::this_coro::executor, "test");
+    for (int i = 0; i < 200; ++i) {
+      group.spawn([&]() -> awaitable<void> {
+        const auto reply =
+            co_await client.ask(server_info(), message(kad::MessageType::find_node, "key"), 20s);
+        EXPECT_TRUE(reply) << reply.error().message();
+        answered += reply ? 1 : 0;
+      });
+    }
+    co_await group.drain();
+  }());
+  EXPECT_EQ(answered, 200U);
+  EXPECT_EQ(a.host.counters().refused, 0U);
 }
 
 TEST_F(KadStreamsTest, AStreamThatTheServerHasEndedIsReplaced) {

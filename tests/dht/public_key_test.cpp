@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 
 #include "dht/proto/wire.hpp"
+#include "tests/dht/rsa_key.hpp"
 
 namespace hagring::dht {
 namespace {
@@ -32,10 +33,9 @@ Bytes key_message(std::uint64_t type, ByteView data) {
   return writer.take();
 }
 
-Bytes rsa_message(unsigned bits, PrivateKey& key) {
-  key.reset(EVP_RSA_gen(bits));
+Bytes rsa_message(EVP_PKEY* key) {
   unsigned char* der = nullptr;
-  const int size = i2d_PUBKEY(key.get(), &der);
+  const int size = i2d_PUBKEY(key, &der);
   const Bytes data(der, der + size);
   OPENSSL_free(der);
   return key_message(0, data);
@@ -66,8 +66,8 @@ TEST(PublicKey, VerifiesEcdsaOfGo) {
 }
 
 TEST(PublicKey, VerifiesRsa) {
-  PrivateKey pair;
-  const auto key = PublicKey::parse(rsa_message(2048, pair));
+  const PrivateKey pair(EVP_RSA_gen(2048));
+  const auto key = PublicKey::parse(rsa_message(pair.get()));
   ASSERT_TRUE(key);
   Bytes signature(256);
   std::size_t size = signature.size();
@@ -81,8 +81,15 @@ TEST(PublicKey, VerifiesRsa) {
 }
 
 TEST(PublicKey, RefusesWeakRsa) {
-  PrivateKey pair;
-  EXPECT_EQ(PublicKey::parse(rsa_message(1024, pair)).error(), Errc::unsupported);
+  const PrivateKey pair(EVP_RSA_gen(1024));
+  EXPECT_EQ(PublicKey::parse(rsa_message(pair.get())).error(), Errc::unsupported);
+}
+
+TEST(PublicKey, RefusesRsaWithACostlyExponent) {
+  for (const int bits : {64, 65, 2000}) {
+    const auto key = test::rsa_of(2048, bits);
+    EXPECT_EQ(PublicKey::parse(rsa_message(key.get())).has_value(), bits <= 64) << bits;
+  }
 }
 
 TEST(PublicKey, HasOneFormAndOneIdHoweverItsFieldsAreOrdered) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/http/exchange.hpp"
+#include "tests/support/told_to_stop.hpp"
 #include "userspace/base/deadline.hpp"
 
 namespace hagring::http {
@@ -158,6 +159,13 @@ TEST(ReadRequest, EndsWhenTheClientTricklesOrStops) {
             .error(),
         Errc::timed_out);
   }
+}
+
+TEST(ReadRequest, EndsWhenToldToStopThoughBytesAreThere) {
+  Exchange exchange;
+  exchange.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_EQ(test::when_told_to_stop(exchange.context, exchange.connection.read_request()).error(),
+            Errc::cancelled);
 }
 
 TEST(ReadRequest, TellsABrokenOffMessageFromAnOrderlyEnd) {

@@ -8,6 +8,7 @@
 #include "tests/support/memory_store.hpp"
 #include "tests/support/memory_stream.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/told_to_stop.hpp"
 #include "userspace/base/socket_stream.hpp"
 
 namespace hagring::registry {
@@ -90,6 +91,16 @@ TEST_P(FileBody, EndsWhenNobodyReads) {
   const auto result = test::run(context, send(0, content.size(), content.size()));
   EXPECT_EQ(result.error(), Errc::timed_out);
   EXPECT_LT(sent, content.size());
+}
+
+TEST_P(FileBody, EndsWhenToldToStopThoughTheReaderKeepsUp) {
+  blob = *test::run(context, store.open(store.add(content)));
+  auto receiving = asio::co_spawn(context, receive(), asio::use_future);
+  EXPECT_EQ(test::when_told_to_stop(context, send(0, content.size(), content.size())).error(),
+            Errc::cancelled);
+  EXPECT_LT(sent, content.size());
+  context.poll();
+  EXPECT_FALSE(receiving.get());
 }
 
 TEST_P(FileBody, AReceiverThatHasGoneIsAnErrorAndNoSignal) {

@@ -26,6 +26,11 @@ asio::ip::address unmapped(const asio::ip::address& address) {
   return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
 }
 
+asio::ip::address source_of(const asio::ip::address& address) {
+  const auto plain = unmapped(address);
+  return plain.is_v6() ? masked(plain, 64) : plain;
+}
+
 bool Prefix::contains(const asio::ip::address& candidate) const {
   return candidate.is_v4() == address.is_v4() && masked(candidate, length) == address;
 }

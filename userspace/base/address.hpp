@@ -13,6 +13,10 @@ namespace hagring {
 /// `address`, an IPv4-mapped one as the IPv4 address that it stands for.
 asio::ip::address unmapped(const asio::ip::address& address);
 
+/// What counts as one source of connections: an IPv4 address, or the /64 that whoever has an IPv6
+/// address has all of.
+asio::ip::address source_of(const asio::ip::address& address);
+
 /// A range of addresses.
 struct Prefix {
   asio::ip::address address;
@@ -22,6 +26,10 @@ struct Prefix {
 
   /// Whether `candidate`, which is not IPv4-mapped, lies within.
   bool contains(const asio::ip::address& candidate) const;
+  /// Whether all of this lies within `other`.
+  bool within(const Prefix& other) const {
+    return length >= other.length && other.contains(address);
+  }
 };
 
 /// The range of `length` bits that `address` lies in: what is behind the length is cleared.

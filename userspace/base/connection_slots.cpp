@@ -11,13 +11,13 @@ namespace ip = boost::asio::ip;
 
 std::optional<ConnectionSlots::Slot> ConnectionSlots::take(ip::address address,
                                                            OnDisplaced on_displaced) {
-  address = unmapped(address);
+  address = source_of(address);
   const bool on_trial = static_cast<bool>(on_displaced);
   std::pair<std::uint64_t, Trial> displaced;
   std::optional<Slot> slot;
   {
     const std::lock_guard lock(mutex_);
-    if (full_for(address)) {
+    if (full_for(address, on_trial)) {
       const auto loser = oldest_in_the_way_of(address);
       if (loser == trials_.end()) return std::nullopt;
       displaced = {loser->first, std::move(loser->second)};
@@ -46,9 +46,9 @@ bool ConnectionSlots::Slot::settle() {
   return true;
 }
 
-bool ConnectionSlots::full_for(const ip::address& address) const {
+bool ConnectionSlots::full_for(const ip::address& address, bool on_trial) const {
   const auto from_address = by_address_.find(address);
-  return taken_ >= limit_ ||
+  return taken_ >= limit_ || (on_trial && trials_.size() >= limit_on_trial_) ||
          (from_address != by_address_.end() && from_address->second >= limit_per_address_);
 }
 

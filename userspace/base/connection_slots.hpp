@@ -11,10 +11,10 @@
 
 namespace hagring {
 
-/// Limits how many connections there are at a time, in all and from one address. A connection may
-/// be on trial at first: when there is no place left, a newcomer gets that of the one that has been
-/// on trial for longest, so that strangers who only connect and stall keep nobody out. Safe from
-/// any thread.
+/// Limits how many connections there are at a time: in all, from one source (source_of()), and on
+/// trial, as a connection may be at first. When there is no place left, a newcomer gets that of the
+/// one that has been on trial for longest, so that strangers who only connect and stall keep nobody
+/// out. Safe from any thread.
 class ConnectionSlots {
  public:
   /// Called with the ID of a connection that has lost its place and must end; on the newcomer's
@@ -48,8 +48,9 @@ class ConnectionSlots {
     bool on_trial_;
   };
 
-  ConnectionSlots(std::size_t limit, std::size_t limit_per_address)
-      : limit_(limit), limit_per_address_(limit_per_address) {}
+  ConnectionSlots(std::size_t limit, std::size_t limit_per_address,
+                  std::size_t limit_on_trial = SIZE_MAX)
+      : limit_(limit), limit_per_address_(limit_per_address), limit_on_trial_(limit_on_trial) {}
 
   /// A place for a connection from `address`, on trial if `on_displaced` isn't empty; nullopt when
   /// there is none and nobody in the way is on trial.
@@ -63,13 +64,14 @@ class ConnectionSlots {
   };
   using Trials = std::map<std::uint64_t, Trial>;
 
-  bool full_for(const boost::asio::ip::address& address) const;
+  bool full_for(const boost::asio::ip::address& address, bool on_trial) const;
   Trials::iterator oldest_in_the_way_of(const boost::asio::ip::address& address);
   void count_down(const boost::asio::ip::address& address);
   void release(const Slot& slot);
 
   const std::size_t limit_;
   const std::size_t limit_per_address_;
+  const std::size_t limit_on_trial_;
   mutable std::mutex mutex_;
   std::size_t taken_ = 0;
   std::uint64_t last_id_ = 0;

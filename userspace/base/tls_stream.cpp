@@ -10,6 +10,8 @@
 #include <cstring>
 #include <optional>
 
+#include "userspace/base/task_group.hpp"
+
 namespace hagring {
 namespace {
 
@@ -135,8 +137,7 @@ awaitable<Result<void>> TlsStream::State::flush() {
     // The reader is sending; only one at a time may write below.
     if (!flushed) flushed.emplace(co_await asio::this_coro::executor, TimePoint::max());
     co_await flushed->async_wait(kTuple);
-    const auto cancellation = co_await asio::this_coro::cancellation_state;
-    if (cancellation.cancelled() != asio::cancellation_type::none) co_return Errc::cancelled;
+    if (co_await asked_to_stop()) co_return Errc::cancelled;
   }
   flushing = true;
   while (!buffers.out.empty() && !write_end) {
@@ -218,6 +219,7 @@ awaitable<Result<void>> TlsStream::handshake() {
     }
     CO_CHECK(co_await state->flush());
     if (result == 1) co_return Result<void>();
+    if (co_await asked_to_stop()) co_return Errc::cancelled;
     CO_CHECK(co_await state->fill());
   }
 }
@@ -230,6 +232,7 @@ awaitable<Result<std::size_t>> TlsStream::read_some(MutableBytes into) {
     if (size > 0) co_return size;
     if (state->read_end) co_return state->read_end;
     if (!sent) co_return sent.error();
+    if (co_await asked_to_stop()) co_return Errc::cancelled;
     if (const auto filled = co_await state->fill(); !filled) {
       if (filled.error() != Errc::end_of_stream) co_return filled.error();
       state->read_end = Errc::truncated;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "userspace/base/task_group.hpp"
+
 namespace hagring::http {
 namespace {
 
@@ -44,6 +46,8 @@ bool ReadBuffer::make_room() {
 
 awaitable<Result<void>> ReadBuffer::fill(ByteStream& stream) {
   if (!make_room()) co_return Errc::too_large;
+  // Threat: a peer whose bytes keep coming, one at a time, leaves no wait that could be cancelled.
+  if (co_await asked_to_stop()) co_return Errc::cancelled;
   CO_TRY(const auto size, co_await stream.read_some(MutableBytes(storage_).subspan(end_)));
   end_ += size;
   co_return Result<void>();

@@ -9,6 +9,7 @@
 #include "tests/dht/net/give_up.hpp"
 #include "tests/support/memory_stream.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/told_to_stop.hpp"
 
 namespace hagring::dht {
 namespace {
@@ -74,6 +75,13 @@ TEST_F(Delimited, TellsAnEndFromACut) {
 TEST_F(Delimited, CanBeGivenUpWhenTheRestNeverComes) {
   send(10, as_bytes("half"));
   EXPECT_EQ(test::give_up_on(context, read_delimited(*near, 100)), Errc::timed_out);
+}
+
+TEST_F(Delimited, EndsWhenToldToStopThoughBytesAreThere) {
+  pipe(1);
+  send(10, as_bytes("ten bytes."));
+  EXPECT_EQ(hagring::test::when_told_to_stop(context, read_delimited(*near, 100)).error(),
+            Errc::cancelled);
 }
 
 /// Yields its bytes, and notes how much room its reader had made ahead of them.

@@ -2,7 +2,11 @@
 #include "dht/net/host_certificate.hpp"
 
 #include <gtest/gtest.h>
+#include <openssl/ec.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
+
+#include "tests/dht/rsa_key.hpp"
 
 namespace hagring::dht {
 namespace {
@@ -150,6 +154,36 @@ TEST(HostCertificate, IsRefusedWhenAnotherKeySignedIt) {
   const auto other = make_host_certificate(Identity::generate(), kNow);
   X509_sign(host.certificate.get(), other.key.get(), EVP_sha256());
   EXPECT_EQ(verify_host_certificate(host.certificate.get(), kNow).reason,
+            "it isn't signed by its own key");
+}
+
+/// Why a certificate whose own key is `key` is refused. One of a kind that is taken gets as far as
+/// the host key's signature, which is over another.
+std::string reason_against(EVP_PKEY* key, EVP_PKEY* signer) {
+  const auto host = make_host_certificate(Identity::generate(), kNow);
+  EXPECT_EQ(X509_set_pubkey(host.certificate.get(), key), 1);
+  const bool signs_plain = EVP_PKEY_get_base_id(signer) == EVP_PKEY_ED25519;
+  EXPECT_GT(X509_sign(host.certificate.get(), signer, signs_plain ? nullptr : EVP_sha256()), 0);
+  return verify_host_certificate(host.certificate.get(), kNow).reason;
+}
+
+TEST(HostCertificate, IsTakenWithModerateKeysOnly) {
+  const PrivateKey p256(EVP_EC_gen("P-256")), p521(EVP_EC_gen("P-521")),
+      koblitz(EVP_EC_gen("secp256k1")), ed25519(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")),
+      rsa(EVP_RSA_gen(2048)), weak(EVP_RSA_gen(1024));
+  for (const auto* key : {&p521, &ed25519, &rsa}) {
+    EXPECT_EQ(reason_against(key->get(), key->get()), "its host key's signature is wrong");
+  }
+  // What verifying would cost is refused before: who signed it doesn't matter.
+  for (const auto* key : {&koblitz, &weak}) {
+    EXPECT_EQ(reason_against(key->get(), p256.get()).substr(0, 22), "its own key is of a ki");
+  }
+  for (const auto& [bits, exponent_bits] : {std::pair{8192, 17}, {2048, 65}, {2048, 2000}}) {
+    const auto costly = test::rsa_of(bits, exponent_bits);
+    EXPECT_EQ(reason_against(costly.get(), p256.get()).substr(0, 22), "its own key is of a ki")
+        << bits << ' ' << exponent_bits;
+  }
+  EXPECT_EQ(reason_against(test::rsa_of(4096, 64).get(), p256.get()),
             "it isn't signed by its own key");
 }
 

@@ -115,9 +115,11 @@ class Hosts : public testing::Test {
       if (!size || !co_await inbound.stream->write(ByteView(chunk).first(*size))) co_return;
     }
   }
-  /// A socket to `host` that isn't a host of ours.
-  asio::ip::tcp::socket knock(const Host& host) {
+  /// A socket to `host`, from 127.0.0.`from`, that isn't a host of ours.
+  asio::ip::tcp::socket knock(const Host& host, unsigned from = 1) {
     asio::ip::tcp::socket socket(context);
+    socket.open(asio::ip::tcp::v4());
+    socket.bind({asio::ip::address_v4(0x7f000000 + from), 0});
     socket.connect(host.endpoint());
     return socket;
   }

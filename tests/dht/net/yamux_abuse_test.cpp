@@ -83,6 +83,23 @@ TEST_F(YamuxAbuse, ForgetsStreamsThatArriveAndAreResetAtOnce) {
   EXPECT_EQ(receive(), (YamuxHeader{Type::window, YamuxHeader::ack, 201, 0}));
 }
 
+TEST_F(YamuxAbuse, TellsAStreamFromALaterOneOfTheSameNumber) {
+  start(Role::listener);
+  send({Type::window, YamuxHeader::syn, 1, 0});
+  auto first = accept();
+  EXPECT_EQ(receive().flags, YamuxHeader::ack);
+  send({Type::window, YamuxHeader::rst, 1, 0});
+  send({Type::window, YamuxHeader::syn, 1, 0});
+  auto second = accept();
+  EXPECT_EQ(receive().flags, YamuxHeader::ack);
+  first.reset();
+  EXPECT_EQ(session->streams(), 1U);
+  send({Type::data, 0, 1, 5}, "hello");
+  EXPECT_EQ(read(*second, 5), "hello");
+  send({Type::ping, YamuxHeader::syn, 0, 7});
+  EXPECT_EQ(receive().type, Type::ping);  // nothing was reset meanwhile
+}
+
 TEST_F(YamuxAbuse, EndsWithAPeerThatPingsForEverAndDoesNotRead) {
   start(Role::listener);
   flood({Type::ping, YamuxHeader::syn, 0, 1}, 200'000);
