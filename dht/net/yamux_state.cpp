@@ -71,7 +71,11 @@ void YamuxState::end(error_code reason) {
     entry->writable.wake();
   }
   entries.clear();
+  // Streams that outlive the session keep this object: only what they can still read counts on.
+  for (const auto& entry : waiting_) let_go(entry->received.size());
   waiting_.clear();
+  budget_->queued -= queue_.size();
+  queue_ = {};
   arrived_.wake();
   queued_.wake();
 }
@@ -134,6 +138,16 @@ void YamuxState::let_go(std::size_t size) {
   budget_->buffered -= size;
 }
 
+std::string_view YamuxState::why_full(std::size_t more) const {
+  if (buffered_ + more > options_.max_buffered) {
+    return "a peer has sent too many bytes that wait to be read: a stream was reset";
+  }
+  if (budget_->buffered + more > budget_->max_buffered) {
+    return "all peers together have sent too many bytes that wait to be read: a stream was reset";
+  }
+  return {};
+}
+
 void YamuxState::refuse(std::uint32_t stream, std::string_view why) {
   // Threat: a peer that fills the log with a line for each of its frames.
   if (budget_->tell) {
@@ -162,14 +176,16 @@ void YamuxState::finish(YamuxEntry& entry) {
 void YamuxState::abandon(YamuxEntry& entry) {
   let_go(entry.received.size());
   entry.received.clear();
-  const bool known = entries.contains(entry.id);
-  // After our FIN a reset could take from the peer what it hasn't read yet: what it still sends is
-  // answered with a reset, as for any stream that isn't there.
-  if (known && !entry.finished_by_us) reset(entry.id, 0);
   if (!entry.error) entry.error = Errc::cancelled;
   entry.readable.wake();
   entry.writable.wake();
-  entries.erase(entry.id);
+  // A peer may reset a stream and open another of the same number, which isn't ours to end.
+  const auto open = entries.find(entry.id);
+  if (open == entries.end() || open->second.get() != &entry) return;
+  // After our FIN a reset could take from the peer what it hasn't read yet: what it still sends is
+  // answered with a reset, as for any stream that isn't there.
+  if (!entry.finished_by_us) reset(entry.id, 0);
+  entries.erase(open);
 }
 
 void YamuxState::forget_if_finished(const YamuxEntry& entry) {
@@ -229,22 +245,17 @@ Result<void> YamuxState::admit(const YamuxHeader& header) {
 awaitable<Result<void>> YamuxState::receive(Entry entry, std::uint32_t size) {
   if (size > entry->receive_credit || entry->finished_by_peer) co_return Errc::bad_message;
   entry->receive_credit -= size;
-  if (buffered_ + size > options_.max_buffered ||
-      budget_->buffered + size > budget_->max_buffered) {
-    refuse(entry->id,
-           buffered_ + size > options_.max_buffered
-               ? "a peer has sent too many bytes that wait to be read: a stream was reset"
-               : "all peers together have sent too many bytes that wait to be read: a "
-                 "stream was reset");
-    drop(entry, NetErrc::limit_reached);
-    co_return co_await drain(size);
-  }
   std::array<std::uint8_t, 16384> chunk;
   while (size > 0) {
     const auto part = std::min<std::size_t>(size, chunk.size());
+    // Asked for each part. Threat: peers that all begin a great frame while there is room.
+    if (const auto full = why_full(part); !full.empty() && !entry->error) {
+      refuse(entry->id, full);
+      drop(entry, NetErrc::limit_reached);
+    }
     CO_TRY(const auto got, co_await below_->read_some(MutableBytes(chunk.data(), part)));
     size -= static_cast<std::uint32_t>(got);
-    if (entry->error) continue;  // closed here meanwhile
+    if (entry->error) continue;  // refused, or closed here meanwhile
     entry->received.append(ByteView(chunk).first(got));
     hold(got);
     entry->readable.wake();
