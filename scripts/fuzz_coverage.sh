@@ -18,12 +18,17 @@ if [[ ! $seconds =~ ^[0-9]+$ ]]; then
   exit 2
 fi
 
-# What each target is there to read.
+# What each target is there to read: files, or FILE:FUNCTION|FUNCTION for a part of one.
 declare -A parsers=(
+  [bootstrap_peers]="dht/bootstrap.cpp:parse_bootstrap_peers|take_peer"
   [delimited]="dht/net/exact.cpp"
   [host_certificate]="dht/net/host_certificate.cpp"
   [host_key]="dht/public_key.cpp"
+  [identify]="dht/net/identify.cpp dht/net/exact.cpp"
   [kad_message]="dht/kad/message_read.cpp dht/kad/peer.cpp"
+  [kad_snapshot]="dht/kad/kad_node.cpp:restore|snapshot dht/kad/told_snapshot.cpp
+                  dht/kad/provider_snapshot.cpp dht/kad/snapshot_bytes.hpp"
+  [membership]="dht/net/membership.cpp"
   [multiformats]="dht/multiformats/varint.cpp dht/multiformats/multiaddr.cpp
                   dht/multiformats/cid.cpp dht/multiformats/peer_id.cpp
                   dht/multiformats/base58.cpp"
@@ -31,7 +36,8 @@ declare -A parsers=(
   [pnet]="dht/net/pnet.cpp"
   [provider_snapshot]="dht/kad/provider_snapshot.cpp"
   [wire]="dht/proto/wire.cpp"
-  [yamux]="dht/net/yamux_frame.cpp dht/net/yamux_entry.cpp dht/net/yamux_state.cpp dht/net/yamux.cpp"
+  [yamux]="dht/net/yamux_frame.cpp dht/net/yamux_entry.cpp dht/net/yamux_liveness.cpp
+           dht/net/yamux_state.cpp dht/net/yamux.cpp"
 )
 if (($# == 0)); then
   mapfile -t targets < <(printf '%s\n' "${!parsers[@]}" | sort)
@@ -49,6 +55,19 @@ cmake --preset fuzz -B "$build" -DHAGRING_SANITIZE= \
   { cat "$build/configure.log"; exit 1; }
 ninja -C "$build" --quiet "${targets[@]/%/_fuzz}"
 
+# covered BINARY PROFILE FILE[:FUNCTIONS]: the share of the lines that ran, in percent.
+covered() {
+  local file=${3%%:*} functions=
+  [[ $3 == "$file" ]] || functions=${3#*:}
+  # A function's columns: name, regions, missed, share, lines, missed, share, ...; a file's have the
+  # functions between the two.
+  llvm-cov-19 report "$1" -instr-profile="$2" ${functions:+-show-functions} "$file" |
+    awk -v functions="$functions" '
+      functions == "" && $1 == "TOTAL" { print $10 + 0 }
+      functions != "" && $1 != "TOTAL" && $1 ~ functions { lines += $5; missed += $6 }
+      END { if (functions != "") print lines ? 100 * (lines - missed) / lines : 0 }'
+}
+
 # measure TARGET: runs it and prints its files' coverage.
 measure() {
   local found="$build/corpus/$1" profile="$build/$1" binary="$build/tests/fuzz/$1_fuzz"
@@ -61,10 +80,8 @@ measure() {
   llvm-profdata-19 merge -sparse "$profile.profraw" -o "$profile.profdata"
   local file cover low=no
   for file in ${parsers[$1]}; do
-    # The tenth column is the share of the lines that ran.
-    cover=$(llvm-cov-19 report "$binary" -instr-profile="$profile.profdata" "$file" |
-      awk '$1 == "TOTAL" { print $10 + 0 }')
-    printf '%-18s %-36s %6s %%\n' "$1" "$file" "${cover:=0}"
+    cover=$(covered "$binary" "$profile.profdata" "$file")
+    printf '%-18s %-52s %6.2f %%\n' "$1" "$file" "${cover:=0}"
     [[ ${cover%.*} -ge $goal ]] || low=yes
   done
   [[ $low == no ]]

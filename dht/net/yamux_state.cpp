@@ -72,7 +72,11 @@ void YamuxState::end(error_code reason) {
     entry->writable.wake();
   }
   entries.clear();
+  // Streams that outlive the session keep this object: only what they can still read counts on.
+  for (const auto& entry : waiting_) let_go(entry->received.size());
   waiting_.clear();
+  budget_->queued -= queue_.size();
+  queue_ = {};
   for (auto* signal : {&arrived_, &queued_, &pong_}) signal->wake();
 }
 
@@ -131,6 +135,18 @@ void YamuxState::hold(std::size_t size) {
 void YamuxState::let_go(std::size_t size) {
   buffered_ -= size;
   budget_->buffered -= size;
+}
+
+std::string_view YamuxState::why_full(const YamuxEntry& entry, std::size_t more) const {
+  if (buffered_ + more > options_.max_buffered) {
+    return "a peer has sent too many bytes that wait to be read: a stream was reset";
+  }
+  // What all hold together is held against those that have more than a share.
+  if (entry.inbound && buffered_ + more > budget_->share_of_buffered &&
+      budget_->buffered + more > budget_->max_buffered) {
+    return "all peers together have sent too many bytes that wait to be read: a stream was reset";
+  }
+  return {};
 }
 
 void YamuxState::refuse(std::uint32_t stream, std::string_view why) {
@@ -242,24 +258,17 @@ Result<void> YamuxState::admit(const YamuxHeader& header) {
 awaitable<Result<void>> YamuxState::receive(Entry entry, std::uint32_t size) {
   if (size > entry->receive_credit || entry->finished_by_peer) co_return Errc::bad_message;
   entry->receive_credit -= size;
-  const bool is_too_much_for_all = entry->inbound &&
-                                   buffered_ + size > budget_->share_of_buffered &&
-                                   budget_->buffered + size > budget_->max_buffered;
-  if (buffered_ + size > options_.max_buffered || is_too_much_for_all) {
-    refuse(entry->id,
-           buffered_ + size > options_.max_buffered
-               ? "a peer has sent too many bytes that wait to be read: a stream was reset"
-               : "all peers together have sent too many bytes that wait to be read: a "
-                 "stream was reset");
-    drop(entry, NetErrc::limit_reached);
-    co_return co_await drain(size);
-  }
   std::array<std::uint8_t, 16384> chunk;
   while (size > 0) {
     const auto part = std::min<std::size_t>(size, chunk.size());
+    // Asked for each part. Threat: peers that all begin a great frame while there is room.
+    if (const auto full = why_full(*entry, part); !full.empty() && !entry->error) {
+      refuse(entry->id, full);
+      drop(entry, NetErrc::limit_reached);
+    }
     CO_TRY(const auto got, co_await below_->read_some(MutableBytes(chunk.data(), part)));
     size -= static_cast<std::uint32_t>(got);
-    if (entry->error) continue;  // closed here meanwhile
+    if (entry->error) continue;  // refused, or closed here meanwhile
     entry->received.append(ByteView(chunk).first(got));
     hold(got);
     entry->readable.wake();

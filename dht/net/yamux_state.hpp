@@ -64,6 +64,8 @@ class YamuxState {
   /// Counts bytes that came and wait to be read, or that no longer do.
   void hold(std::size_t size);
   void let_go(std::size_t size);
+  /// Which limit `more` bytes of a stream that wait to be read would break; empty: none.
+  std::string_view why_full(const YamuxEntry& entry, std::size_t more) const;
   /// Resets `stream` since a limit is reached; the log says so once a session.
   void refuse(std::uint32_t stream, std::string_view why);
   std::size_t count(bool inbound) const;

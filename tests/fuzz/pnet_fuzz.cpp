@@ -18,9 +18,8 @@ constexpr dht::NetworkNonce kOurNonce{4, 5, 6};
 void read_key(std::string_view text) {
   const auto key = dht::parse_network_key(text);
   if (!key) return;
-  const auto digits = to_hex(*key);
-  require(dht::parse_network_key(digits) == key);
-  require(dht::parse_network_key("/key/swarm/psk/1.0.0/\n/base16/\n" + digits) == key);
+  require(dht::parse_network_key(to_hex(*key)) == key);
+  require(dht::parse_network_key(dht::write_network_key(*key)) == key);
 }
 
 /// A peer that sends anything: each byte behind the nonce comes out.

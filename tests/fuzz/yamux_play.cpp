@@ -12,7 +12,7 @@ namespace {
 
 using dht::YamuxHeader;
 
-constexpr dht::YamuxOptions kOptions{
+const dht::YamuxOptions kOptions{
     .max_inbound_streams = 4, .max_outbound_streams = 4, .max_buffered = 64 * 1024};
 /// What the session keeps of what its peer has sent, at rest: a few times max_buffered, what the
 /// pipe holds each way, answers. Without the limit four streams would hold 1 MiB.
@@ -44,8 +44,10 @@ YamuxPlay::YamuxPlay(Input& input) : input_(input), before_(allocated()) {
   segment_ = std::min(input_.segment(), kMaxPayload);
   auto [far, near] = test::make_memory_pipe(context_.get_executor(), {.max_read = segment_});
   peer_ = std::move(far);
+  auto options = kOptions;
+  options.budget = budget_;
   session_ = std::make_unique<dht::YamuxSession>(std::move(near), role, clock_,
-                                                 context_.get_executor(), kOptions);
+                                                 context_.get_executor(), options);
   group_.spawn([this]() -> awaitable<void> {
     (void)co_await session_->run();
     ended_ = true;
@@ -60,6 +62,9 @@ YamuxPlay::~YamuxPlay() {
   group_.cancel();
   settle();
   require(group_.size() == 0);
+  streams_.clear();
+  session_.reset();
+  require(budget_->streams == 0 && budget_->buffered == 0 && budget_->queued == 0);
 }
 
 void YamuxPlay::step() {
@@ -215,6 +220,7 @@ void YamuxPlay::settle() {
   context_.restart();
   context_.poll();
   require(session_->streams() <= kOptions.max_inbound_streams + kOptions.max_outbound_streams);
+  require(budget_->buffered <= kOptions.max_buffered);
   require(allocated() <= before_ + kMaxMemory + (sending_ || written_ ? kMaxUnderWay : 0));
 }
 

@@ -46,6 +46,8 @@ class YamuxPlay {
   asio::io_context context_;
   test::ManualClock clock_;
   TaskGroup group_{context_.get_executor(), "fuzz"};
+  /// Shared with the session; in the end all of it must have come back.
+  std::shared_ptr<dht::YamuxBudget> budget_ = std::make_shared<dht::YamuxBudget>();
   std::size_t before_;  ///< bytes allocated
   std::unique_ptr<ByteStream> peer_;
   std::unique_ptr<dht::YamuxSession> session_;
