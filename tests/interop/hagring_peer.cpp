@@ -26,6 +26,7 @@ struct Arguments {
   std::string listen_address = "::";
   std::uint16_t port = 5001;
   std::string psk_file;
+  std::string identity_file;
   std::vector<std::string> bootstrap;
 };
 
@@ -35,6 +36,12 @@ NetworkKey read_network_key(const std::string& path) {
   const auto key = parse_network_key(text);
   if (!file || !key) throw StartError(path + " is no swarm.key file");
   return *key;
+}
+
+/// The identity that an earlier run kept, or a new one.
+Identity identity_of(const Arguments& arguments) {
+  return arguments.identity_file.empty() ? Identity::generate()
+                                         : Identity::load_or_create(arguments.identity_file);
 }
 
 NodeOptions options_of(const Arguments& arguments) {
@@ -57,8 +64,8 @@ NodeOptions options_of(const Arguments& arguments) {
 /// The node, and the conversation about it.
 class Program {
  public:
-  explicit Program(const NodeOptions& options)
-      : identity_(Identity::generate()),
+  Program(Identity identity, const NodeOptions& options)
+      : identity_(std::move(identity)),
         dialer_(resolver_, connector_, {}),
         node_(context_.get_executor(), clock_, identity_, dialer_, resolver_, options),
         commands_(context_.get_executor(), clock_, dialer_, node_, options),
@@ -113,6 +120,8 @@ int run(int argc, char** argv) {
   app.add_option("--listen-address", arguments.listen_address, "address to listen on");
   app.add_option("--port", arguments.port, "port to listen on");
   app.add_option("--psk-file", arguments.psk_file, "swarm.key file of the private network");
+  app.add_option("--identity-file", arguments.identity_file,
+                 "file of the identity; without one it is new each time");
   app.add_option("--bootstrap", arguments.bootstrap, "multiaddr of a first peer; repeatable");
   try {
     app.parse(argc, argv);
@@ -121,7 +130,7 @@ int run(int argc, char** argv) {
   }
   log::configure(log::Level::debug, log::Format::text);
   try {
-    Program(options_of(arguments)).run();
+    Program(identity_of(arguments), options_of(arguments)).run();
   } catch (const StartError& error) {
     std::fprintf(stderr, "hagring_peer: can't start: %s\n", error.what());
     return 1;

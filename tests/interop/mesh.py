@@ -8,6 +8,7 @@ control: where it fails too, the test is wrong, or they are.
 import os
 import pathlib
 import secrets
+import sys
 import unittest
 
 from lab.process import wait_until
@@ -64,17 +65,33 @@ class MeshTest(LabTest):
             cls._machines[name] = host
         return cls._machines[name]
 
+    def setUp(self) -> None:
+        super().setUp()
+        self.started: list[Peer] = []
+
     def peer(self, kind: type, machine: str, *bootstrap: Peer | str, **options) -> Peer:
         """A new peer on a machine, in the test's network, that knows the peers `bootstrap`, or what is
         at these addresses, and is known to the former."""
         if self.private:
             options.setdefault("psk_file", self.network_key)
-        peer = kind(self.machine(machine), bootstrap=[
-            first if isinstance(first, str) else first.full_address for first in bootstrap], **options)
+        peer = self.start(kind, machine, *bootstrap, **options)
+        self.started.append(peer)
         self.addCleanup(peer.stop)
         for other in (first for first in bootstrap if isinstance(first, Peer)):
             self.wait_until_neighbours(peer, other)
         return peer
+
+    @classmethod
+    def start(cls, kind: type, machine: str, *bootstrap: Peer | str, **options) -> Peer:
+        """A new peer that knows the peers `bootstrap`, or what is at these addresses. The caller
+        stops it."""
+        return kind(cls.machine(machine), bootstrap=[
+            first if isinstance(first, str) else first.full_address for first in bootstrap], **options)
+
+    def show_logs(self) -> None:
+        """Prints the logs of this test's peers, ours at length."""
+        for peer in self.started:
+            print(peer.process.log_tail(peer.log_lines), file=sys.stderr)
 
     @staticmethod
     def wait_until_neighbours(*both: Peer) -> None:

@@ -61,11 +61,9 @@ awaitable<nlohmann::json> NodeCommands::run(Json request) {
 
 nlohmann::json NodeCommands::about() const {
   const auto status = node_.status();
-  return {{"peer_id", status.peer_id},
-          {"addresses", status.addresses},
-          {"records", status.records},
-          {"refused", status.host.refused},
-          {"failed_handshakes", status.host.failed_handshakes}};
+  return {{"peer_id", status.peer_id},      {"addresses", status.addresses},
+          {"records", status.records},      {"untold", status.untold_keys},
+          {"refused", status.host.refused}, {"failed_handshakes", status.host.failed_handshakes}};
 }
 
 nlohmann::json NodeCommands::table() const {
@@ -106,7 +104,10 @@ awaitable<nlohmann::json> NodeCommands::find_providers(Json request) {
   const auto limit = request.at("limit").get<std::size_t>();
   const std::chrono::duration<double> within(request.at("within_s").get<double>());
   auto found = Json::array();
-  const auto take = [&found, limit](const Provider& provider) {
+  const auto started = clock_.now();
+  std::chrono::duration<double, std::milli> first(0);
+  const auto take = [&](const Provider& provider) {
+    if (found.empty()) first = clock_.now() - started;
     found.push_back(described(provider));
     return limit == 0 || found.size() < limit;
   };
@@ -115,7 +116,9 @@ awaitable<nlohmann::json> NodeCommands::find_providers(Json request) {
   if (!result && result.error() != Errc::timed_out) {
     throw std::runtime_error(result.error().message());
   }
-  co_return Json{{"providers", found}};
+  co_return Json{{"providers", found},
+                 {"first_ms", first.count()},
+                 {"rounds", result ? result->rounds_to_provider : 0}};
 }
 
 awaitable<Result<kad::LookupResult>> NodeCommands::search(std::string key,

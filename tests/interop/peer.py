@@ -40,6 +40,8 @@ class Peer:
     names_loopback = False
     #: Whether it makes nothing of loopback addresses that others name.
     drops_loopback = False
+    #: How much of its log a failed test shows.
+    log_lines = 15
     _numbers = itertools.count(1)
 
     def __init__(self, host, psk_file: str = "", bootstrap: Sequence[str] = (), **options):
@@ -144,10 +146,13 @@ class Peer:
         """Tells the mesh that it has `keys`."""
         self.call("provide", keys=keys)
 
+    def look_up(self, key: str, limit: int = 20, within_s: float = 10) -> dict:
+        """All that it tells of a search for those that provide `key`."""
+        return self.call("find_providers", within_s + 10, key=key, limit=limit, within_s=within_s)
+
     def find(self, key: str, limit: int = 20, within_s: float = 10) -> dict[str, list[str]]:
         """Who provides `key`: peer ID → addresses."""
-        found = self.call("find_providers", within_s + 10, key=key, limit=limit,
-                          within_s=within_s)["providers"]
+        found = self.look_up(key, limit, within_s)["providers"]
         return {provider["peer_id"]: provider["addresses"] for provider in found}
 
     def find_until(self, key: str, provider: "Peer", deadline_s: float = 15) -> list[str]:
@@ -207,6 +212,7 @@ class HagringPeer(Peer):
 
     kind = "hagring"
     drops_loopback = True
+    log_lines = 100
 
     @classmethod
     def missing(cls) -> Optional[str]:

@@ -12,7 +12,7 @@ from peer import GoPeer, HagringPeer, JsPeer, Peer, PeerError
 WRONG_PEER = {
     "go": r"peer id mismatch: expected .+, but remote key matches",
     "js": r"Unexpected Peer",
-    "hagring": r"another peer than the one dialled",
+    "hagring": r"the peer is not the one that was dialled",
 }
 
 #: What each kind says when it dials into another network, and sees garbage, an end, or nothing at
@@ -23,8 +23,11 @@ OTHER_NETWORK = {
     "hagring": r"\w",
 }
 
-#: Which of our log's lines speaks of a handshake that failed.
-OUR_REFUSAL = re.compile(r"handshake|private network|network key")
+#: What our log must say then, in a private network and in an open one, of each connection's direction.
+OUR_REFUSALS = {
+    True: r"doesn't share this network's key, or has none \(.+\); compare both nodes' network keys",
+    False: r"doesn't answer as a libp2p node \(.+\); if it has a network key, this node needs the same",
+}
 
 
 class HagringWithGo(MeshTest):
@@ -41,11 +44,14 @@ class HagringWithGo(MeshTest):
         wait_until(lambda: not one.connections() and not other.connections(), 20,
                    "no connection is left between them")
 
-    def check_logged(self, peer: Peer) -> None:
-        """Our peer's log must tell its operator why it refused."""
-        if isinstance(peer, HagringPeer):
-            wait_until(lambda: OUR_REFUSAL.search(peer.process.log_text()), 20,
-                       f"a line about the refusal in {peer.process.log}")
+    def check_logged(self, peer: Peer, private: bool) -> None:
+        """Our peer's log must tell its operator why it refused, as dialler and as the one dialled."""
+        if not isinstance(peer, HagringPeer):
+            return
+        for way in ("a connection from", "the connection to"):
+            line = re.compile(rf"{way} \S+ failed: the other side {OUR_REFUSALS[private]}")
+            wait_until(lambda line=line: line.search(peer.process.log_text()), 20,
+                       f"{line.pattern} in {peer.process.log}")
 
     def test_a_peer_that_is_another_than_was_dialled(self):
         ours, theirs = self.peer(self.ours, "a"), self.peer(self.theirs, "b")
@@ -73,7 +79,7 @@ class HagringWithGo(MeshTest):
             with self.subTest(dialler=dialler.kind), \
                     self.assertRaisesRegex(PeerError, OTHER_NETWORK[dialler.kind]):
                 dialler.connect(dialled.full_address)
-        self.check_logged(ours)
+        self.check_logged(ours, bool(our_key))
         self.check_unknown_to_each_other(ours, theirs)
 
     def test_over_ipv6(self):
@@ -120,6 +126,12 @@ class GoWithGosWays(MeshTest):
                 self.check_exchange(ours, theirs)
                 ours.stop()
                 theirs.stop()
+
+    def test_an_ecdsa_key_in_a_private_network(self):
+        # K3s' embedded registry.
+        ours = self.peer(self.ours, "a", psk_file=self.network_key)
+        k3s = self.peer(GoPeer, "b", ours, psk_file=self.network_key, identity="ecdsa", sweep="true")
+        self.check_exchange(ours, k3s)
 
     def test_go_with_tls_alone(self):
         ours = self.peer(self.ours, "a")

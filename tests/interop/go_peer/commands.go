@@ -119,10 +119,19 @@ func (p *Peer) findProviders(request struct {
 	ctx, cancel := context.WithTimeout(p.ctx, time.Duration(request.WithinS*float64(time.Second)))
 	defer cancel()
 	found := []fields{}
+	started := time.Now()
+	var first time.Duration
 	for info := range p.dht.FindProvidersAsync(ctx, id, request.Limit) {
+		if len(found) == 0 {
+			first = time.Since(started)
+		}
 		found = append(found, described(info))
 	}
-	return fields{"providers": found}, nil
+	return fields{"providers": found, "first_ms": milliseconds(first)}, nil
+}
+
+func milliseconds(duration time.Duration) float64 {
+	return float64(duration) / float64(time.Millisecond)
 }
 
 func (p *Peer) connections() (any, error) {
@@ -152,7 +161,7 @@ func (p *Peer) ping(request ofPeer) (any, error) {
 	if result.Error != nil {
 		return nil, result.Error
 	}
-	return fields{"milliseconds": float64(result.RTT) / float64(time.Millisecond)}, nil
+	return fields{"milliseconds": milliseconds(result.RTT)}, nil
 }
 
 // What a peer's identify message has told.

@@ -37,7 +37,8 @@ class LabTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         logs = os.environ.get("HAGRING_LAB_LOGS")
-        cls.lab = cls.enterClassContext(Lab(pathlib.Path(logs) / cls.__name__ if logs else None))
+        cls.lab = cls.enterClassContext(Lab(
+            pathlib.Path(logs) / f"{cls.__module__}.{cls.__name__}" if logs else None))
         cls.build()
 
     @classmethod
@@ -51,7 +52,11 @@ class LabTest(unittest.TestCase):
         result = self._outcome.result
         if any(test is self for test, _ in result.failures + result.errors) or \
                 not self._outcome.success:
-            self.lab.show_logs()
+            self.show_logs()
+
+    def show_logs(self) -> None:
+        """Prints what helps to see why a test failed."""
+        self.lab.show_logs()
 
 
 @unittest.skipUnless(agent.binary(), f"{agent.BINARY_VARIABLE} doesn't name the agent's binary")
