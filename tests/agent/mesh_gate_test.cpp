@@ -6,8 +6,8 @@
 
 #include "dht/net/error.hpp"
 #include "registry/fetcher.hpp"
-#include "registry/static_router.hpp"
 #include "tests/agent/gated_peer.hpp"
+#include "tests/support/static_router.hpp"
 
 namespace hagring::agent {
 namespace {
@@ -94,7 +94,10 @@ TEST_F(GatedPeer, APeerOfAnotherMeshIsOutOfReachAndPeopleAreToldWhy) {
                    asking.request(*registry::Digest::parse("sha256:" + std::string(64, 'a')))));
   EXPECT_EQ(size.error(), Errc::not_found);
   EXPECT_FALSE(asking.conduct.may_ask("peer"));
-  EXPECT_THAT(asking.conduct.why_out_of_reach("peer"), testing::HasSubstr("compare the mesh keys"));
+  const auto paused = asking.conduct.paused();
+  ASSERT_EQ(paused.size(), 1U);
+  EXPECT_EQ(paused[0].peer, "peer");
+  EXPECT_THAT(paused[0].reason, testing::HasSubstr("compare the mesh keys"));
   wait_until([this] { return server->connections().turned_away == 1; });
   EXPECT_EQ(server->requests().not_found, 0U);
 }

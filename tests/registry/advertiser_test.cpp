@@ -3,9 +3,9 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/registry/static_router.hpp"
 #include "tests/support/manual_clock.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/static_router.hpp"
 #include "userspace/base/task_group.hpp"
 
 namespace hagring::registry {

@@ -10,9 +10,9 @@
 
 #include "registry/mirror.hpp"
 #include "tests/registry/fake_server.hpp"
-#include "tests/registry/static_router.hpp"
 #include "tests/support/memory_store.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/static_router.hpp"
 #include "tests/support/test_certificate.hpp"
 
 namespace hagring::registry {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/registry/static_router.hpp"
+#include "tests/support/static_router.hpp"
 
 #include <algorithm>
 #include <functional>
