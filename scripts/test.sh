@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is needed, builds everything and runs all tests, on a fresh Debian 12 as root.
 #
-#   scripts/test.sh          everything: release build with all tests, ASan/UBSan, a short fuzz run
-#   scripts/test.sh --quick  release build with all tests only
+#   scripts/test.sh          everything: release build with all tests, interop with go-libp2p and js-libp2p,
+#                            ASan/UBSan, a short fuzz run
+#   scripts/test.sh --quick  release build with all its tests only
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -29,6 +30,22 @@ tests() {
   ctest --test-dir "build/$1" -L "$2" -j "$(nproc)" --output-on-failure --no-tests=error
 }
 
+# Our node beside go-libp2p's and js-libp2p's. Without Go or Node these tests are skipped, loudly; with
+# them a skip is a failure.
+interop() {
+  step "tests: release, label interop"
+  local log=build/interop.log peer skipped
+  ctest --test-dir build/release -L 'interop$' -j "$(nproc)" --output-on-failure --no-tests=error | tee "$log"
+  for peer in go js; do
+    grep -q "interop.build_${peer}_peer .*Passed" "$log" ||
+      echo "interop: SKIPPED what needs a ${peer}-libp2p peer: it can't be built here (above)"
+  done
+  skipped=$(grep -E ' interop\..*\*\*\*Skipped' "$log" | grep -v 'build_' || true)
+  grep -q 'interop.build_js_peer .*Passed' "$log" || skipped=$(grep -v Js <<< "$skipped" || true)
+  grep -q 'interop.build_go_peer .*Passed' "$log" || skipped=
+  [[ -z $skipped ]] || { printf 'interop: skipped although the peers are there:\n%s\n' "$skipped"; return 1; }
+}
+
 step "packages"
 scripts/install_packages.sh
 mkdir -p build
@@ -39,7 +56,8 @@ git ls-files -- '*.cpp' '*.hpp' '*.h' '*.c' | xargs --no-run-if-empty clang-form
 step "containerd 1.6, 1.7 and 2.1"
 scripts/fetch_containerd.sh
 
-tests release 'unit|root'
+tests release 'unit|root|sim'
+interop
 if [[ $quick == no ]]; then
   tests asan 'unit'
   tests fuzz 'fuzz' fuzzers
