@@ -44,7 +44,8 @@ class Watch {
     if (ended_) co_return;
     // Asio clears the slot when the caller goes on.
     if (told.is_connected()) {
-      told.assign([this](asio::cancellation_type type) { sleep_.emit(type); });
+      told.assign(
+          [this](asio::cancellation_type) { sleep_.emit(asio::cancellation_type::terminal); });
     }
     co_await asio::co_spawn(again_.get_executor(), sleep(clock, limit),
                             asio::bind_cancellation_slot(sleep_.slot(), kTuple));
