@@ -2,7 +2,6 @@
 #include "dht/kad/kad_node.hpp"
 
 #include <algorithm>
-#include <unordered_set>
 
 #include "dht/kad/snapshot_bytes.hpp"
 
@@ -95,26 +94,11 @@ bool KadNode::provides(std::string_view key) const {
 awaitable<LookupResult> KadNode::find_providers(std::string key, OnProvider on_provider) {
   Bytes wire_key = content_wire_key(key);
   const Key target = Key::of(wire_key);
-  std::unordered_set<PeerId> given;
-  bool enough = false;
-  const auto give = [&](const PeerInfo& provider) {
-    if (enough || provider.id == table_.self() || !given.insert(provider.id).second) return !enough;
-    enough = !on_provider(provider);
-    return !enough;
-  };
-  for (const PeerInfo& provider : records_.find(target)) {
-    if (!provider.addresses.empty()) give(provider);
-  }
-  const std::size_t here = given.size();
-  LookupResult result;
-  if (!enough) {
-    Lookup lookup(executor_, clock_, rpc_, table_.self(), lookups_, keeper_.observer());
-    result = co_await lookup.find_providers(std::move(wire_key), table_.nearest(target, lookups_.k),
-                                            give);
-  }
-  if (here > 0) result.rounds_to_provider = 0;
-  result.providers = given.size();
-  co_return result;
+  auto held = records_.find(target);
+  std::erase_if(held, [](const PeerInfo& provider) { return provider.addresses.empty(); });
+  Lookup lookup(executor_, clock_, rpc_, table_.self(), lookups_, keeper_.observer());
+  co_return co_await lookup.find_providers(std::move(wire_key), table_.nearest(target, lookups_.k),
+                                           std::move(held), std::move(on_provider));
 }
 
 bool KadNode::is_cut_off() const {

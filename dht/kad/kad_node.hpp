@@ -60,8 +60,9 @@ class KadNode {
   void withdraw(const std::vector<std::string>& keys);
 
   /// Looks for those that provide `key`, ourselves left out: first in the records held here (0
-  /// rounds), then in the network. `on_provider` is told of each as it is found, once, and says
-  /// whether more are wanted. Ends soon after it is cancelled.
+  /// rounds), then in the network. `on_provider` is told of each as it is found, in the order of
+  /// ProviderChoice, and says whether more are wanted: when not, or when it is cancelled, nobody
+  /// is asked any more and it ends soon.
   awaitable<LookupResult> find_providers(std::string key, OnProvider on_provider);
 
   /// Nobody is known, or none of those that were asked lately has answered: time to bootstrap.

@@ -21,6 +21,7 @@ Lookup::Lookup(asio::any_io_executor executor, Clock& clock, Rpc& rpc, const Pee
       self_(self),
       options_(options),
       observer_(std::move(observer)),
+      providers_(self),
       wake_(executor, TimePoint::max()),
       tasks_(executor, "a lookup") {}
 
@@ -38,8 +39,9 @@ awaitable<LookupResult> Lookup::find_nearest(Key target, Bytes wire_key,
 }
 
 awaitable<LookupResult> Lookup::find_providers(Bytes wire_key, std::vector<PeerInfo> seeds,
-                                               OnProvider on_provider) {
+                                               std::vector<PeerInfo> held, OnProvider on_provider) {
   on_provider_ = std::move(on_provider);
+  hand_on(providers_.take(held), 0);
   const Key target = Key::of(wire_key);
   Message request;
   request.type = MessageType::get_providers;
@@ -64,6 +66,7 @@ awaitable<LookupResult> Lookup::search(Message request, Key target, std::vector<
     }
     co_await wait_for_change();
   }
+  if (!co_await asked_to_stop()) hand_on(providers_.rest(), result_.rounds);
   tasks_.cancel();
   co_await tasks_.drain();
   finish();
@@ -152,10 +155,7 @@ awaitable<void> Lookup::query(Candidate& candidate) {
 void Lookup::take_reply(const Candidate& from, const Message& reply) {
   const PeerId namer = from.peer.id;
   const std::size_t round = from.round;
-  for (const PeerInfo& provider : reply.provider_peers) {
-    if (enough_) break;
-    take_provider(provider, round);
-  }
+  if (!enough_) hand_on(providers_.take(reply.provider_peers), round);
   std::size_t taken = 0;
   for (const PeerInfo& peer : reply.closer_peers) {
     if (++taken > options_.k * 2) break;
@@ -182,11 +182,12 @@ void Lookup::take_candidate(const PeerInfo& peer, const PeerId& namer, std::size
   }
 }
 
-void Lookup::take_provider(const PeerInfo& provider, std::size_t round) {
-  if (!on_provider_ || provider.id == self_) return;
-  if (!providers_.insert(provider.id).second) return;
-  if (++result_.providers == 1) result_.rounds_to_provider = round;
-  enough_ = !on_provider_(provider);
+void Lookup::hand_on(const std::vector<PeerInfo>& providers, std::size_t round) {
+  for (const PeerInfo& provider : providers) {
+    if (enough_ || !on_provider_) return;
+    if (++result_.providers == 1) result_.rounds_to_provider = round;
+    enough_ = !on_provider_(provider);
+  }
 }
 
 awaitable<void> Lookup::wait_for_change() {

@@ -5,10 +5,10 @@
 #include <functional>
 #include <map>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "dht/kad/key.hpp"
+#include "dht/kad/provider_choice.hpp"
 #include "dht/kad/rpc.hpp"
 #include "userspace/base/task_group.hpp"
 
@@ -44,7 +44,9 @@ struct LookupResult {
 /// provider routing"). Runs on its caller's executor; cancelling the caller ends it soon.
 class Lookup {
  public:
-  /// Told of each provider as it is found, once; returns whether more are wanted.
+  /// Told of each provider as it is found, a few of each peer's at once and the rest in the end;
+  /// once, or again with other addresses when peers name different ones. Returns whether more are
+  /// wanted.
   using OnProvider = std::function<bool(const PeerInfo&)>;
 
   /// What the search's owner learns on the way, to keep its routing table.
@@ -65,9 +67,9 @@ class Lookup {
   /// wire, and answers are ordered by `target`. Their distance is judged here alone.
   awaitable<LookupResult> find_nearest(Key target, Bytes wire_key, std::vector<PeerInfo> seeds);
 
-  /// Searches those that provide `wire_key`.
+  /// Searches those that provide `wire_key`; `held` are those that are known without asking.
   awaitable<LookupResult> find_providers(Bytes wire_key, std::vector<PeerInfo> seeds,
-                                         OnProvider on_provider);
+                                         std::vector<PeerInfo> held, OnProvider on_provider);
 
  private:
   enum class State { named, asked, stalled, answered, failed };
@@ -85,7 +87,7 @@ class Lookup {
   awaitable<void> query(Candidate& candidate);
   void take_reply(const Candidate& from, const Message& reply);
   void take_candidate(const PeerInfo& peer, const PeerId& namer, std::size_t round);
-  void take_provider(const PeerInfo& provider, std::size_t round);
+  void hand_on(const std::vector<PeerInfo>& providers, std::size_t round);
   bool suspect(const Candidate& candidate) const;
   awaitable<void> wait_for_change();
   void change();
@@ -102,7 +104,7 @@ class Lookup {
   Key target_;
   Candidates candidates_;
   std::unordered_map<PeerId, std::size_t> dead_named_;  ///< by who named them
-  std::unordered_set<PeerId> providers_;
+  ProviderChoice providers_;
   LookupResult result_;
   std::size_t outstanding_ = 0;
   bool enough_ = false;

@@ -119,6 +119,34 @@ TEST_F(KadNodeTest, RecordsHeldHereComeFirst) {
   EXPECT_TRUE(result.complete);
 }
 
+TEST_F(KadNodeTest, ACallerThatHasEnoughOrIsGoneEndsTheSearchAtOnce) {
+  join();
+  mesh.providers = {numbered_peer(80)};
+  EXPECT_EQ(find("sha256:aa", 1).providers, 1);
+  const auto for_one = mesh.asked_for_providers;
+  EXPECT_LE(for_one, options.lookups.alpha);
+  mesh.clock.run_for(seconds(30));
+  EXPECT_EQ(mesh.asked_for_providers, for_one) << "it had enough";
+  TaskGroup search(mesh.context.get_executor(), "search");
+  std::size_t told = 0;
+  search.spawn([&]() -> awaitable<void> {
+    (void)co_await node->find_providers("sha256:aa", [&](const PeerInfo&) {
+      ++told;
+      return true;
+    });
+  });
+  mesh.clock.run_until([&] { return told > 0; }, mesh.clock.now() + seconds(5));
+  ASSERT_EQ(search.size(), 1);
+  const auto before = mesh.asked_for_providers;
+  const TimePoint cancelled = mesh.clock.now();
+  search.cancel();
+  EXPECT_TRUE(mesh.clock.run_until([&] { return search.size() == 0; }, cancelled + seconds(5)));
+  EXPECT_EQ(mesh.clock.now(), cancelled);
+  mesh.clock.run_for(seconds(30));
+  EXPECT_EQ(mesh.asked_for_providers, before) << "it is gone";
+  EXPECT_EQ(told, 1);
+}
+
 TEST_F(KadNodeTest, NeverNamesAddressesThatAreNotAllowed) {
   join();
   PeerInfo both = numbered_peer(90);

@@ -36,7 +36,9 @@ class KadLookup : public testing::Test {
     } else {
       answer.closer_peers = nearest(Key::of(request.key), 20);
     }
-    if (request.type == MessageType::get_providers) answer.provider_peers = providers;
+    if (request.type == MessageType::get_providers) {
+      answer.provider_peers = liars.contains(number) ? invented : providers;
+    }
     return std::optional(answer);
   }
 
@@ -71,6 +73,7 @@ class KadLookup : public testing::Test {
   std::map<std::uint32_t, bool> liars;
   std::vector<PeerInfo> lies;
   std::vector<PeerInfo> providers;
+  std::vector<PeerInfo> invented;  ///< that liars name as providers
   Bytes wanted = content_wire_key("sha256:aa");
 };
 
@@ -108,7 +111,7 @@ TEST_F(KadLookup, StreamsProvidersAndEndsWithEnough) {
   std::vector<PeerInfo> seen;
   Lookup search = lookup();
   const auto result =
-      run(search.find_providers(wanted, {numbered_peer(1)}, [&](const PeerInfo& provider) {
+      run(search.find_providers(wanted, {numbered_peer(1)}, {}, [&](const PeerInfo& provider) {
         seen.push_back(provider);
         return seen.size() < 3;
       }));
@@ -118,11 +121,33 @@ TEST_F(KadLookup, StreamsProvidersAndEndsWithEnough) {
   EXPECT_FALSE(result.complete);
   seen.clear();
   Lookup all = lookup();
-  run(all.find_providers(wanted, {numbered_peer(1)}, [&](const PeerInfo& provider) {
+  run(all.find_providers(wanted, {numbered_peer(1)}, {}, [&](const PeerInfo& provider) {
     seen.push_back(provider);
     return true;
   }));
   EXPECT_EQ(seen.size(), 10) << "each once, and never ourselves";
+}
+
+TEST_F(KadLookup, ALiarsProvidersDontHideTheOthers) {
+  // The first that is asked names very many that aren't there; all others name one that is.
+  for (std::uint32_t i = 0; i < 256; ++i) invented.push_back(numbered_peer(10'000 + i));
+  invented.push_back(numbered_peer(200));
+  invented.back().addresses = numbered_peer(20'000).addresses;
+  liars = {{1, true}};
+  lies = nearest(Key::of(wanted), 20);
+  providers = {numbered_peer(200)};
+  std::vector<PeerInfo> seen;
+  Lookup search = lookup();
+  const auto result =
+      run(search.find_providers(wanted, {numbered_peer(1)}, {}, [&](const PeerInfo& provider) {
+        seen.push_back(provider);
+        return true;
+      }));
+  const auto honest = std::ranges::find(seen, numbered_peer(200));
+  EXPECT_LE(honest - seen.begin(), 4);
+  EXPECT_EQ(result.providers, seen.size());
+  EXPECT_EQ(seen.size(), 65 + 1) << "no peer has more of its own handed on";
+  EXPECT_TRUE(result.complete);
 }
 
 TEST_F(KadLookup, DeadPeersDelayItByAStallOnly) {

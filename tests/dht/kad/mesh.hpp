@@ -68,6 +68,7 @@ class Mesh {
   std::vector<PeerInfo> peers;
   std::vector<Told> all_told;
   std::vector<PeerInfo> providers;  ///< that every reply names
+  std::size_t asked_for_providers = 0;
 
  private:
   Result<std::optional<Message>> answer(std::uint32_t number, const Message& request) {
@@ -78,7 +79,10 @@ class Mesh {
     Message reply;
     reply.type = request.type;
     reply.closer_peers = nearest(Key::of(request.key), 20);
-    if (request.type == MessageType::get_providers) reply.provider_peers = providers;
+    if (request.type == MessageType::get_providers) {
+      ++asked_for_providers;
+      reply.provider_peers = providers;
+    }
     return std::optional(reply);
   }
 };
