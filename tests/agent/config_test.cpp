@@ -162,7 +162,7 @@ TEST(ConfigFile, SaysWhichLineIsWrong) {
   EXPECT_THAT(start_error([] { read_config_file(File("\nregistri = \"x\"\n").path()); }),
               HasSubstr("line 2, key 'registri': unknown"));
   EXPECT_THAT(start_error([] { read_config_file(File("a = \n").path()); }), HasSubstr("line 1"));
-  EXPECT_THAT(start_error([] { read_config_file(File("[peer]\nx = 1\n").path()); }),
+  EXPECT_THAT(start_error([] { read_config_file(File("[bootstrap]\nx = 1\n").path()); }),
               HasSubstr("neither a string"));
   EXPECT_THAT(start_error([] { read_config_file("/nonexistent/hagring.toml"); }),
               HasSubstr("/nonexistent/hagring.toml"));

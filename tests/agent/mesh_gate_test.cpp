@@ -93,10 +93,12 @@ TEST_F(GatedPeer, APeerOfAnotherMeshIsOutOfReachAndPeopleAreToldWhy) {
       context, asking.fetcher.size_of(
                    asking.request(*registry::Digest::parse("sha256:" + std::string(64, 'a')))));
   EXPECT_EQ(size.error(), Errc::not_found);
-  EXPECT_FALSE(asking.conduct.may_ask("peer"));
+  const auto key = "peer " + server_identity.peer_id().to_string();
+  EXPECT_FALSE(asking.conduct.may_ask(key));
+  EXPECT_TRUE(asking.conduct.may_ask("peer another"));  // who has the same address
   const auto paused = asking.conduct.paused();
   ASSERT_EQ(paused.size(), 1U);
-  EXPECT_EQ(paused[0].peer, "peer");
+  EXPECT_EQ(paused[0].peer, key);
   EXPECT_THAT(paused[0].reason, testing::HasSubstr("compare the mesh keys"));
   wait_until([this] { return server->connections().turned_away == 1; });
   EXPECT_EQ(server->requests().not_found, 0U);

@@ -176,8 +176,8 @@ std::vector<Setting> mesh_settings() {
            &Config::advertise, read_address,
            [](const boost::asio::ip::address& address) { return address.to_string(); }),
       list("peer-range", "CIDR",
-           "connect to nodes in these ranges only; without it anywhere but loopback, link-local "
-           "and multicast addresses",
+           "connect to nodes in these ranges only; loopback, link-local and multicast addresses "
+           "stay out unless a range within them is named; without it any others",
            &Config::peer_ranges, as_is, as_is),
       path("mesh-key-file",
            "the mesh's key, the same on all nodes (a swarm.key file, or 64 hexadecimal digits); "
