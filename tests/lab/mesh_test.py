@@ -117,7 +117,7 @@ class MembersTest(unittest.TestCase):
             found.append(time.monotonic())
             gaps = [later - earlier for earlier, later in zip(found, found[1:])]
             self.assertLess(max(gaps), MAX_GAP_S)
-            self.assertGreater(len(gaps), 20)
+            self.assertGreater(len(gaps), 3)
 
     def test_dead_provider_costs_no_pull(self):
         with two_nodes("2.1") as (_, origin, a, b):
