@@ -57,6 +57,11 @@ TEST(ProviderChoice, NamesNeitherUsNorThoseWithoutAddressAndIsBounded) {
   EXPECT_TRUE(choice.take({numbered_peer(0), {numbered_peer(1).id, {}}}).empty());
   EXPECT_EQ(choice.take(peers(100, 20'000)).size(), 4);
   EXPECT_EQ(choice.rest().size(), 61);
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    EXPECT_EQ(choice.take(peers(100'000 + 100 * i, 100)).size(), 4)
+        << "there is always a place for a few";
+  }
+  EXPECT_LE(choice.rest().size(), 4096 + 65);
 }
 
 }  // namespace
