@@ -87,6 +87,14 @@ awaitable<Result<void>> KadStreams::tell(kad::PeerInfo peer, std::vector<kad::Me
   co_return Result<void>();
 }
 
+kad::Ip KadStreams::remote(const kad::PeerInfo& peer) const {
+  const auto id = from_kad(peer.id);
+  const auto address = id ? host_.remote_address(*id) : std::nullopt;
+  if (!address) return {};
+  return address->is_v4() ? kad::Ip(address->to_v4().to_bytes())
+                          : kad::Ip(address->to_v6().to_bytes());
+}
+
 class KadStreams::Place {
  public:
   Place(std::map<PeerId, Busy>& all, const PeerId& peer, const asio::any_io_executor& on)

@@ -64,6 +64,7 @@ class KadStreams final : public kad::Rpc {
                                       Duration limit) override;
   awaitable<Result<void>> tell(kad::PeerInfo peer, std::vector<kad::Message> messages,
                                Duration limit) override;
+  kad::Ip remote(const kad::PeerInfo& peer) const override;
 
   /// Closes streams that have been idle for too long, again and again until cancelled.
   awaitable<void> sweep();

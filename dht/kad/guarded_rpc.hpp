@@ -18,6 +18,7 @@ class GuardedRpc final : public Rpc {
   awaitable<Result<Message>> ask(PeerInfo peer, Message request, Duration limit) override;
   awaitable<Result<void>> tell(PeerInfo peer, std::vector<Message> messages,
                                Duration limit) override;
+  Ip remote(const PeerInfo& peer) const override { return network_.remote(peer); }
 
   /// `peer` with those of its addresses only that may be dialled.
   PeerInfo dialable(PeerInfo peer) const;

@@ -43,12 +43,13 @@ KadNode::KadNode(asio::any_io_executor executor, Clock& clock, Rng& rng, Rpc& rp
 
 Result<std::optional<Message>> KadNode::handle(PeerInfo sender, const Message& request) {
   const PeerId id = sender.id;
+  const Ip remote = rpc_.remote(sender);
   // One that tells us many keys, one after the other, is looked at once.
   if (request.type != MessageType::add_provider || id != last_sender_) {
     last_sender_ = id;
     consider(std::move(sender));
   }
-  return server_.handle(id, request);
+  return server_.handle(id, request, remote);
 }
 
 void KadNode::consider(PeerInfo peer) {
@@ -136,7 +137,9 @@ Result<void> KadNode::restore(ByteView snapshot) {
     if (remembered_.size() < kMaxRemembered) remembered_.push_back(std::move(peer));
   }
   CHECK_OK(records);
-  return told;
+  CHECK_OK(told);
+  if (source.failed()) return Errc::bad_message;
+  return {};
 }
 
 }  // namespace hagring::kad

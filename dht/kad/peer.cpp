@@ -27,6 +27,12 @@ Result<PeerId> PeerId::from_bytes(ByteView bytes) {
   return id;
 }
 
+Ip::Ip(ByteView bytes) {
+  if (bytes.size() == 4) bytes_[10] = bytes_[11] = 0xff;
+  if (bytes.size() != 4 && bytes.size() != bytes_.size()) return;
+  std::ranges::copy_backward(bytes, bytes_.end());
+}
+
 ByteView Multiaddr::ip() const noexcept {
   const ByteView all = bytes();
   if (all.size() >= 5 && all[0] == kIp4) return all.subspan(1, 4);

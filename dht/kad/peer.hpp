@@ -34,6 +34,22 @@ class PeerId {
   std::uint8_t size_ = 0;
 };
 
+/// An IP address to count by: IPv4 as its mapped IPv6 address; unknown by default.
+class Ip {
+ public:
+  Ip() = default;
+  /// Unknown unless `bytes` are 4 or 16.
+  explicit Ip(ByteView bytes);
+
+  bool known() const { return *this != Ip(); }
+  const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }
+
+  bool operator==(const Ip&) const = default;
+
+ private:
+  std::array<std::uint8_t, 16> bytes_{};
+};
+
 /// A multiaddr in its binary form. This layer carries it and looks at its first component only.
 class Multiaddr {
  public:
@@ -56,6 +72,9 @@ struct PeerInfo {
   PeerId id;
   std::vector<Multiaddr> addresses;
 
+  /// The IP address that it claims first.
+  Ip claimed_ip() const { return addresses.empty() ? Ip() : Ip(addresses[0].ip()); }
+
   bool operator==(const PeerInfo&) const = default;
 };
 
@@ -65,5 +84,12 @@ template <>
 struct std::hash<hagring::kad::PeerId> {
   std::size_t operator()(const hagring::kad::PeerId& id) const noexcept {
     return std::hash<std::string_view>{}(hagring::as_text(id.bytes()));
+  }
+};
+
+template <>
+struct std::hash<hagring::kad::Ip> {
+  std::size_t operator()(const hagring::kad::Ip& ip) const noexcept {
+    return std::hash<std::string_view>{}(hagring::as_text(ip.bytes()));
   }
 };

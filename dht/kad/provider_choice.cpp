@@ -10,6 +10,8 @@ namespace {
 constexpr std::size_t kAtOnce = 4;
 /// Of one peer in all: as many as our own server names, itself included.
 constexpr std::size_t kMostOfAReply = 65;
+/// Of all peers; of those that come after, none is kept for the end.
+constexpr std::size_t kMostKept = 4096;
 
 /// The addresses in `named` that aren't in `known`.
 std::vector<Multiaddr> unknown_of(const std::vector<Multiaddr>& named,
@@ -25,7 +27,8 @@ std::vector<Multiaddr> unknown_of(const std::vector<Multiaddr>& named,
 
 std::vector<PeerInfo> ProviderChoice::take(const std::vector<PeerInfo>& reply) {
   std::vector<std::size_t> waiting;
-  for (std::size_t i = 0; i < std::min(reply.size(), kMostOfAReply); ++i) {
+  const std::size_t most = named_.size() < kMostKept ? kMostOfAReply : kAtOnce;
+  for (std::size_t i = 0; i < std::min(reply.size(), most); ++i) {
     if (reply[i].id != self_) note(reply[i], waiting);
   }
   // Those that others named too go first, else the reply's order holds.

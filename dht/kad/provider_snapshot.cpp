@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The file form of the provider store: numbers big-endian; "HKP1", the wall clock's seconds when it
+// The file form of the provider store: numbers big-endian; "HKP2", the wall clock's seconds when it
 // was written (8 bytes), then peers and records as counted lists.
 #include <algorithm>
 
@@ -10,7 +10,7 @@
 namespace hagring::kad {
 namespace {
 
-constexpr std::string_view kMagic = "HKP1";
+constexpr std::string_view kMagic = "HKP2";
 
 }  // namespace
 
@@ -23,6 +23,7 @@ Bytes ProviderStore::snapshot() const {
   for (const auto& [id, peer] : peers_) {
     numbers.emplace(&peer, static_cast<std::uint32_t>(numbers.size()));
     put_counted(out, id.bytes(), 1);
+    put(out, peer.ip.bytes());
     put(out, seconds_of(peer.addresses_until - now), 4);
     put(out, peer.info.addresses.size(), 1);
     for (const Multiaddr& address : peer.info.addresses) {
@@ -53,12 +54,14 @@ Result<void> ProviderStore::restore(ByteView snapshot) {
   };
   struct Restored {
     PeerInfo info;
+    Ip ip;
     TimePoint addresses_until;
   };
   std::vector<Restored> restored;
   for (std::uint64_t left = source.number(4); left > 0 && !source.failed(); --left) {
     Restored peer;
     const auto id = PeerId::from_bytes(source.counted(1));
+    peer.ip = Ip(source.bytes(16));
     peer.addresses_until = rest(source.number(4), options_.address_validity);
     for (std::uint64_t count = source.number(1); count > 0 && !source.failed(); --count) {
       const ByteView address = source.counted(2);
@@ -75,7 +78,8 @@ Result<void> ProviderStore::restore(ByteView snapshot) {
     const TimePoint until = rest(source.number(4), options_.validity);
     if (source.failed() || number >= restored.size()) return Errc::bad_message;
     if (until <= now) continue;
-    insert(Key(bytes), *peer_for(restored[number].info, restored[number].addresses_until), until);
+    const Restored& peer = restored[number];
+    insert(Key(bytes), *peer_for(peer.info, peer.ip, peer.addresses_until), until);
   }
   if (source.failed()) return Errc::bad_message;
   return {};

@@ -23,14 +23,17 @@ struct ProviderStoreOptions {
   std::size_t max_providers_of_a_key = 256;
 };
 
-/// The provider records that others asked this node to keep.
+/// The provider records that others asked this node to keep. Threat: one member makes itself many
+/// identities and fills it. So what is full makes room at the expense of the IP address that has
+/// most of it: whoever has few keeps them.
 class ProviderStore {
  public:
   ProviderStore(Clock& clock, ProviderStoreOptions options);
 
-  /// Keeps, or keeps longer, that `provider` has `key`; its addresses replace those known. Beyond
-  /// a key's limit the record nearest to its end goes. False when another limit forbids it.
-  bool add(const Key& key, const PeerInfo& provider);
+  /// Keeps, or keeps longer, that `provider` has `key`; its addresses replace those known. `remote`
+  /// is the other end of its connection, to count by; unknown: its own first address. False when
+  /// it has reached the limit of a peer.
+  bool add(const Key& key, const PeerInfo& provider, Ip remote = {});
 
   /// Those that have `key`, the latest first; addresses that are past their time are left out.
   std::vector<PeerInfo> find(const Key& key) const;
@@ -53,6 +56,7 @@ class ProviderStore {
  private:
   struct Peer {
     PeerInfo info;
+    Ip ip;
     TimePoint addresses_until;
     std::size_t records = 0;
   };
@@ -61,8 +65,10 @@ class ProviderStore {
     TimePoint until;
   };
 
-  Peer* peer_for(const PeerInfo& provider, TimePoint addresses_until);
+  Peer* peer_for(const PeerInfo& provider, Ip ip, TimePoint addresses_until);
   bool insert(const Key& key, Peer& peer, TimePoint until);
+  void make_room();
+  void make_room_for(const Peer& newcomer, std::vector<Record>& records);
   void forget(const Record& record);
 
   Clock& clock_;

@@ -6,8 +6,13 @@
 namespace hagring::kad {
 namespace {
 
-std::string ip_of(const PeerInfo& peer) {
-  return peer.addresses.empty() ? std::string() : std::string(as_text(peer.addresses[0].ip()));
+Ip ip_of(const PeerInfo& peer, Ip remote) { return remote.known() ? remote : peer.claimed_ip(); }
+
+/// Whether `peer`'s addresses are proven by its connection, as far as there is one.
+bool are_its_own(const PeerInfo& peer, Ip remote) {
+  return !remote.known() || std::ranges::any_of(peer.addresses, [remote](const Multiaddr& address) {
+    return Ip(address.ip()) == remote;
+  });
 }
 
 /// A bucket's part of the key space has 2 to the power of this many corners: fewer than places.
@@ -43,28 +48,25 @@ const RoutingTable::Entry* RoutingTable::find(const PeerId& peer) const {
   return found == entries.end() ? nullptr : &*found;
 }
 
-bool RoutingTable::too_many_of_its_ip(const PeerInfo& peer, std::size_t index) const {
+bool RoutingTable::too_many_of_its_ip(Ip ip, std::size_t index) const {
   // Threat: one machine with many identities would surround a key; its addresses are few.
-  const std::string ip = ip_of(peer);
-  if (ip.empty()) return false;
   const auto counted = ip_counts_.find(ip);
   if (counted == ip_counts_.end()) return false;
   if (counted->second >= options_.same_ip_in_table) return true;
   if (index >= buckets_.size()) return false;
   const auto& entries = buckets_[index].entries;
-  const auto same = std::count_if(entries.begin(), entries.end(),
-                                  [&ip](const Entry& entry) { return ip_of(entry.peer) == ip; });
+  const auto same = std::ranges::count(entries, ip, &Entry::ip);
   return static_cast<std::size_t>(same) >= options_.same_ip_in_bucket;
 }
 
-RoutingTable::Place RoutingTable::place_for(const PeerInfo& peer) const {
+RoutingTable::Place RoutingTable::place_for(const PeerInfo& peer, Ip remote) const {
   if (peer.id == self_ || peer.addresses.empty()) return Place::refused;
   const std::size_t index = index_of(Key::of(peer.id));
   if (index < buckets_.size()) {
     const auto& entries = buckets_[index].entries;
     if (std::any_of(entries.begin(), entries.end(), has_id(peer.id))) return Place::known;
   }
-  if (too_many_of_its_ip(peer, index)) return Place::refused;
+  if (too_many_of_its_ip(ip_of(peer, remote), index)) return Place::refused;
   const bool full =
       index < buckets_.size() && buckets_[index].entries.size() >= options_.bucket_size;
   if (!full) return Place::bucket;
@@ -88,9 +90,8 @@ std::vector<RoutingTable::Entry>::const_iterator RoutingTable::spare(std::size_t
   return entries.end();
 }
 
-void RoutingTable::count_ip(const PeerInfo& peer, int change) {
-  const std::string ip = ip_of(peer);
-  if (ip.empty()) return;
+void RoutingTable::count_ip(Ip ip, int change) {
+  if (!ip.known()) return;
   const auto counted = ip_counts_.try_emplace(ip, 0).first;
   if (change > 0) {
     ++counted->second;
@@ -99,26 +100,30 @@ void RoutingTable::count_ip(const PeerInfo& peer, int change) {
   }
 }
 
-RoutingTable::Place RoutingTable::admit(const PeerInfo& peer, TimePoint now) {
-  const Place place = place_for(peer);
+RoutingTable::Place RoutingTable::admit(const PeerInfo& peer, TimePoint now, Ip remote) {
+  const Place place = place_for(peer, remote);
   const Key key = Key::of(peer.id);
   const std::size_t index = index_of(key);
+  const Ip ip = ip_of(peer, remote);
   if (place == Place::waiting) keep_waiting(peer);
   if (place == Place::known) {
     auto& entries = buckets_[index].entries;
     Entry& entry = *std::find_if(entries.begin(), entries.end(), has_id(peer.id));
-    count_ip(entry.peer, -1);
-    entry.peer.addresses = peer.addresses;
     entry.answered = now;
-    count_ip(entry.peer, 1);
+    if (are_its_own(peer, remote)) {
+      count_ip(entry.ip, -1);
+      entry.peer.addresses = peer.addresses;
+      entry.ip = ip;
+      count_ip(ip, 1);
+    }
   }
   if (place == Place::bucket) {
     if (index >= buckets_.size()) buckets_.resize(index + 1);
     if (buckets_[index].entries.size() >= options_.bucket_size) displace(index, key);
-    buckets_[index].entries.push_back({peer, key, now});
+    buckets_[index].entries.push_back({peer, key, ip, now});
     std::erase_if(buckets_[index].waiting,
                   [&peer](const PeerInfo& other) { return other.id == peer.id; });
-    count_ip(peer, 1);
+    count_ip(ip, 1);
     ++size_;
   }
   return place;
@@ -154,8 +159,8 @@ std::optional<PeerInfo> RoutingTable::remove(const PeerId& peer) {
   const auto found = std::find_if(entries.begin(), entries.end(), has_id(peer));
   if (found == entries.end()) return std::nullopt;
   PeerInfo removed = std::move(found->peer);
+  count_ip(found->ip, -1);
   entries.erase(found);
-  count_ip(removed, -1);
   --size_;
   while (!buckets_.empty() && buckets_.back().entries.empty() && buckets_.back().waiting.empty()) {
     buckets_.pop_back();

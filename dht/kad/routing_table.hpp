@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -28,6 +27,9 @@ struct TableOptions {
 /// peers are kept spread over its part of the key space: a newcomer from a corner that few of them
 /// are in takes the place of the youngest from the fullest corner. Searches fill a bucket with
 /// neighbours of each other, and from spread peers every target is nearer.
+/// Threat: addresses are the peer's to claim, or whoever names it. So peers are counted by the
+/// other end of their connection, `remote` below, and a known peer's addresses are replaced only by
+/// such that have it among them.
 class RoutingTable {
  public:
   /// What the table does, or would do, with a peer.
@@ -41,6 +43,7 @@ class RoutingTable {
   struct Entry {
     PeerInfo peer;
     Key key;
+    Ip ip;               ///< of its connection; as claimed when there was none
     TimePoint answered;  ///< when it last answered us
   };
 
@@ -50,10 +53,10 @@ class RoutingTable {
   const Key& self_key() const { return self_key_; }
 
   /// What admit() would do; a candidate is worth a check when it is `bucket`.
-  Place place_for(const PeerInfo& peer) const;
+  Place place_for(const PeerInfo& peer, Ip remote = {}) const;
 
   /// Takes in a peer that has just answered. A known peer's addresses and time are renewed.
-  Place admit(const PeerInfo& peer, TimePoint now);
+  Place admit(const PeerInfo& peer, TimePoint now, Ip remote = {});
 
   /// Remembers an unchecked peer whose bucket is full.
   void keep_waiting(const PeerInfo& peer);
@@ -94,15 +97,15 @@ class RoutingTable {
   /// The entry that a newcomer may displace; end() when the bucket is spread enough.
   std::vector<Entry>::const_iterator spare(std::size_t index, const Key& newcomer) const;
   void displace(std::size_t index, const Key& newcomer);
-  bool too_many_of_its_ip(const PeerInfo& peer, std::size_t index) const;
-  void count_ip(const PeerInfo& peer, int change);
+  bool too_many_of_its_ip(Ip ip, std::size_t index) const;
+  void count_ip(Ip ip, int change);
 
   PeerId self_;
   Key self_key_;
   TableOptions options_;
   std::vector<Bucket> buckets_;  ///< by length of the shared prefix
   std::size_t size_ = 0;
-  std::unordered_map<std::string, std::size_t> ip_counts_;
+  std::unordered_map<Ip, std::size_t> ip_counts_;
 };
 
 }  // namespace hagring::kad

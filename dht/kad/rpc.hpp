@@ -23,6 +23,10 @@ class Rpc {
   /// that they were written, no more.
   virtual awaitable<Result<void>> tell(PeerInfo peer, std::vector<Message> messages,
                                        Duration limit) = 0;
+
+  /// The other end of a connection with `peer`, which isn't the peer's to choose; unknown when
+  /// there is none.
+  virtual Ip remote(const PeerInfo& peer) const = 0;
 };
 
 }  // namespace hagring::kad

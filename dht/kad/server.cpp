@@ -9,7 +9,8 @@ Server::Server(Rng& rng, const RoutingTable& table, ProviderStore& store, const 
                ServerOptions options)
     : rng_(rng), table_(table), store_(store), own_keys_(own_keys), options_(std::move(options)) {}
 
-Result<std::optional<Message>> Server::handle(const PeerId& sender, const Message& request) {
+Result<std::optional<Message>> Server::handle(const PeerId& sender, const Message& request,
+                                              Ip remote) {
   switch (request.type) {
     case MessageType::ping: {
       Message echo;
@@ -24,7 +25,7 @@ Result<std::optional<Message>> Server::handle(const PeerId& sender, const Messag
       return get_providers(sender, request);
     case MessageType::add_provider: {
       if (request.key.empty() || request.key.size() > kMaxProviderKeySize) return Errc::bad_message;
-      if (auto added = add_provider(sender, request); !added) return added.error();
+      if (auto added = add_provider(sender, request, remote); !added) return added.error();
       return std::nullopt;
     }
     case MessageType::put_value:
@@ -64,7 +65,7 @@ Message Server::get_providers(const PeerId& sender, const Message& request) {
   return reply;
 }
 
-Result<void> Server::add_provider(const PeerId& sender, const Message& request) {
+Result<void> Server::add_provider(const PeerId& sender, const Message& request, Ip remote) {
   const Key key = Key::of(request.key);
   bool valid = false;
   for (const PeerInfo& provider : request.provider_peers) {
@@ -75,7 +76,7 @@ Result<void> Server::add_provider(const PeerId& sender, const Message& request) 
                          options_.allowed);
     if (allowed.addresses.empty()) continue;
     valid = true;
-    if (!store_.add(key, allowed)) return Errc::unavailable;
+    if (!store_.add(key, allowed, remote)) return Errc::unavailable;
   }
   if (!valid) return Errc::bad_message;
   return {};

@@ -29,15 +29,17 @@ class Server {
   Server(Rng& rng, const RoutingTable& table, ProviderStore& store, const OwnKeys& own_keys,
          ServerOptions options);
 
-  /// The reply to `request` from the authenticated peer `sender`; nullopt when it has none.
+  /// The reply to `request` from the authenticated peer `sender`, whose connection ends at
+  /// `remote`; nullopt when it has none.
   /// Errors (the stream is to be reset): Errc::bad_message, Errc::unsupported for records of
   /// values, which Spegel doesn't use, Errc::unavailable when the store's limits forbid a record.
-  Result<std::optional<Message>> handle(const PeerId& sender, const Message& request);
+  Result<std::optional<Message>> handle(const PeerId& sender, const Message& request,
+                                        Ip remote = {});
 
  private:
   Message find_node(const PeerId& sender, const Message& request) const;
   Message get_providers(const PeerId& sender, const Message& request);
-  Result<void> add_provider(const PeerId& sender, const Message& request);
+  Result<void> add_provider(const PeerId& sender, const Message& request, Ip remote);
 
   Rng& rng_;
   const RoutingTable& table_;

@@ -43,7 +43,7 @@ void TableKeeper::consider(const PeerInfo& peer, const PeerId& namer) {
     if (!noted && namers.size() < kMaxNamers) namers.push_back(namer);
     return;
   }
-  const auto place = table_.place_for(peer);
+  const auto place = table_.place_for(peer, rpc_.remote(peer));
   if (place == RoutingTable::Place::known) judge(namer, true);
   if (place == RoutingTable::Place::waiting) table_.keep_waiting(peer);
   if (!is_worth_a_check(peer, {namer}) || queue_.size() >= options_.queue) return;
@@ -55,7 +55,7 @@ void TableKeeper::consider(const PeerInfo& peer, const PeerId& namer) {
 
 /// There is room for it, or it would be the first proof that a namer tells the truth.
 bool TableKeeper::is_worth_a_check(const PeerInfo& peer, const Namers& namers) const {
-  const auto place = table_.place_for(peer);
+  const auto place = table_.place_for(peer, rpc_.remote(peer));
   if (place != RoutingTable::Place::waiting) return place == RoutingTable::Place::bucket;
   return std::ranges::any_of(namers, [this](const PeerId& namer) {
     return table_.find(namer) && !vouching_.is_proven(namer) && pending_of(namer) <= kMostProofs;
@@ -125,7 +125,7 @@ void TableKeeper::ban(const PeerId& liar) {
 
 void TableKeeper::answered(const PeerInfo& peer) {
   if (vouching_.is_banned(peer.id, clock_.now())) return;
-  table_.admit(peer, clock_.now());
+  table_.admit(peer, clock_.now(), rpc_.remote(peer));
   std::erase_if(lapsed_, [&](const Lapsed& lapsed) { return lapsed.peer.id == peer.id; });
 }
 

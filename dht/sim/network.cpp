@@ -41,6 +41,11 @@ class SimNetwork::Port final : public kad::Rpc {
     co_return Result<void>();
   }
 
+  kad::Ip remote(const PeerInfo& peer) const override {
+    const auto machine = network_.machines_.find(peer.id);
+    return machine == network_.machines_.end() ? peer.claimed_ip() : machine->second;
+  }
+
  private:
   /// The way there; nobody there is a wait until the limit.
   awaitable<Result<void>> travel(PeerId to, Duration limit) {

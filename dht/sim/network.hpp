@@ -44,6 +44,9 @@ class SimNetwork {
   void detach(const kad::PeerId& peer) { nodes_.erase(peer); }
   bool is_up(const kad::PeerId& peer) const { return nodes_.contains(peer); }
 
+  /// Connections with `peer` end at `ip`, whatever it claims.
+  void place(const kad::PeerId& peer, kad::Ip ip) { machines_[peer] = ip; }
+
   /// While `reachable` is set, only pairs for which it holds can talk.
   void partition(std::function<bool(const kad::PeerId&, const kad::PeerId&)> reachable) {
     reachable_ = std::move(reachable);
@@ -63,6 +66,7 @@ class SimNetwork {
   kad::Rng rng_;
   NetworkOptions options_;
   std::unordered_map<kad::PeerId, Handler> nodes_;
+  std::unordered_map<kad::PeerId, kad::Ip> machines_;
   std::function<bool(const kad::PeerId&, const kad::PeerId&)> reachable_;
   Counters counters_;
 };

@@ -90,6 +90,15 @@ TEST_F(KadStreamsTest, AskGetsTheReplyOfAProvenPeer) {
   EXPECT_THAT(senders, testing::ElementsAre(a.host.peer_id()));
 }
 
+TEST_F(KadStreamsTest, KnowsWhereAConnectionEndsWhateverIsClaimed) {
+  auto claims = server_info();
+  EXPECT_FALSE(client.remote(claims).known()) << "there is none";
+  ASSERT_TRUE(ask(message(kad::MessageType::find_node, "key")));
+  claims.addresses = {kad::Multiaddr(Bytes{0x04, 10, 1, 2, 3, 0x06, 0x13, 0x89})};
+  EXPECT_EQ(client.remote(claims), kad::Ip(Bytes{127, 0, 0, 1}));
+  EXPECT_EQ(server.remote({to_kad(a.host.peer_id()), {}}), kad::Ip(Bytes{127, 0, 0, 1}));
+}
+
 TEST_F(KadStreamsTest, StreamsAreReused) {
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(ask(message(kad::MessageType::find_node, "key")));
   EXPECT_EQ(a.host.counters().connections, 1U);

@@ -147,6 +147,21 @@ TEST_F(KadNodeTest, ACallerThatHasEnoughOrIsGoneEndsTheSearchAtOnce) {
   EXPECT_EQ(told, 1);
 }
 
+TEST_F(KadNodeTest, CountsRecordsByConnectionsWhateverIsClaimed) {
+  stop();
+  options.records.max_providers_of_a_key = 10;
+  start();
+  for (std::uint32_t i = 70; i < 75; ++i) ASSERT_TRUE(add("sha256:aa", i));
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    mesh.network.place(numbered_peer(1000 + i).id, Ip(numbered_peer(999).addresses[0].ip()));
+    ASSERT_TRUE(add("sha256:aa", 1000 + i));
+  }
+  EXPECT_EQ(find("sha256:aa", 100).providers, 10);
+  for (std::uint32_t i = 70; i < 75; ++i) {
+    EXPECT_TRUE(std::ranges::find(seen, numbered_peer(i)) != seen.end()) << i;
+  }
+}
+
 TEST_F(KadNodeTest, NeverNamesAddressesThatAreNotAllowed) {
   join();
   PeerInfo both = numbered_peer(90);
@@ -196,7 +211,7 @@ TEST_F(KadNodeTest, ComesBackFromASnapshotWithoutASeed) {
   node->provide({"sha256:bb"});
   mesh.clock.run_for(seconds(5));
   const Bytes snapshot = node->snapshot();
-  for (std::size_t size = 0; size < snapshot.size(); size += 7) {
+  for (std::size_t size = 0; size < snapshot.size(); ++size) {
     KadNode other(mesh.context.get_executor(), mesh.clock, rng, *rpc, numbered_peer(0).id, options);
     EXPECT_FALSE(other.restore(ByteView(snapshot).first(size))) << size;
   }

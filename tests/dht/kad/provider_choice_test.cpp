@@ -36,7 +36,9 @@ TEST(ProviderChoice, PrefersThoseThatSeveralName) {
                                              numbered_peer(301), numbered_peer(302)}));
   EXPECT_EQ(choice.take(peers(112, 7)), peers(112, 4));
   EXPECT_EQ(choice.take({numbered_peer(303), numbered_peer(303)}), std::vector{numbered_peer(303)});
-  EXPECT_EQ(choice.rest().front(), numbered_peer(116)) << "two named it";
+  const auto rest = choice.rest();
+  ASSERT_FALSE(rest.empty());
+  EXPECT_EQ(rest.front(), numbered_peer(116)) << "two named it";
 }
 
 TEST(ProviderChoice, ReadsOtherAddressesAsAnotherPlace) {
@@ -55,6 +57,11 @@ TEST(ProviderChoice, NamesNeitherUsNorThoseWithoutAddressAndIsBounded) {
   EXPECT_TRUE(choice.take({numbered_peer(0), {numbered_peer(1).id, {}}}).empty());
   EXPECT_EQ(choice.take(peers(100, 20'000)).size(), 4);
   EXPECT_EQ(choice.rest().size(), 61);
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    EXPECT_EQ(choice.take(peers(100'000 + 100 * i, 100)).size(), 4)
+        << "there is always a place for a few";
+  }
+  EXPECT_LE(choice.rest().size(), 4096 + 65);
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "dht/sim/peers.hpp"
 #include "tests/support/manual_clock.hpp"
 
@@ -71,8 +73,47 @@ TEST(ProviderStore, IsBounded) {
   EXPECT_EQ(store.find(key(500))[9], numbered_peer(190));
   for (std::uint32_t i = 0; i < 100; ++i) store.add(key(1000 + i), numbered_peer(1000 + i));
   EXPECT_EQ(store.records(), 50);
-  EXPECT_EQ(store.peers(), 1 + 10 + 20);
-  EXPECT_FALSE(store.add(key(5000), numbered_peer(5000)));
+  EXPECT_EQ(store.find(key(1099)), std::vector{numbered_peer(1099)}) << "the latest has a place";
+  EXPECT_FALSE(ProviderStore(clock, {.max_records_of_a_peer = 0}).add(key(1), numbered_peer(1)));
+}
+
+TEST(ProviderStore, OneMachinesManyIdentitiesPushNobodyOut) {
+  hagring::test::ManualClock clock;
+  ProviderStore store(clock, {.max_records = 1000, .max_providers_of_a_key = 10});
+  for (std::uint32_t i = 0; i < 60; ++i) EXPECT_TRUE(store.add(key(i), numbered_peer(i)));
+  clock.advance(std::chrono::seconds(1));
+  const Ip machine(numbered_peer(99).addresses[0].ip());
+  for (std::uint32_t i = 0; i < 3000; ++i) {
+    EXPECT_TRUE(store.add(key(1000 + i), numbered_peer(1000 + i), machine));
+    EXPECT_TRUE(store.add(key(5), numbered_peer(1000 + i), machine));
+    ASSERT_LE(store.records(), 1000);
+  }
+  EXPECT_GE(store.records(), 900) << "it isn't emptied more than it must";
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    const auto found = store.find(key(i));
+    EXPECT_TRUE(std::ranges::find(found, numbered_peer(i)) != found.end()) << i;
+  }
+  EXPECT_LE(store.find(key(5)).size(), 10);
+  // A restart doesn't forget who is one machine.
+  ProviderStore after(clock, {.max_records = 1000});
+  ASSERT_TRUE(after.restore(store.snapshot()));
+  for (std::uint32_t i = 0; i < 2000; ++i) after.add(key(9000 + i), numbered_peer(9000), machine);
+  for (std::uint32_t i = 0; i < 60; ++i) EXPECT_FALSE(after.find(key(i)).empty()) << i;
+  EXPECT_LE(after.records(), 1000);
+}
+
+TEST(ProviderStore, WhenAllHoldTheSameSomeGo) {
+  hagring::test::ManualClock clock;
+  for (const std::size_t most : {1, 2, 64, 200}) {
+    ProviderStore store(clock, {.max_records = most});
+    for (std::uint32_t i = 0; i < 1000; ++i) {
+      EXPECT_TRUE(store.add(key(i), numbered_peer(i)));
+      ASSERT_LE(store.records(), most);
+      ASSERT_EQ(store.peers(), store.records());
+      ASSERT_EQ(store.find(key(i)).size(), 1);
+    }
+    EXPECT_GE(store.records(), most - most / 32);
+  }
 }
 
 TEST(ProviderStore, ComesBackAfterARestart) {
@@ -120,7 +161,7 @@ TEST(ProviderStore, CountsThatAreOnlyClaimedCostNothing) {
   ProviderStore store(clock, {});
   // Four thousand million peers, a peer with an ID of 255 bytes, as many records.
   for (const char* counts : {"ffffffff", "ffffffffff", "00000000ffffffff"}) {
-    const auto file = *from_hex("484b503100000000694e8a00" + std::string(counts));
+    const auto file = *from_hex("484b503200000000694e8a00" + std::string(counts));
     EXPECT_EQ(store.restore(file).error(), Errc::bad_message) << counts;
   }
   EXPECT_EQ(store.records() + store.peers() + store.keys(), 0);

@@ -96,6 +96,18 @@ TEST(RoutingTable, LimitsPeersOfOneAddress) {
   EXPECT_EQ(table.admit(again, kNow), Place::bucket);
 }
 
+TEST(RoutingTable, TakesNoOtherAddressesThanThoseOfTheConnection) {
+  RoutingTable table = filled(2);
+  const Ip remote = numbered_peer(1).claimed_ip();
+  PeerInfo wrong = numbered_peer(1);
+  wrong.addresses = numbered_peer(9).addresses;
+  EXPECT_EQ(table.admit(wrong, kNow + std::chrono::minutes(1), remote), Place::known);
+  EXPECT_EQ(table.find(wrong.id)->peer, numbered_peer(1)) << "somebody named it wrongly";
+  EXPECT_EQ(table.find(wrong.id)->answered, kNow + std::chrono::minutes(1));
+  EXPECT_EQ(table.admit(wrong, kNow, wrong.claimed_ip()), Place::known);
+  EXPECT_EQ(table.find(wrong.id)->peer, wrong) << "it has moved";
+}
+
 TEST(RoutingTable, SpreadsAFullBucketsPeers) {
   // Twenty neighbours fill the far half's bucket first, then everyone else comes by.
   RoutingTable table(numbered_peer(0).id, {.replacements = 8});

@@ -52,6 +52,28 @@ TEST_F(KadTableKeeper, AdmitsThoseThatAnswerOnly) {
   EXPECT_EQ(table.size(), 1);
 }
 
+TEST_F(KadTableKeeper, CountsByConnectionsWhateverIsClaimed) {
+  // One machine with an identity at each of many addresses; none of them is its own.
+  for (std::uint32_t i = 100; i < 160; ++i) {
+    up(i);
+    network.place(numbered_peer(i).id, Ip(numbered_peer(99).addresses[0].ip()));
+    keeper.consider(numbered_peer(i));
+    clock.run_for(seconds(1));
+  }
+  EXPECT_LE(table.size(), 3);
+  EXPECT_GE(table.size(), 1);
+  // Nor does it take the places of those whose addresses it claims.
+  for (std::uint32_t i = 100; i < 105; ++i) {
+    PeerInfo other = numbered_peer(i);
+    other.id = numbered_peer(500 + i).id;
+    up(500 + i);
+    network.place(other.id, other.claimed_ip());
+    keeper.consider(other);
+    clock.run_for(seconds(1));
+    EXPECT_TRUE(knows(500 + i));
+  }
+}
+
 TEST_F(KadTableKeeper, AGrownTableTakesNoneThatKnowsNobody) {
   for (std::uint32_t i = 1; i <= 21; ++i) table.admit(numbered_peer(i), clock.now());
   const std::size_t before = table.size();
