@@ -45,7 +45,7 @@ class Liars {
 
   ~Liars() {
     tasks_.cancel();
-    sim_.run_for(minutes(1));
+    EXPECT_TRUE(sim_.run_until([this] { return tasks_.size() == 0; }, minutes(1)));
   }
 
   bool made_up(const PeerInfo& peer) const { return made_up_.contains(Key::of(peer.id)); }
@@ -70,6 +70,7 @@ class Liars {
         request.type = kad::MessageType::find_node;
         request.key = {1, 2, 3};
         (void)co_await rpc.ask(sim_.node(number)->identity().info, request, seconds(10));
+        if (co_await asked_to_stop()) co_return;
       }
       co_await sim_.clock().sleep_for(seconds(60));
     }
