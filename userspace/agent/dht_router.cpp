@@ -13,8 +13,6 @@ namespace hagring::agent {
 
 namespace {
 
-/// Addresses of a provider that are tried: a second one leads to the same node.
-constexpr std::size_t kMaxAddresses = 2;
 /// Peers found and not yet asked: who needs a source has enough to try.
 constexpr std::size_t kEnoughPeers = 32;
 
@@ -22,13 +20,24 @@ constexpr std::size_t kEnoughPeers = 32;
 
 /// Between the search, on the control thread, and whoever takes its peers. Owned by both.
 struct DhtRouter::Found {
-  /// From the control thread: more peers; whether more are wanted.
-  bool give(std::vector<registry::Peer> more) {
+  /// From the control thread: a peer, and where it may be reached besides; whether more are wanted.
+  bool give(registry::Peer peer, std::optional<registry::Peer> otherwise) {
     const std::lock_guard lock(mutex);
     if (!wanted) return false;
-    std::move(more.begin(), more.end(), std::back_inserter(peers));
+    peers.push_back(std::move(peer));
+    // Threat: a liar whose second address is tried before others' first.
+    if (otherwise) others.push_back(std::move(*otherwise));
     wake();
     return peers.size() < kEnoughPeers;
+  }
+
+  /// Under the lock: the next peer, if there is one now.
+  std::optional<registry::Peer> take() {
+    auto& from = peers.empty() && ended ? others : peers;
+    if (from.empty()) return std::nullopt;
+    auto peer = std::move(from.front());
+    from.pop_front();
+    return peer;
   }
 
   bool is_wanted() {
@@ -50,6 +59,7 @@ struct DhtRouter::Found {
 
   std::mutex mutex;
   std::deque<registry::Peer> peers;
+  std::deque<registry::Peer> others;  ///< second addresses, for when all peers have been tried
   bool ended = false;
   bool wanted = true;
   /// The taker's, cancelled on its own executor; shared with what was posted there.
@@ -78,11 +88,7 @@ class DhtRouter::Search final : public registry::PeerSearch {
       std::shared_ptr<asio::steady_timer> timer;
       {
         const std::lock_guard lock(found_->mutex);
-        if (!found_->peers.empty()) {
-          auto peer = std::move(found_->peers.front());
-          found_->peers.pop_front();
-          co_return peer;
-        }
+        if (auto peer = found_->take()) co_return std::move(*peer);
         if (found_->ended) co_return Errc::end_of_stream;
         // What is given from now on wakes it: that is posted to this thread.
         timer = std::make_shared<asio::steady_timer>(home, TimePoint::max());
@@ -127,7 +133,10 @@ awaitable<void> DhtRouter::search(std::string key, std::shared_ptr<Found> found)
 
 awaitable<void> DhtRouter::look_up(std::string key, std::shared_ptr<Found> found) {
   co_await node_.find_providers(std::move(key), [this, found](const dht::Provider& provider) {
-    return found->give(peers_of(provider));
+    const auto& addresses = provider.addresses;
+    std::optional<registry::Peer> otherwise;
+    if (addresses.size() > 1) otherwise = peer_at(provider, addresses[1]);
+    return found->give(peer_at(provider, addresses[0]), std::move(otherwise));
   });
 }
 
@@ -136,16 +145,11 @@ void DhtRouter::give_up(const std::shared_ptr<Found>& found) {
   if (lookup != lookups_.end()) lookup->second->cancel();
 }
 
-std::vector<registry::Peer> DhtRouter::peers_of(const dht::Provider& provider) const {
-  std::vector<registry::Peer> peers;
-  for (const auto& ip : provider.addresses) {
-    if (peers.size() == kMaxAddresses) break;
-    const asio::ip::tcp::endpoint address(ip, peer_port_());
-    peers.push_back({.name = write_endpoint(address),
-                     .address = address,
-                     .identity = provider.peer.to_string()});
-  }
-  return peers;
+registry::Peer DhtRouter::peer_at(const dht::Provider& provider,
+                                  const asio::ip::address& place) const {
+  const asio::ip::tcp::endpoint address(place, peer_port_());
+  return {
+      .name = write_endpoint(address), .address = address, .identity = provider.peer.to_string()};
 }
 
 awaitable<Result<void>> DhtRouter::announce(std::vector<std::string> keys) {

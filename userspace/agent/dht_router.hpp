@@ -36,7 +36,7 @@ class DhtRouter final : public registry::ContentRouter {
   awaitable<void> search(std::string key, std::shared_ptr<Found> found);
   awaitable<void> look_up(std::string key, std::shared_ptr<Found> found);
   void give_up(const std::shared_ptr<Found>& found);
-  std::vector<registry::Peer> peers_of(const dht::Provider& provider) const;
+  registry::Peer peer_at(const dht::Provider& provider, const asio::ip::address& place) const;
 
   asio::any_io_executor control_;
   dht::Node& node_;
