@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
 
+#include "userspace/base/address.hpp"
 #include "userspace/base/task_group.hpp"
 
 namespace hagring {
@@ -17,9 +18,7 @@ using tcp = asio::ip::tcp;
 
 /// ::ffff:a.b.c.d as a.b.c.d, so that one host isn't tried twice and `refuses` can't be passed by.
 tcp::endpoint unmapped(const tcp::endpoint& endpoint) {
-  if (!endpoint.address().is_v6() || !endpoint.address().to_v6().is_v4_mapped()) return endpoint;
-  return {asio::ip::make_address_v4(asio::ip::v4_mapped, endpoint.address().to_v6()),
-          endpoint.port()};
+  return {hagring::unmapped(endpoint.address()), endpoint.port()};
 }
 
 /// Families in turn, beginning with the one that is not `last`'s (RFC 8305, section 4).

@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "userspace/base/address.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/racing_dialer.hpp"
 #include "userspace/proxy/splice.hpp"
@@ -195,10 +196,7 @@ int Listener::fd_v4() const { return v4_ ? v4_->native_handle() : -1; }
 int Listener::fd_v6() const { return v6_ ? v6_->native_handle() : -1; }
 
 bool Listener::is_own(const tcp::endpoint& endpoint) const {
-  auto address = endpoint.address();
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
-  }
+  const auto address = unmapped(endpoint.address());
   return (address.is_loopback() || address.is_unspecified()) && endpoint.port() != 0 &&
          (endpoint.port() == endpoint_v4_.port() || endpoint.port() == endpoint_v6_.port());
 }

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "bpf/redirect_abi.h"
+#include "userspace/base/address.hpp"
 #include "userspace/base/asio.hpp"
 
 namespace hagring::redirect {
@@ -25,9 +26,7 @@ inline abi::address to_abi(const asio::ip::address& address) {
 inline asio::ip::address from_abi(const abi::address& address) {
   asio::ip::address_v6::bytes_type bytes;
   std::memcpy(bytes.data(), address.words, bytes.size());
-  const asio::ip::address_v6 v6(bytes);
-  if (v6.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, v6);
-  return v6;
+  return unmapped(asio::ip::address_v6(bytes));
 }
 
 /// Copies `text` into a char array of a map, cut to fit and padded with zeros.

@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include "userspace/base/address.hpp"
 #include "userspace/base/unique_fd.hpp"
 
 #ifndef SO_NETNS_COOKIE
@@ -22,10 +23,7 @@ Result<asio::ip::tcp::endpoint> endpoint(int fd, NameCall call) {
     return hagring::Errc::unsupported;
   }
   name.resize(size);
-  const auto address = name.address();
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    name.address(asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()));
-  }
+  name.address(unmapped(name.address()));
   return name;
 }
 
