@@ -19,19 +19,6 @@ std::string media_type_of(const Inquiry& inquiry, std::string_view content) {
   return std::string(kOctets);
 }
 
-Result<std::string> read_file(const OpenBlob& blob) {
-  std::string content(blob.size, '\0');
-  std::size_t offset = 0;
-  while (offset < content.size()) {
-    const auto got = ::pread(blob.file.get(), content.data() + offset, content.size() - offset,
-                             static_cast<off_t>(offset));
-    if (got < 0) return last_system_error();
-    if (got == 0) return Errc::bad_message;
-    offset += static_cast<std::size_t>(got);
-  }
-  return content;
-}
-
 /// Whether a list of entity tags names `tag` (RFC 9110, section 13.1.2: compared weakly).
 bool names_tag(std::string_view list, std::string_view tag) {
   for (auto element : http::list_elements(list)) {
@@ -91,6 +78,19 @@ awaitable<Result<void>> say_unchanged(Inquiry& inquiry, ContentAnswer answer) {
   co_return co_await inquiry.answer.finish();
 }
 
+Result<std::string> read_file(const OpenBlob& blob) {
+  std::string content(blob.size, '\0');
+  std::size_t offset = 0;
+  while (offset < content.size()) {
+    const auto got = ::pread(blob.file.get(), content.data() + offset, content.size() - offset,
+                             static_cast<off_t>(offset));
+    if (got < 0) return last_system_error();
+    if (got == 0) return Errc::bad_message;
+    offset += static_cast<std::size_t>(got);
+  }
+  return content;
+}
+
 bool is_content(const Digest& digest, std::string_view content) {
   Hasher hasher(digest.algorithm());
   hasher.update(as_bytes(content));
@@ -99,7 +99,7 @@ bool is_content(const Digest& digest, std::string_view content) {
 
 awaitable<Result<void>> answer_with(Inquiry& inquiry, const Digest& digest, std::string content) {
   const bool manifest = inquiry.route.kind == Route::Kind::manifest;
-  if (manifest && inquiry.parts.sizes != nullptr) inquiry.parts.sizes->learn(content);
+  if (manifest && inquiry.parts.sizes != nullptr) inquiry.parts.sizes->learn(digest, content);
   auto answer = content_answer(inquiry, digest, media_type_of(inquiry, content), content.size());
   if (answer.unchanged) co_return co_await say_unchanged(inquiry, std::move(answer));
   if (answer.part.length != content.size()) {

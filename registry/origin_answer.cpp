@@ -96,7 +96,7 @@ awaitable<Result<void>> answer_from_origin(Inquiry& inquiry, const Digest& diges
   std::string content;
   CO_CHECK(co_await send_whole(inquiry, digest, stream, manifest ? &content : nullptr));
   if (manifest && inquiry.pull.verified && inquiry.parts.sizes) {
-    inquiry.parts.sizes->learn(content);
+    inquiry.parts.sizes->learn(digest, content);
   }
   co_return Result<void>();
 }

@@ -183,8 +183,9 @@ TEST_F(OriginStream, OfUnknownLengthIsHandedOnAsItComes) {
 /// A manifest has told the blob's size.
 struct OriginStreamOfKnownSize : OriginStream {
   OriginStreamOfKnownSize() {
-    sizes.learn(R"({"schemaVersion":2,"layers":[],"config":{"digest":")" + digest.to_string() +
-                R"(","size":2000000,"mediaType":"application/vnd.oci.image.config.v1+json"}})");
+    sizes.learn(digest,
+                R"({"schemaVersion":2,"layers":[],"config":{"digest":")" + digest.to_string() +
+                    R"(","size":2000000,"mediaType":"application/vnd.oci.image.config.v1+json"}})");
   }
 };
 
