@@ -198,7 +198,7 @@ class BadPeerTest(unittest.TestCase):
         self.spoil(self.truncation(100_000), **self.SMALL)
 
     def test_corrupted_manifest(self):
-        self.spoil(self.corruption(60), kind="manifest", blamed=True, **self.SMALL)
+        self.spoil(self.corruption(60), kind="manifest", **self.SMALL)
 
     def test_truncated_manifest(self):
         self.spoil(self.truncation(60), kind="manifest", **self.SMALL)
