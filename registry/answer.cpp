@@ -5,7 +5,6 @@
 
 #include "registry/file_body.hpp"
 #include "registry/forwarding.hpp"
-#include "registry/manifest.hpp"
 #include "registry/oci_error.hpp"
 
 namespace hagring::registry {
@@ -57,7 +56,7 @@ awaitable<Result<void>> Answer::refuse(unsigned status, std::string code, std::s
   co_return co_await whole(std::move(response), oci_error(code, message));
 }
 
-awaitable<Result<void>> Answer::relay(Exchange& exchange, std::string* copy) {
+awaitable<Result<void>> Answer::relay(Exchange& exchange) {
   auto response = forwarded(exchange.response);
   if (response.body.kind == http::BodyLength::Kind::until_close) {
     response.body.kind = http::BodyLength::Kind::chunked;
@@ -74,11 +73,7 @@ awaitable<Result<void>> Answer::relay(Exchange& exchange, std::string* copy) {
       co_return size.error();
     }
     if (*size == 0) break;
-    const auto part = ByteView(buffer).first(*size);
-    if (copy != nullptr && copy->size() + part.size() <= kMaxManifestBytes) {
-      copy->append(as_text(part));
-    }
-    CO_CHECK(co_await body(part));
+    CO_CHECK(co_await body(ByteView(buffer).first(*size)));
   }
   co_return co_await finish();
 }

@@ -27,8 +27,8 @@ class Answer {
   awaitable<Result<void>> whole(http::Response response, std::string body);
   /// An error in the form of the OCI distribution-spec.
   awaitable<Result<void>> refuse(unsigned status, std::string code, std::string message);
-  /// What a server answers, as it comes. `copy` gets the body, as far as kMaxManifestBytes.
-  awaitable<Result<void>> relay(Exchange& exchange, std::string* copy = nullptr);
+  /// What a server answers, as it comes.
+  awaitable<Result<void>> relay(Exchange& exchange);
   /// A head, then bytes of a file.
   awaitable<Result<void>> file(http::Response response, OpenBlob blob, std::uint64_t first,
                                std::uint64_t length);
