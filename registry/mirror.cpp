@@ -55,9 +55,11 @@ class Session {
 };
 
 awaitable<void> Session::run() {
-  while (!parts_.draining) {
+  // The first request is waited for even at the end: it may be under way already, and clients don't
+  // repeat one that fails on a new connection.
+  for (bool served = false; !served || !parts_.draining; served = true) {
     client_.stream().set_inactivity_limit(parts_.options.idle);
-    parts_.idle.insert(&client_.stream());
+    if (served) parts_.idle.insert(&client_.stream());
     auto request =
         co_await with_deadline(parts_.clock, parts_.options.idle, client_.read_request());
     parts_.idle.erase(&client_.stream());

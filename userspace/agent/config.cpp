@@ -206,6 +206,14 @@ std::vector<Setting> process_settings() {
       path("state-dir", "where the node's certificate authority is kept", &Config::state_dir),
       path("pin-dir", "where the BPF maps are pinned", &Config::pin_dir),
       path("admin-socket", "Unix socket that `hagring status` asks", &Config::admin_socket),
+      toggle("takeover",
+             "take the place of the agent that runs here, without a moment in between; the other "
+             "one lets its streams end",
+             &Config::takeover),
+      toggle("wait-when-replaced",
+             "when another agent has taken this one's place, wait for SIGTERM instead of ending: "
+             "for supervisors that would start it again",
+             &Config::wait_when_replaced),
       single("metrics-listen", "ADDRESS:PORT|off",
              "where Prometheus' /metrics and the probes /livez and /readyz are answered",
              &Config::metrics_listen, read_optional_endpoint, write_optional_endpoint),

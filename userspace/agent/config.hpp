@@ -45,6 +45,8 @@ struct Config {
   std::string state_dir = "/var/lib/hagring";
   std::string pin_dir = "/sys/fs/bpf/hagring";
   std::string admin_socket = "/run/hagring/hagring.sock";
+  bool takeover = false;            ///< replace the agent that holds admin_socket
+  bool wait_when_replaced = false;  ///< else end
 
   /// Metrics and probes; nullopt: nowhere.
   std::optional<boost::asio::ip::tcp::endpoint> metrics_listen{

@@ -41,10 +41,13 @@ std::vector<asio::any_io_executor> watched(DataThreads& threads, asio::any_io_ex
 
 }  // namespace
 
-NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
+NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
+                     std::optional<Predecessor> predecessor)
     : config_(config),
       control_(control),
+      predecessor_(std::move(predecessor)),
       admin_(control, config.admin_socket, admin_pages()),
+      sharing_(claim()),
       policy_(make_policy(config)),
       redirector_(redirector_options(config, policy_)),
       authority_(
@@ -60,7 +63,8 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
       splicer_({}),
       trust_(clock_),
       prober_([this] { return store_.state().socket; }),
-      node_(control, clock_, identity_, dialer_, resolver_, node_options(config, mesh_key_)),
+      node_(control, clock_, identity_, dialer_, resolver_,
+            node_options(config, mesh_key_, sharing_)),
       router_(
           control, node_, [this] { return peer_server_.endpoint().port(); },
           [this](std::optional<Duration> first) { metrics_.looked_up(first); }),
@@ -70,8 +74,8 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
                advertiser_.notify({std::move(changes.added), std::move(changes.removed)});
              }),
       conduct_(clock_),
-      peer_server_(control, threads_, store_, clock_, {.listen = config.peer_listen}, {},
-                   gate_maker()),
+      peer_server_(control, threads_, store_, clock_,
+                   {.listen = config.peer_listen, .sharing = sharing_}, {}, gate_maker()),
       listener_(threads_.at(0).get_executor(), executors(threads_),
                 {.max_connections = static_cast<std::size_t>(config.max_connections)},
                 [this](asio::ip::tcp::socket client, std::size_t thread) {
@@ -86,7 +90,8 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
       control_tasks_(control, "control") {
   if (config.metrics_listen) {
     telemetry_ = std::make_unique<TelemetryServer>(
-        control, clock_, TelemetryServer::Options{.listen = *config.metrics_listen},
+        control, clock_,
+        TelemetryServer::Options{.listen = *config.metrics_listen, .sharing = sharing_},
         telemetry_pages());
   }
   const MirrorShared shared{.clock = clock_,
@@ -124,7 +129,7 @@ void NodeAgent::start() {
   listener_.start();
   spawn_on_data_threads();
   store_.start();
-  admin_.start();
+  if (!predecessor_) admin_.start();
   if (telemetry_) telemetry_->start();
   control_tasks_.spawn([this] { return advertiser_.run(); });
   log::info("agent", "mirror at {} and {}, peers served at {}",
@@ -165,6 +170,7 @@ void NodeAgent::hurry() {
 
 awaitable<void> NodeAgent::stop() {
   stopping_ = true;
+  if (replaced_) co_await admin_.stop();  // the successor waits for it
   interception_tasks_.cancel();
   co_await interception_tasks_.drain();
   co_await end_streams();
@@ -220,7 +226,13 @@ void NodeAgent::install_ca() {
 
 void NodeAgent::client_changed(const redirect::InterceptionState& state) {
   if (state.client && state.attached) {
-    trust_.client_appeared(state.client->pid, redirect::wall_time_of(state.client->start_time));
+    const auto started = redirect::wall_time_of(state.client->start_time);
+    trust_.client_appeared(state.client->pid, started);
+    const bool vouched = predecessor_ && predecessor_->trusted &&
+                         predecessor_->client == state.client->pid &&
+                         predecessor_->client_start == state.client->start_time &&
+                         predecessor_->authority == authority_.fingerprint();
+    if (vouched) trust_.vouched(state.client->pid, started);
   } else if (const auto former = trust_.client()) {
     trust_.client_gone(*former);
   }
@@ -239,7 +251,9 @@ registry::PeerGateMaker NodeAgent::gate_maker() {
 Pages NodeAgent::admin_pages() {
   return {{"/status",
            [this](std::string) -> awaitable<PageAnswer> { co_return PageAnswer{200, status()}; }},
-          {"/lookup", lookup_page(clock_, node_)}};
+          {"/lookup", lookup_page(clock_, node_)},
+          {"POST /takeover/begin", begin_takeover()},
+          {"POST /takeover/finish", finish_takeover()}};
 }
 
 Pages NodeAgent::telemetry_pages() {
