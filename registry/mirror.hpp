@@ -64,6 +64,8 @@ struct MirrorHooks {
   std::function<void(std::string registry, std::string repository, Digest digest,
                      std::uint64_t size)>
       seen{};
+  /// A request has been answered, or couldn't be.
+  std::function<void(const Pull& pull)> answered{};
 };
 
 /// What a mirror works with; all of it outlives the mirror. `policy`, `store`, `conduct` and
