@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/origin.hpp"
 
+#include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
 
 namespace hagring::registry {
@@ -8,6 +9,17 @@ namespace {
 
 /// The most of a redirect's own body that is read to keep its connection.
 constexpr std::size_t kMaxRedirectBody = 16UL * 1024;
+
+/// Longer than any request: its own limits end it.
+constexpr Duration kForever = std::chrono::hours(24);
+
+/// Whether it is this node that lacks something, which says nothing of the origin.
+bool is_our_own(const error_code& error) {
+  namespace errc = boost::system::errc;
+  return error == errc::too_many_files_open || error == errc::too_many_files_open_in_system ||
+         error == errc::not_enough_memory || error == errc::no_buffer_space ||
+         error == errc::address_not_available;
+}
 
 bool is_redirect(unsigned status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -21,14 +33,59 @@ std::optional<std::string> location_of(const http::Response& response) {
 
 }  // namespace
 
-awaitable<Result<Exchange>> Origin::ask(Upstream to, http::Request request,
-                                        std::optional<Duration> limit) {
-  co_return co_await client_.send(std::move(to), std::move(request), limit);
+awaitable<Result<Exchange>> Origin::ask(Upstream to, http::Request request, Asking how) {
+  const auto server = OriginServer::of(to);
+  CO_TRY(auto leave, breaker_.admit(server, how.others, co_await asio::this_coro::executor));
+  const auto begun = clock_.now();
+  auto stage = UpstreamClient::Stage::connecting;
+  auto exchange =
+      co_await with_deadline(leave.fate(), how.patience.value_or(kForever),
+                             client_.send(to, std::move(request), how.response, &stage));
+  if (exchange) {
+    breaker_.answered(server, exchange->response.status, to.preferred);
+    co_return std::move(exchange);
+  }
+  // Not by its own time: another request has found out that the origin is down.
+  if (exchange.error() == Errc::timed_out && leave.fate().sealed()) co_return OriginErrc::down;
+  learn(to, exchange.error(), stage, clock_.now() - begun);
+  co_return exchange.error();
 }
 
-awaitable<Result<Exchange>> Origin::read(Upstream to, http::Request request) {
+awaitable<Result<Exchange>> Origin::open(Upstream to) {
+  const auto begun = clock_.now();
+  auto stage = UpstreamClient::Stage::connecting;
+  auto opened = co_await client_.open(to, &stage);
+  if (!opened) learn(to, opened.error(), stage, clock_.now() - begun);
+  co_return std::move(opened);
+}
+
+/// What an error says of the server.
+void Origin::learn(const Upstream& to, const error_code& error, UpstreamClient::Stage stage,
+                   Duration waited) {
+  const auto server = OriginServer::of(to);
+  if (is_cancelled(error)) {
+    if (waited >= options_.suspicious_after) breaker_.suspect(server, to.preferred);
+    return;
+  }
+  if (error == Errc::unsupported || is_our_own(error)) return;
+  if (stage == UpstreamClient::Stage::handshake && error == Errc::unavailable) {
+    return breaker_.reached(server);  // its chain was refused
+  }
+  const bool connected = stage == UpstreamClient::Stage::asking;
+  const auto trouble = !connected                 ? Trouble::unreachable
+                       : error == Errc::timed_out ? Trouble::silent
+                                                  : Trouble::failing;
+  breaker_.failed(server, trouble, error.message(), to.preferred);
+}
+
+std::string Origin::outage(const Upstream& to) const {
+  const auto outage = breaker_.outage(OriginServer::of(to));
+  return outage ? outage->to_string() : std::string();
+}
+
+awaitable<Result<Exchange>> Origin::read(Upstream to, http::Request request, Asking how) {
   request.headers.set("Accept-Encoding", "identity");
-  CO_TRY(auto first, co_await client_.send(to, request));
+  CO_TRY(auto first, co_await ask(to, request, how));
   const auto location = location_of(first.response);
   if (request.method != "GET" || !location || to.host.empty()) co_return std::move(first);
   const http::Url base{.scheme = to.tls ? "https" : "http",

@@ -76,6 +76,20 @@ Json shunned(const registry::Conduct& conduct) {
   return list;
 }
 
+/// Servers that aren't asked now, or ask for fewer requests, and until when.
+Json origins(const StatusSources& sources) {
+  auto down = Json::array();
+  for (const auto& outage : sources.breaker.outages()) {
+    down.push_back({{"server", outage.server.to_string()},
+                    {"trouble", registry::to_string(outage.trouble)},
+                    {"reason", outage.reason},
+                    {"since", timestamp(outage.since)},
+                    {"next_probe_seconds",
+                     outage.next_probe ? Json(whole_seconds(*outage.next_probe)) : Json()}});
+  }
+  return {{"down", std::move(down)}};
+}
+
 Json mesh(const dht::NodeStatus& mesh) {
   auto nodes = Json::array();
   for (const auto& peer : mesh.table) {
@@ -193,6 +207,7 @@ std::string make_status(const StatusSources& sources) {
       {"store", store(sources.store.state())},
       {"mesh", mesh(sources.mesh)},
       {"shunned", shunned(sources.conduct)},
+      {"origins", origins(sources)},
       {"sources", content_sources(sources.record)},
       {"peer_server", peer_server(sources.peer_server)},
       {"connections", connections(sources)},

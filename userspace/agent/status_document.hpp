@@ -4,6 +4,7 @@
 #include <string>
 
 #include "dht/node.hpp"
+#include "registry/breaker.hpp"
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
@@ -27,6 +28,7 @@ struct StatusSources {
   const registry::PeerServer& peer_server;
   dht::NodeStatus mesh;
   const registry::Conduct& conduct;
+  const registry::Breaker& breaker;
   const registry::PullRecord& record;
 };
 
