@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/origin.hpp"
 
+#include "registry/canned_answer.hpp"
+#include "registry/challenge.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
 
@@ -21,8 +23,22 @@ bool is_our_own(const error_code& error) {
          error == errc::address_not_available;
 }
 
+/// More than the registries' errors have.
+constexpr std::size_t kMaxKeptBody = 8UL * 1024;
+
 bool is_redirect(unsigned status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/// Reads a body, as far as kMaxKeptBody.
+awaitable<Result<void>> collect(http::Connection& connection, std::string& into) {
+  Bytes buffer(4096);
+  while (into.size() < kMaxKeptBody) {
+    CO_TRY(const auto size, co_await connection.read_body(buffer));
+    if (size == 0) co_return Result<void>();
+    into.append(as_text(ByteView(buffer).first(size)));
+  }
+  co_return Errc::too_large;
 }
 
 std::optional<std::string> location_of(const http::Response& response) {
@@ -35,14 +51,48 @@ std::optional<std::string> location_of(const http::Response& response) {
 
 awaitable<Result<Exchange>> Origin::ask(Upstream to, http::Request request, Asking how) {
   const auto server = OriginServer::of(to);
-  CO_TRY(auto leave, breaker_.admit(server, how.others, co_await asio::this_coro::executor));
+  auto& limits = memory_.limits;
+  if (how.others && limits.limits(server, request)) co_return OriginErrc::limited;
+  if (auto answer = how.others ? std::nullopt : limits.remembered(server, request)) {
+    co_return co_await canned_answer(client_, request.method, std::move(answer->response),
+                                     std::move(answer->body));
+  }
+  CO_TRY(auto exchange, co_await send(std::move(to), request, how));
+  if (!limits.learn(server, request, exchange.response)) co_return std::move(exchange);
+  co_return co_await keep(server, std::move(request), std::move(exchange));
+}
+
+/// Remembers an answer, which has to be taken off its connection for that.
+awaitable<Result<Exchange>> Origin::keep(OriginServer server, http::Request request,
+                                         Exchange exchange) {
+  RateLimits::Answer answer{exchange.response, ""};
+  if (request.method == "HEAD") {
+    memory_.limits.remember(server, request, std::move(answer));
+    co_return std::move(exchange);
+  }
+  const auto& body = exchange.response.body;
+  if (body.kind == http::BodyLength::Kind::length && body.bytes > kMaxKeptBody) {
+    co_return std::move(exchange);
+  }
+  // Of a longer one whose length wasn't told this much is passed on.
+  const auto read = co_await with_deadline(clock_, options_.kept_body,
+                                           collect(exchange.connection(), answer.body));
+  if (!read && is_cancelled(read.error())) co_return read.error();
+  if (read) memory_.limits.remember(server, request, answer);
+  co_return co_await canned_answer(client_, request.method, std::move(answer.response),
+                                   std::move(answer.body));
+}
+
+awaitable<Result<Exchange>> Origin::send(Upstream to, http::Request request, Asking how) {
+  const auto server = OriginServer::of(to);
+  CO_TRY(auto leave, memory_.breaker.admit(server, how.others, co_await asio::this_coro::executor));
   const auto begun = clock_.now();
   auto stage = UpstreamClient::Stage::connecting;
   auto exchange =
       co_await with_deadline(leave.fate(), how.patience.value_or(kForever),
                              client_.send(to, std::move(request), how.response, &stage));
   if (exchange) {
-    breaker_.answered(server, exchange->response.status, to.preferred);
+    memory_.breaker.answered(server, exchange->response.status, to.preferred);
     co_return std::move(exchange);
   }
   // Not by its own time: another request has found out that the origin is down.
@@ -64,22 +114,31 @@ void Origin::learn(const Upstream& to, const error_code& error, UpstreamClient::
                    Duration waited) {
   const auto server = OriginServer::of(to);
   if (is_cancelled(error)) {
-    if (waited >= options_.suspicious_after) breaker_.suspect(server, to.preferred);
+    if (waited >= options_.suspicious_after) memory_.breaker.suspect(server, to.preferred);
     return;
   }
   if (error == Errc::unsupported || is_our_own(error)) return;
   if (stage == UpstreamClient::Stage::handshake && error == Errc::unavailable) {
-    return breaker_.reached(server);  // its chain was refused
+    return memory_.breaker.reached(server);  // its chain was refused
   }
   const bool connected = stage == UpstreamClient::Stage::asking;
   const auto trouble = !connected                 ? Trouble::unreachable
                        : error == Errc::timed_out ? Trouble::silent
                                                   : Trouble::failing;
-  breaker_.failed(server, trouble, error.message(), to.preferred);
+  memory_.breaker.failed(server, trouble, error.message(), to.preferred);
+}
+
+bool Origin::challenge_can_be_met(const http::Response& response) const {
+  if (response.status != 401) return true;
+  const auto service = token_service_of(response);
+  if (!service) return true;
+  const auto& realm = service->realm;
+  return !memory_.breaker.is_down(
+      {.host = realm.host, .port = realm.port, .tls = realm.scheme == "https"});
 }
 
 std::string Origin::outage(const Upstream& to) const {
-  const auto outage = breaker_.outage(OriginServer::of(to));
+  const auto outage = memory_.breaker.outage(OriginServer::of(to));
   return outage ? outage->to_string() : std::string();
 }
 

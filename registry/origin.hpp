@@ -2,6 +2,7 @@
 #pragma once
 
 #include "registry/breaker.hpp"
+#include "registry/rate_limits.hpp"
 #include "registry/upstream.hpp"
 #include "userspace/http/url.hpp"
 
@@ -18,8 +19,14 @@ struct Asking {
   bool others = false;
 };
 
+/// What is remembered of origins; shared by all threads.
+struct OriginMemory {
+  Breaker& breaker;
+  RateLimits& limits;
+};
+
 /// Asks origins on behalf of intercepted clients, with the clients' own header fields, and learns
-/// from what comes of it which of them are down. Used from one thread.
+/// from what comes of it which of them are down or limit whom. Used from one thread.
 class Origin {
  public:
   struct Options {
@@ -27,15 +34,18 @@ class Origin {
     unsigned max_redirects = 10;
     /// An origin that was given up after so long is suspected to be down.
     Duration suspicious_after = std::chrono::seconds(1);
+    /// For the body of an answer that is kept.
+    Duration kept_body = std::chrono::seconds(5);
   };
 
-  Origin(Clock& clock, UpstreamClient& client, Breaker& breaker)
-      : Origin(clock, client, breaker, Options()) {}
-  Origin(Clock& clock, UpstreamClient& client, Breaker& breaker, Options options)
-      : clock_(clock), client_(client), breaker_(breaker), options_(options) {}
+  Origin(Clock& clock, UpstreamClient& client, OriginMemory memory)
+      : Origin(clock, client, memory, Options()) {}
+  Origin(Clock& clock, UpstreamClient& client, OriginMemory memory, Options options)
+      : clock_(clock), client_(client), memory_(memory), options_(options) {}
 
-  /// Sends `request`, which has no body, as it is. Errors: OriginErrc (only if there are others to
-  /// ask), and UpstreamClient::send's.
+  /// Sends `request`, which has no body, as it is. An answer of 429 that says for how long is given
+  /// again, without asking, to the same request for some seconds. Errors: OriginErrc (only if there
+  /// are others to ask), and UpstreamClient::send's.
   awaitable<Result<Exchange>> ask(Upstream to, http::Request request, Asking how = {});
 
   /// Reads content by digest: sent with `Accept-Encoding: identity`, since the digest is that of
@@ -49,10 +59,16 @@ class Origin {
   /// Opens a connection for a request that can't be sent twice; the caller does the rest.
   awaitable<Result<Exchange>> open(Upstream to);
 
+  /// Whether a client that gets this answer can do what it asks for: false if it is to get a token
+  /// from a service that is known to be down.
+  bool challenge_can_be_met(const http::Response& response) const;
+
   /// Since when and why the origin is taken for dead, for people; empty: it isn't.
   std::string outage(const Upstream& to) const;
 
  private:
+  awaitable<Result<Exchange>> send(Upstream to, http::Request request, Asking how);
+  awaitable<Result<Exchange>> keep(OriginServer server, http::Request request, Exchange exchange);
   void learn(const Upstream& to, const error_code& error, UpstreamClient::Stage stage,
              Duration waited);
   awaitable<Result<Exchange>> follow(http::Url base, Upstream to, http::Request request,
@@ -60,7 +76,7 @@ class Origin {
 
   Clock& clock_;
   UpstreamClient& client_;
-  Breaker& breaker_;
+  const OriginMemory memory_;
   const Options options_;
 };
 

@@ -107,6 +107,13 @@ awaitable<Result<Exchange>> UpstreamClient::open(Upstream to, Stage* stage) {
   co_return Exchange(pool_, to.key(), std::make_unique<http::Connection>(std::move(stream)));
 }
 
+Exchange UpstreamClient::exchange_over(std::unique_ptr<http::Connection> connection,
+                                       http::Response response) {
+  Exchange exchange(pool_, "", std::move(connection));
+  exchange.response = std::move(response);
+  return exchange;
+}
+
 awaitable<Result<void>> UpstreamClient::ask(Exchange& exchange, const http::Request& request) {
   auto& connection = exchange.connection();
   CO_CHECK(co_await connection.write_request(request));

@@ -110,6 +110,9 @@ class UpstreamClient {
   /// Opens a new connection for a request that can't be sent twice; the caller does the rest.
   awaitable<Result<Exchange>> open(Upstream to, Stage* stage = nullptr);
 
+  /// An exchange over a connection of the caller's own, whose answer's head has been read.
+  Exchange exchange_over(std::unique_ptr<http::Connection> connection, http::Response response);
+
   void sweep() { pool_.sweep(); }
   std::size_t idle_connections() const { return pool_.size(); }
 

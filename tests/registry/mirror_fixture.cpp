@@ -57,7 +57,7 @@ void MirrorTest::start() {
   peer_client_.emplace(clock, dialer, nullptr, peer_limits);
   origin_client_.emplace(clock, dialer, client_tls.get(), origin_limits);
   fetcher_.emplace(clock, *peer_client_, *router_, conduct, fetcher_options);
-  origin_part_.emplace(clock, *origin_client_, breaker);
+  origin_part_.emplace(clock, *origin_client_, OriginMemory{breaker, limits});
   mirror_.emplace(MirrorParts{.clock = clock,
                               .policy = policy,
                               .store = store,

@@ -77,6 +77,7 @@ struct MirrorTest : testing::Test {
   test::MemoryStore store;
   Conduct conduct{clock};
   Breaker breaker{clock};
+  RateLimits limits{clock};
   PullRecord record;
   FakeDialer dialer;
   MirrorOptions options;

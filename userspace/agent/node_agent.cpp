@@ -64,6 +64,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
       conduct_(clock_),
       breaker_(clock_),
       breaker_probes_(control, clock_, dialer_, origin_tls_.get(), breaker_),
+      rate_limits_(clock_),
       peer_server_(control, threads_, store_, clock_, {.listen = config.peer_listen}, {},
                    gate_maker()),
       listener_(threads_.at(0).get_executor(), executors(threads_),
@@ -83,7 +84,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
                             .store = store_,
                             .router = router_,
                             .conduct = conduct_,
-                            .breaker = breaker_,
+                            .memory = {breaker_, rate_limits_},
                             .record = record_,
                             .sizes = sizes_,
                             .dialer = dialer_,
@@ -242,6 +243,7 @@ std::string NodeAgent::status() const {
                       .mesh = node_.status(),
                       .conduct = conduct_,
                       .breaker = breaker_,
+                      .limits = rate_limits_,
                       .record = record_});
 }
 

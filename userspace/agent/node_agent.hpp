@@ -105,6 +105,7 @@ class NodeAgent {
   registry::Conduct conduct_;
   registry::Breaker breaker_;
   registry::BreakerProbes breaker_probes_;  ///< on the control thread
+  registry::RateLimits rate_limits_;
   registry::PullRecord record_;
   registry::KnownSizes sizes_;
   registry::PeerServer peer_server_;

@@ -76,7 +76,7 @@ Json shunned(const registry::Conduct& conduct) {
   return list;
 }
 
-/// Servers that aren't asked now, or ask for fewer requests, and until when.
+/// Servers that are down, and those that limit the rate of requests.
 Json origins(const StatusSources& sources) {
   auto down = Json::array();
   for (const auto& outage : sources.breaker.outages()) {
@@ -87,7 +87,15 @@ Json origins(const StatusSources& sources) {
                     {"next_probe_seconds",
                      outage.next_probe ? Json(whole_seconds(*outage.next_probe)) : Json()}});
   }
-  return {{"down", std::move(down)}};
+  auto limited = Json::array();
+  for (const auto& limit : sources.limits.all()) {
+    limited.push_back({{"server", limit.server.to_string()},
+                       {"requests", limit.manifests ? "manifests" : "blobs and others"},
+                       {"refused", limit.refused},
+                       {"counted_for", limit.source},
+                       {"remaining_seconds", whole_seconds(limit.remaining)}});
+  }
+  return {{"down", std::move(down)}, {"limited", std::move(limited)}};
 }
 
 Json mesh(const dht::NodeStatus& mesh) {

@@ -9,6 +9,7 @@
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/pull_record.hpp"
+#include "registry/rate_limits.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
 #include "userspace/proxy/trust.hpp"
@@ -29,6 +30,7 @@ struct StatusSources {
   dht::NodeStatus mesh;
   const registry::Conduct& conduct;
   const registry::Breaker& breaker;
+  const registry::RateLimits& limits;
   const registry::PullRecord& record;
 };
 

@@ -71,7 +71,8 @@ void render_mesh(Out out, const Json& mesh, const Json& shunned) {
 /// Servers that are down or limit us; nothing when all are well.
 void render_origins(Out out, const Json& origins) {
   const auto& down = origins.at("down");
-  if (down.empty()) return;
+  const auto& limited = origins.at("limited");
+  if (down.empty() && limited.empty()) return;
   fmt::format_to(out, "\nOrigins\n");
   for (const auto& server : down) {
     fmt::format_to(out, "  {} {} since {}: {}; {}\n", text(server, "server"),
@@ -79,6 +80,13 @@ void render_origins(Out out, const Json& origins) {
                    server.at("next_probe_seconds").is_null()
                        ? "the next request tries it"
                        : "probed again in " + text(server, "next_probe_seconds") + " s");
+  }
+  for (const auto& limit : limited) {
+    fmt::format_to(out, "  {} {} {} for {} s{}{}\n", text(limit, "server"),
+                   limit.value("refused", true) ? "refuses" : "has no more",
+                   text(limit, "requests"), text(limit, "remaining_seconds"),
+                   limit.value("counted_for", "").empty() ? "" : ", counted for ",
+                   limit.value("counted_for", ""));
   }
 }
 
