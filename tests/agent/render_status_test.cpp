@@ -27,6 +27,13 @@ constexpr const char* kStatus = R"({
                       "connected": true, "answered_seconds_ago": 4}],
            "provided_keys": 12, "untold_keys": 2, "records": 30, "record_keys": 20},
   "shunned": [{"peer": "192.0.2.8:5000", "state": "banned for 9 s: wrong bytes"}],
+  "origins": {"down": [
+    {"server": "registry-1.docker.io:443", "trouble": "unreachable", "reason": "timed out",
+     "since": "2026-01-01T00:00:00.000Z", "next_probe_seconds": 3},
+    {"server": "quay.io:443", "trouble": "failing", "reason": "it answers 503",
+     "since": "2026-01-01T00:00:00.000Z", "next_probe_seconds": null}],
+    "limited": [{"server": "ghcr.io:443", "requests": "manifests", "refused": true,
+                 "counted_for": "192.0.2.1", "remaining_seconds": 40}]},
   "sources": {"peer": {"requests": 4, "bytes": 70000000}},
   "hedges": {"second_peer_asked": 6},
   "peer_server": {"requests": 1}, "connections": {"terminated": 2}, "kernel": {"redirected": 5},
@@ -51,6 +58,14 @@ TEST(RenderStatus, SaysWhoIsInTheMesh) {
               HasSubstr("12D3KooWother  /ip4/192.0.2.7/tcp/5001  connected, answered 4 s ago"));
   EXPECT_THAT(text, HasSubstr("second_peer_asked            6"));
   EXPECT_THAT(text, HasSubstr("not asked    192.0.2.8:5000: banned for 9 s: wrong bytes"));
+}
+
+TEST(RenderStatus, SaysWhichOriginsAreDownOrLimit) {
+  const auto text = render_status(kStatus);
+  EXPECT_THAT(text, HasSubstr("\nOrigins\n  registry-1.docker.io:443 unreachable since "
+                              "2026-01-01T00:00:00.000Z: timed out; probed again in 3 s\n"));
+  EXPECT_THAT(text, HasSubstr("  ghcr.io:443 refuses manifests for 40 s, counted for 192.0.2.1\n"));
+  EXPECT_THAT(text, HasSubstr("it answers 503; the next request tries it\n"));
 }
 
 TEST(RenderStatus, RefusesWhatIsNoStatus) {

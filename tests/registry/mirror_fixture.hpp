@@ -53,6 +53,8 @@ struct MirrorTest : testing::Test {
   test::FakeRegistry& add_peer();
   /// Makes one request on a new connection through the mirror.
   Reply ask(std::string method, std::string target, http::Headers headers = {});
+  /// The same from within a coroutine, beside others.
+  awaitable<Reply> ask_concurrently(std::string method, std::string target);
   Reply get_blob(const Digest& digest, http::Headers headers = {}) {
     return ask("GET", "/v2/library/nginx/blobs/" + digest.to_string(), std::move(headers));
   }
@@ -76,6 +78,8 @@ struct MirrorTest : testing::Test {
   Policy policy = Policy::defaults();
   test::MemoryStore store;
   Conduct conduct;
+  Breaker breaker{clock};
+  RateLimits limits{clock};
   PullRecord record;
   FakeDialer dialer;
   MirrorOptions options;
@@ -88,6 +92,7 @@ struct MirrorTest : testing::Test {
 
  private:
   void start();
+  std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> connect();
   awaitable<Reply> exchange(http::Connection& connection, http::Request request);
 
   TaskGroup* serving_ = nullptr;

@@ -74,6 +74,9 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                advertiser_.notify({std::move(changes.added), std::move(changes.removed)});
              }),
       conduct_(clock_),
+      breaker_(clock_),
+      breaker_probes_(control, clock_, dialer_, origin_tls_.get(), breaker_),
+      rate_limits_(clock_),
       peer_server_(control, threads_, store_, clock_,
                    {.listen = config.peer_listen, .sharing = sharing_}, {}, gate_maker()),
       listener_(threads_.at(0).get_executor(), executors(threads_),
@@ -99,6 +102,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                             .store = store_,
                             .router = router_,
                             .conduct = conduct_,
+                            .memory = {breaker_, rate_limits_},
                             .record = record_,
                             .sizes = sizes_,
                             .dialer = dialer_,
@@ -181,6 +185,7 @@ awaitable<void> NodeAgent::stop() {
   co_await peer_server_.drain();
   // A coroutine that has told that it ended may still be leaving its thread.
   threads_.join();
+  co_await breaker_probes_.stop();
   co_await store_.stop();
   if (telemetry_) co_await telemetry_->stop();
   co_await admin_.stop();
@@ -297,6 +302,8 @@ StatusSources NodeAgent::sources() const {
           .peer_server = peer_server_,
           .mesh = node_.status(),
           .conduct = conduct_,
+          .breaker = breaker_,
+          .limits = rate_limits_,
           .record = record_};
 }
 

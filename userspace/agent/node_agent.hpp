@@ -8,6 +8,7 @@
 #include "dht/mesh_key.hpp"
 #include "dht/node.hpp"
 #include "registry/advertiser.hpp"
+#include "registry/breaker_probes.hpp"
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
@@ -123,6 +124,9 @@ class NodeAgent {
   registry::Advertiser advertiser_;
   containerd::ContainerdStore store_;
   registry::Conduct conduct_;
+  registry::Breaker breaker_;
+  registry::BreakerProbes breaker_probes_;  ///< on the control thread
+  registry::RateLimits rate_limits_;
   registry::PullRecord record_;
   Metrics metrics_;
   registry::KnownSizes sizes_;

@@ -76,6 +76,28 @@ Json shunned(const registry::Conduct& conduct) {
   return list;
 }
 
+/// Servers that are down, and those that limit the rate of requests.
+Json origins(const StatusSources& sources) {
+  auto down = Json::array();
+  for (const auto& outage : sources.breaker.outages()) {
+    down.push_back({{"server", outage.server.to_string()},
+                    {"trouble", registry::to_string(outage.trouble)},
+                    {"reason", outage.reason},
+                    {"since", timestamp(outage.since)},
+                    {"next_probe_seconds",
+                     outage.next_probe ? Json(whole_seconds(*outage.next_probe)) : Json()}});
+  }
+  auto limited = Json::array();
+  for (const auto& limit : sources.limits.all()) {
+    limited.push_back({{"server", limit.server.to_string()},
+                       {"requests", limit.manifests ? "manifests" : "blobs and others"},
+                       {"refused", limit.refused},
+                       {"counted_for", limit.source},
+                       {"remaining_seconds", whole_seconds(limit.remaining)}});
+  }
+  return {{"down", std::move(down)}, {"limited", std::move(limited)}};
+}
+
 Json mesh(const dht::NodeStatus& mesh) {
   auto nodes = Json::array();
   for (const auto& peer : mesh.table) {
@@ -199,6 +221,7 @@ std::string make_status(const StatusSources& sources) {
       {"store", store(sources.store.state())},
       {"mesh", mesh(sources.mesh)},
       {"shunned", shunned(sources.conduct)},
+      {"origins", origins(sources)},
       {"sources", content_sources(sources.record)},
       {"hedges", hedges(sources.conduct)},
       {"peer_server", peer_server(sources.peer_server)},

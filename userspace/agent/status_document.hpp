@@ -4,10 +4,12 @@
 #include <string>
 
 #include "dht/node.hpp"
+#include "registry/breaker.hpp"
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/pull_record.hpp"
+#include "registry/rate_limits.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
 #include "userspace/proxy/trust.hpp"
@@ -27,6 +29,8 @@ struct StatusSources {
   const registry::PeerServer& peer_server;
   dht::NodeStatus mesh;
   const registry::Conduct& conduct;
+  const registry::Breaker& breaker;
+  const registry::RateLimits& limits;
   const registry::PullRecord& record;
 };
 

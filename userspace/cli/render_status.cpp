@@ -68,6 +68,28 @@ void render_mesh(Out out, const Json& mesh, const Json& shunned) {
   }
 }
 
+/// Servers that are down or limit us; nothing when all are well.
+void render_origins(Out out, const Json& origins) {
+  const auto& down = origins.at("down");
+  const auto& limited = origins.at("limited");
+  if (down.empty() && limited.empty()) return;
+  fmt::format_to(out, "\nOrigins\n");
+  for (const auto& server : down) {
+    fmt::format_to(out, "  {} {} since {}: {}; {}\n", text(server, "server"),
+                   text(server, "trouble"), text(server, "since"), text(server, "reason"),
+                   server.at("next_probe_seconds").is_null()
+                       ? "the next request tries it"
+                       : "probed again in " + text(server, "next_probe_seconds") + " s");
+  }
+  for (const auto& limit : limited) {
+    fmt::format_to(out, "  {} {} {} for {} s{}{}\n", text(limit, "server"),
+                   limit.value("refused", true) ? "refuses" : "has no more",
+                   text(limit, "requests"), text(limit, "remaining_seconds"),
+                   limit.value("counted_for", "").empty() ? "" : ", counted for ",
+                   limit.value("counted_for", ""));
+  }
+}
+
 void render_counters(Out out, const std::string& title, const Json& counters) {
   fmt::format_to(out, "\n{}\n", title);
   for (const auto& [name, value] : counters.items()) {
@@ -113,6 +135,7 @@ std::string render_status(const std::string& json) {
       text(status.at("store"), "blobs"),
       status.at("store").contains("problem") ? ", " + text(status.at("store"), "problem") : "");
   render_mesh(out, status.at("mesh"), status.at("shunned"));
+  render_origins(out, status.at("origins"));
   render_sources(out, status.at("sources"));
   render_counters(out, "Peers that were slow to answer", status.at("hedges"));
   render_counters(out, "Served to peers", status.at("peer_server"));
