@@ -27,6 +27,13 @@ void KeptLayers::clear() {
   bytes_ = 0;
 }
 
+void KeptLayers::set_size(const registry::Digest& layer, std::uint64_t size) {
+  const auto found = layers_.find(layer);
+  if (found == layers_.end()) return;
+  bytes_ = bytes_ - found->second.size + size;
+  found->second.size = size;
+}
+
 KeptImage* KeptLayers::find(const registry::Digest& manifest) {
   const auto found = images_.find(manifest);
   return found == images_.end() ? nullptr : &found->second;

@@ -37,6 +37,9 @@ class KeptLayers {
   std::optional<KeptImage> take(const registry::Digest& manifest);
   void clear();
 
+  /// What a layer, if it is among those kept, really takes.
+  void set_size(const registry::Digest& layer, std::uint64_t size);
+
   /// nullptr when there is none; valid until the next change.
   KeptImage* find(const registry::Digest& manifest);
   /// The one served longest ago; nullptr when there is none.

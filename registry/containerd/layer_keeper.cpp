@@ -156,6 +156,11 @@ awaitable<RpcResult<void>> LayerKeeper::release_unused(LeasesApi& leases) {
     auto* image = kept_.find(manifest);
     if (image == nullptr) continue;
     if (present.contains(manifest)) {
+      // Its pull has ended: layers whose snapshot the runtime had already were not fetched.
+      for (const auto& layer : image->layers) {
+        if (image->seen) break;
+        kept_.set_size(layer.digest, host_.size_of(layer.digest).value_or(0));
+      }
       image->seen = true;
     } else if (image->made &&
                (image->seen || clock_.wall() > after(image->served, options_.pull_grace))) {

@@ -172,6 +172,16 @@ TEST_F(LayerKeeperTest, SharedLayersCountOnce) {
   EXPECT_EQ(keeper->state().bytes, 960U);
 }
 
+TEST_F(LayerKeeperTest, LayersThatWereNotFetchedTakeNothing) {
+  start();
+  ASSERT_TRUE(serve("app", {{"unpacked before", 500}, {"one", 100}}));
+  EXPECT_EQ(keeper->state().bytes, 600U);
+  host.sizes.erase(test::digest_of("unpacked before"));
+  pulled("app");
+  pass(1s);
+  EXPECT_EQ(keeper->state().bytes, 100U);
+}
+
 TEST_F(LayerKeeperTest, WhatIsLargerThanTheBudgetIsNotKeptAndPushesNothingOut) {
   start();
   ASSERT_TRUE(serve("app", {{"one", 100}}));
