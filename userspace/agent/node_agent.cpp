@@ -69,10 +69,12 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
           control, node_, [this] { return peer_server_.endpoint().port(); },
           [this](std::optional<Duration> first) { metrics_.looked_up(first); }),
       advertiser_(control, clock_, router_),
-      store_(control, clock_, store_options(config),
-             [this](containerd::Changes changes) {
-               advertiser_.notify({std::move(changes.added), std::move(changes.removed)});
-             }),
+      store_(
+          control, clock_, store_options(config),
+          [this](containerd::Changes changes) {
+            advertiser_.notify({std::move(changes.added), std::move(changes.removed)});
+          },
+          layer_options(config)),
       conduct_(clock_),
       breaker_(clock_),
       breaker_probes_(control, clock_, dialer_, origin_tls_.get(), breaker_),
@@ -299,6 +301,9 @@ StatusSources NodeAgent::sources() const {
           .interception = interception_,
           .redirector = redirector_,
           .store = store_,
+          .layer_limits = {.mode = config_.keep_layers,
+                           .budget = config_.keep_layers_bytes,
+                           .disk_percent = config_.keep_layers_until},
           .peer_server = peer_server_,
           .mesh = node_.status(),
           .conduct = conduct_,
