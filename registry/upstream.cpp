@@ -95,9 +95,18 @@ awaitable<Result<Exchange>> UpstreamClient::send(Upstream to, http::Request requ
 }
 
 awaitable<Result<Exchange>> UpstreamClient::open(Upstream to) {
-  CO_TRY(auto stream, co_await with_deadline(clock_, options_.connect, connect(to)));
+  const auto proxy = proxy_of(to);
+  CO_TRY(auto stream, co_await with_deadline(clock_, options_.connect, connect(to, proxy)));
   stream->set_inactivity_limit(options_.stall);
-  co_return Exchange(pool_, to.key(), std::make_unique<http::Connection>(std::move(stream)));
+  auto connection = std::make_unique<http::Connection>(std::move(stream));
+  if (proxy) connection->ask_proxy(to.host, to.port, proxy->authorization);
+  co_return Exchange(pool_, to.key(), std::move(connection));
+}
+
+/// Peers have none.
+std::optional<PlainProxy> UpstreamClient::proxy_of(const Upstream& to) const {
+  if (to.tls || gate_) return std::nullopt;
+  return dialer_.plain_proxy({to.preferred, to.host, to.port});
 }
 
 awaitable<Result<void>> UpstreamClient::ask(Exchange& exchange, const http::Request& request) {
@@ -108,9 +117,12 @@ awaitable<Result<void>> UpstreamClient::ask(Exchange& exchange, const http::Requ
   co_return Result<void>();
 }
 
-awaitable<Result<std::unique_ptr<ByteStream>>> UpstreamClient::connect(Upstream to) {
+awaitable<Result<std::unique_ptr<ByteStream>>> UpstreamClient::connect(
+    Upstream to, std::optional<PlainProxy> proxy) {
   CO_CHECK(check_identity(to));
-  CO_TRY(auto socket, co_await dialer_.dial({to.preferred, to.host, to.port}));
+  Destination destination{to.preferred, to.host, to.port, to.tls};
+  if (proxy) destination = {.preferred = {}, .host = proxy->host, .port = proxy->port};
+  CO_TRY(auto socket, co_await dialer_.dial(std::move(destination)));
   std::unique_ptr<ByteStream> plain = std::make_unique<SocketStream>(std::move(socket));
   if (to.tls) co_return co_await shake_hands(std::move(plain), std::move(to));
   if (gate_) co_return co_await gate_->enter(std::move(plain), std::move(to.identity));

@@ -51,6 +51,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
       threads_(config.data_threads, "data"),
       dialer_(resolver_, connector_,
               {.refuses = [this](const Endpoint& endpoint) { return is_own(endpoint); }}),
+      origin_dialer_(clock_, dialer_, egress_),
       splicer_({}),
       trust_(clock_),
       prober_([this] { return store_.state().socket; }),
@@ -72,6 +73,8 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
       heartbeat_(
           watched(threads_, control), [this] { return listener_.has_room(); }, [this] { beat(); },
           {}),
+      egress_keeper_(control, clock_, resolver_, egress_, {.excluded = excluded_ranges(config)},
+                     egress_hooks()),
       interception_(redirector_, clock_, {.socket = [this] { return store_.state().socket; }},
                     [this](const redirect::InterceptionState& state) { client_changed(state); }),
       interception_tasks_(control, "interception"),
@@ -84,6 +87,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
                             .record = record_,
                             .sizes = sizes_,
                             .dialer = dialer_,
+                            .origin_dialer = origin_dialer_,
                             .origin_tls = origin_tls_.get(),
                             .client_tls = client_tls_.get(),
                             .authority = authority_,
@@ -139,6 +143,7 @@ void NodeAgent::beat() {
   asio::post(control_, [this] {
     if (stopping_) return;
     interception_tasks_.spawn([this] { return interception_.run(); });
+    interception_tasks_.spawn([this] { return egress_keeper_.run(); });
     control_tasks_.spawn([this] { return proxy::keep_proving(trust_, prober_, clock_); });
   });
 }
@@ -203,11 +208,20 @@ void NodeAgent::install_ca() {
 }
 
 void NodeAgent::client_changed(const redirect::InterceptionState& state) {
-  if (state.client && state.attached) {
-    trust_.client_appeared(state.client->pid, redirect::wall_time_of(state.client->start_time));
-  } else if (const auto former = trust_.client()) {
-    trust_.client_gone(*former);
-  }
+  const bool there = state.client && state.attached;
+  const auto former = trust_.client();
+  if (former && (!there || *former != state.client->pid)) trust_.client_gone(*former);
+  egress_keeper_.follow(there ? state.client : std::nullopt);
+}
+
+EgressKeeper::Hooks NodeAgent::egress_hooks() {
+  return {.set_rule = [this](const redirect::Rule& rule) { return redirector_.set_rule(rule); },
+          .remove_rule = [this](const redirect::Rule& rule) { redirector_.remove_rule(rule); },
+          .is_own = [this](const Endpoint& endpoint) { return is_own(endpoint); },
+          .ready =
+              [this](const redirect::WatchedClient& client) {
+                trust_.client_appeared(client.pid, redirect::wall_time_of(client.start_time));
+              }};
 }
 
 bool NodeAgent::is_own(const Endpoint& endpoint) const {
@@ -233,6 +247,8 @@ std::string NodeAgent::status() const {
                       .trust = trust_,
                       .interception = interception_,
                       .redirector = redirector_,
+                      .egress = egress_,
+                      .egress_keeper = egress_keeper_,
                       .store = store_,
                       .peer_server = peer_server_,
                       .mesh = node_.status(),

@@ -17,10 +17,12 @@
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/cri_prober.hpp"
 #include "userspace/agent/dht_router.hpp"
+#include "userspace/agent/egress_keeper.hpp"
 #include "userspace/agent/mirror_worker.hpp"
 #include "userspace/base/data_threads.hpp"
 #include "userspace/base/racing_dialer.hpp"
 #include "userspace/base/tls_context.hpp"
+#include "userspace/egress/egress_dialer.hpp"
 #include "userspace/proxy/certificate_authority.hpp"
 #include "userspace/proxy/heartbeat.hpp"
 #include "userspace/proxy/listener.hpp"
@@ -57,6 +59,7 @@ class NodeAgent {
   Result<proxy::Original> original_of(int fd) const;
   awaitable<proxy::Decision> may_terminate(MirrorWorker& worker, std::string server_name,
                                            proxy::Original original);
+  bool goes_by_proxy(bool tls, const std::string& host, std::uint16_t port) const;
   bool is_plain_registry(const proxy::Original& original) const;
 
   registry::MirrorHooks mirror_hooks();
@@ -64,6 +67,7 @@ class NodeAgent {
   bool is_own(const Endpoint& endpoint) const;
 
   void client_changed(const redirect::InterceptionState& state);
+  EgressKeeper::Hooks egress_hooks();
   void install_ca();
   void spawn_on_data_threads();
   void beat();
@@ -93,6 +97,8 @@ class NodeAgent {
   SystemResolver resolver_;
   SystemConnector connector_;
   RacingDialer dialer_;
+  egress::Egress egress_;
+  egress::EgressDialer origin_dialer_;
   proxy::Splicer splicer_;
 
   proxy::Trust trust_;
@@ -110,6 +116,7 @@ class NodeAgent {
   std::vector<std::unique_ptr<proxy::Sessions>> sessions_;  ///< one a data thread
   proxy::Listener listener_;
   proxy::Heartbeat heartbeat_;
+  EgressKeeper egress_keeper_;
   redirect::Interception interception_;
 
   bool beaten_ = false;    ///< on the first data thread
