@@ -18,6 +18,7 @@ from typing import Optional, Sequence
 from . import paths
 from .cgroup import Cgroup, cgroup1_mounts, remove_tree
 from .certificates import Authority
+from .egress_proxy import EgressProxy
 from .host import Host, _unshare
 from .node import Node
 from .origin import Origin
@@ -119,6 +120,13 @@ class Lab:
         self.hosts.append(origin)
         origin.start()
         return origin
+
+    def egress_proxy(self, name: str = "proxy", credentials: str = "") -> EgressProxy:
+        """A machine with a proxy, started; see EgressProxy.be_the_only_way()."""
+        proxy = EgressProxy(self, name, next(self._numbers), credentials)
+        self.hosts.append(proxy)
+        proxy.server.start()
+        return proxy
 
     def node(self, name: str, containerd: Optional[str] = None, **options) -> Node:
         """A node, with containerd of that version started if one is named (see Node for options)."""
