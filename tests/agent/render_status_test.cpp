@@ -20,7 +20,10 @@ constexpr const char* kStatus = R"({
   "listeners": {"mirror_v4": "127.0.0.1:1", "mirror_v6": "[::1]:2", "peer": "[::]:5000"},
   "clients": [{"comm": "containerd", "pid": 42, "socket": "/run/containerd/containerd.sock",
                "cgroup": "/sys/fs/cgroup/x", "intercepted": true, "trust": "trusted",
-               "reason": "its handshake with the probe came through"}],
+               "reason": "its handshake with the probe came through",
+               "egress_proxies": {"https": "http://proxy.test:3128", "http": null,
+                                  "no_proxy": "10.0.0.0/8", "problem": "half of it is left alone"}
+               }],
   "store": {"images": 3, "blobs": 9},
   "layers": {"runtime_discards": "yes", "how": "its CRI status says so", "mode": "auto",
              "keeping": true, "images": 2, "bytes": 3145728, "budget_bytes": 10737418240,
@@ -53,6 +56,13 @@ TEST(RenderStatus, SaysWhoIsInterceptedAndWhereBlobsCameFrom) {
   EXPECT_THAT(text, HasSubstr("trusted: its handshake with the probe came through"));
   EXPECT_THAT(text, HasSubstr("66.8 MiB"));
   EXPECT_THAT(text, HasSubstr("1.5 KiB from peer 192.0.2.7:5000, 3 ms, verified"));
+}
+
+TEST(RenderStatus, SaysByWhichProxiesServersAreReached) {
+  const auto text = render_status(kStatus);
+  EXPECT_THAT(text,
+              HasSubstr("by proxy     https http://proxy.test:3128, http -; not for 10.0.0.0/8\n"
+                        "                 half of it is left alone\n"));
 }
 
 TEST(RenderStatus, SaysWhoIsInTheMesh) {

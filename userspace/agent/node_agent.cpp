@@ -60,6 +60,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
       threads_(config.data_threads, "data"),
       dialer_(resolver_, connector_,
               {.refuses = [this](const Endpoint& endpoint) { return is_own(endpoint); }}),
+      origin_dialer_(clock_, dialer_, egress_),
       splicer_({}),
       trust_(clock_),
       prober_([this] { return store_.state().socket; }),
@@ -77,7 +78,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
           layer_options(config)),
       conduct_(clock_),
       breaker_(clock_),
-      breaker_probes_(control, clock_, dialer_, origin_tls_.get(), breaker_),
+      breaker_probes_(control, clock_, origin_dialer_, origin_tls_.get(), breaker_),
       rate_limits_(clock_),
       peer_server_(control, threads_, store_, clock_,
                    {.listen = config.peer_listen, .sharing = sharing_}, {}, gate_maker()),
@@ -89,6 +90,8 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
       heartbeat_(
           watched(threads_, control), [this] { return listener_.has_room(); }, [this] { beat(); },
           {}),
+      egress_keeper_(control, clock_, resolver_, egress_, {.excluded = excluded_ranges(config)},
+                     egress_hooks()),
       interception_(redirector_, clock_, {.socket = [this] { return store_.state().socket; }},
                     [this](const redirect::InterceptionState& state) { client_changed(state); }),
       interception_tasks_(control, "interception"),
@@ -108,6 +111,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                             .record = record_,
                             .sizes = sizes_,
                             .dialer = dialer_,
+                            .origin_dialer = origin_dialer_,
                             .origin_tls = origin_tls_.get(),
                             .client_tls = client_tls_.get(),
                             .authority = authority_,
@@ -165,6 +169,7 @@ void NodeAgent::beat() {
   asio::post(control_, [this] {
     if (stopping_) return;
     interception_tasks_.spawn([this] { return interception_.run(); });
+    interception_tasks_.spawn([this] { return egress_keeper_.run(); });
     control_tasks_.spawn([this] { return proxy::keep_proving(trust_, prober_, clock_); });
   });
 }
@@ -232,17 +237,27 @@ void NodeAgent::install_ca() {
 }
 
 void NodeAgent::client_changed(const redirect::InterceptionState& state) {
-  if (state.client && state.attached) {
-    const auto started = redirect::wall_time_of(state.client->start_time);
-    trust_.client_appeared(state.client->pid, started);
-    const bool vouched = predecessor_ && predecessor_->trusted &&
-                         predecessor_->client == state.client->pid &&
-                         predecessor_->client_start == state.client->start_time &&
-                         predecessor_->authority == authority_.fingerprint();
-    if (vouched) trust_.vouched(state.client->pid, started);
-  } else if (const auto former = trust_.client()) {
-    trust_.client_gone(*former);
-  }
+  const bool there = state.client && state.attached;
+  const auto former = trust_.client();
+  if (former && (!there || *former != state.client->pid)) trust_.client_gone(*former);
+  egress_keeper_.follow(there ? state.client : std::nullopt);
+}
+
+/// Its connections are led to us, by whatever way it takes out.
+void NodeAgent::client_ready(const redirect::WatchedClient& client) {
+  const auto started = redirect::wall_time_of(client.start_time);
+  trust_.client_appeared(client.pid, started);
+  const bool vouched = predecessor_ && predecessor_->trusted && predecessor_->client == client.pid &&
+                       predecessor_->client_start == client.start_time &&
+                       predecessor_->authority == authority_.fingerprint();
+  if (vouched) trust_.vouched(client.pid, started);
+}
+
+EgressKeeper::Hooks NodeAgent::egress_hooks() {
+  return {.set_rule = [this](const redirect::Rule& rule) { return redirector_.set_rule(rule); },
+          .remove_rule = [this](const redirect::Rule& rule) { redirector_.remove_rule(rule); },
+          .is_own = [this](const Endpoint& endpoint) { return is_own(endpoint); },
+          .ready = [this](const redirect::WatchedClient& client) { client_ready(client); }};
 }
 
 bool NodeAgent::is_own(const Endpoint& endpoint) const {
@@ -300,6 +315,8 @@ StatusSources NodeAgent::sources() const {
           .trust = trust_,
           .interception = interception_,
           .redirector = redirector_,
+          .egress = egress_,
+          .egress_keeper = egress_keeper_,
           .store = store_,
           .layer_limits = {.mode = config_.keep_layers,
                            .budget = config_.keep_layers_bytes,

@@ -19,6 +19,7 @@
 #include "userspace/agent/cri_prober.hpp"
 #include "userspace/agent/dht_router.hpp"
 #include "userspace/agent/metrics.hpp"
+#include "userspace/agent/egress_keeper.hpp"
 #include "userspace/agent/mirror_worker.hpp"
 #include "userspace/agent/status_document.hpp"
 #include "userspace/agent/succession.hpp"
@@ -26,6 +27,7 @@
 #include "userspace/base/data_threads.hpp"
 #include "userspace/base/racing_dialer.hpp"
 #include "userspace/base/tls_context.hpp"
+#include "userspace/egress/egress_dialer.hpp"
 #include "userspace/proxy/certificate_authority.hpp"
 #include "userspace/proxy/heartbeat.hpp"
 #include "userspace/proxy/listener.hpp"
@@ -70,6 +72,7 @@ class NodeAgent {
   Result<proxy::Original> original_of(int fd) const;
   awaitable<proxy::Decision> may_terminate(MirrorWorker& worker, std::string server_name,
                                            proxy::Original original);
+  bool goes_by_proxy(bool tls, const std::string& host, std::uint16_t port) const;
   bool is_plain_registry(const proxy::Original& original) const;
 
   registry::MirrorHooks mirror_hooks();
@@ -77,6 +80,8 @@ class NodeAgent {
   bool is_own(const Endpoint& endpoint) const;
 
   void client_changed(const redirect::InterceptionState& state);
+  void client_ready(const redirect::WatchedClient& client);
+  EgressKeeper::Hooks egress_hooks();
   void install_ca();
   void spawn_on_data_threads();
   void beat();
@@ -115,6 +120,8 @@ class NodeAgent {
   SystemResolver resolver_;
   SystemConnector connector_;
   RacingDialer dialer_;
+  egress::Egress egress_;
+  egress::EgressDialer origin_dialer_;
   proxy::Splicer splicer_;
 
   proxy::Trust trust_;
@@ -137,6 +144,7 @@ class NodeAgent {
   proxy::Listener listener_;
   proxy::Heartbeat heartbeat_;
   std::atomic<TimePoint::rep> last_beat_{0};
+  EgressKeeper egress_keeper_;
   redirect::Interception interception_;
 
   bool beaten_ = false;    ///< on the first data thread

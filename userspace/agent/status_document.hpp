@@ -10,6 +10,7 @@
 #include "registry/peer_server.hpp"
 #include "registry/pull_record.hpp"
 #include "registry/rate_limits.hpp"
+#include "userspace/agent/egress_keeper.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
 #include "userspace/proxy/trust.hpp"
@@ -32,6 +33,8 @@ struct StatusSources {
   const proxy::Trust& trust;
   const redirect::Interception& interception;
   const redirect::Redirector& redirector;
+  const egress::Egress& egress;
+  const EgressKeeper& egress_keeper;
   const containerd::ContainerdStore& store;
   LayerLimits layer_limits;
   const registry::PeerServer& peer_server;

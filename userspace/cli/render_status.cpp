@@ -31,6 +31,19 @@ std::string size(const Json& object, const char* key) {
   return "";
 }
 
+void render_egress(Out out, const Json& client) {
+  const auto found = client.find("egress_proxies");
+  if (found == client.end() || found->is_null()) return;
+  const auto& proxies = *found;
+  fmt::format_to(
+      out, "    by proxy     https {}, http {}; not for {}\n", text(proxies, "https"),
+      text(proxies, "http"),
+      proxies.value("no_proxy", "").empty() ? "localhost alone" : text(proxies, "no_proxy"));
+  if (proxies.contains("problem")) {
+    fmt::format_to(out, "                 {}\n", text(proxies, "problem"));
+  }
+}
+
 void render_clients(Out out, const Json& clients) {
   fmt::format_to(out, "\nClients\n");
   if (clients.empty()) {
@@ -44,6 +57,7 @@ void render_clients(Out out, const Json& clients) {
                    client.value("intercepted", false) ? "yes" : "no",
                    client.contains("problem") ? ": " + text(client, "problem") : "");
     fmt::format_to(out, "    trust        {}: {}\n", text(client, "trust"), text(client, "reason"));
+    render_egress(out, client);
   }
 }
 
