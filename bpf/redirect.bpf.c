@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * The hook: connections of one process to registries are led to the mirror on this machine.
+ * The hook: connections of one process to registries are led to the mirror on this machine, and
+ * what it asks its name servers to the stub.
  * Whatever is missing, late, full or foreign, the connect goes through untouched: every program
  * here returns 1 on every path.
  */
@@ -19,16 +20,26 @@
 
 static __always_inline int redirects(struct bpf_sock_addr *ctx, const struct destination *to,
                                      struct address *mirror, __u32 *port) {
+  const struct name_server *server;
   struct bpf_sock *sk = ctx->sk;
+  int yes = 0;
 
-  if (ctx->protocol != IPPROTO_TCP || !sk) {
+  if (!sk || (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)) {
     COUNT(passed_not_tcp);
     return 0;
   }
-  if (decide(ctx, sk, to, mirror, port)) return 1;
+  server = stub_for(to);
+  if (server)
+    yes = decide_names(ctx, sk, to, server, mirror, port);
+  else if (ctx->protocol == IPPROTO_TCP)
+    yes = decide(ctx, sk, to, mirror, port);
+  else if (to->port == HAGRING_DNS_PORT)
+    COUNT(passed_other_name_server);
+  else
+    COUNT(passed_not_tcp);
   /* Redirected once, then disconnected with AF_UNSPEC and now passed: not a flow any more. */
-  bpf_sk_storage_delete(&originals, sk);
-  return 0;
+  if (!yes) bpf_sk_storage_delete(&originals, sk);
+  return yes;
 }
 
 SEC("cgroup/connect4")
