@@ -28,6 +28,9 @@ constexpr const char* kStatus = R"({
            "provided_keys": 12, "untold_keys": 2, "records": 30, "record_keys": 20},
   "shunned": [{"peer": "192.0.2.8:5000", "state": "banned for 9 s: wrong bytes"}],
   "sources": {"peer": {"requests": 4, "bytes": 70000000}},
+  "names": {"name_servers": ["127.0.0.53", "2001:db8::53"], "queries": 9, "passed_on": 4,
+            "answered_by_us": {"silent": 2, "nxdomain": 1}, "told_unreachable": 0,
+            "unanswered": 2, "dropped": 0},
   "peer_server": {"requests": 1}, "connections": {"terminated": 2}, "kernel": {"redirected": 5},
   "recent": [{"time": "2026-01-01T00:00:00Z", "status": 200, "kind": "blob", "method": "GET",
               "registry": "docker.io", "repository": "library/nginx", "reference": "sha256:00",
@@ -49,6 +52,13 @@ TEST(RenderStatus, SaysWhoIsInTheMesh) {
   EXPECT_THAT(text,
               HasSubstr("12D3KooWother  /ip4/192.0.2.7/tcp/5001  connected, answered 4 s ago"));
   EXPECT_THAT(text, HasSubstr("not asked    192.0.2.8:5000: banned for 9 s: wrong bytes"));
+}
+
+TEST(RenderStatus, SaysWhatBecameOfNames) {
+  const auto text = render_status(kStatus);
+  EXPECT_THAT(text, HasSubstr("Names\n  asked        127.0.0.53 2001:db8::53\n"));
+  EXPECT_THAT(text,
+              HasSubstr("9 queries: 4 answers passed on, 3 of our own (2 silent, 1 nxdomain)"));
 }
 
 TEST(RenderStatus, RefusesWhatIsNoStatus) {

@@ -32,6 +32,10 @@ struct Config {
   std::uint64_t verify_first = 4 << 20;
   std::chrono::milliseconds rescan_interval{300'000};
 
+  // Names.
+  bool names = true;
+  std::chrono::milliseconds name_timeout{2000};
+
   // The mesh of nodes.
   std::vector<std::string> bootstrap;  ///< read by mesh_options.hpp
   boost::asio::ip::tcp::endpoint dht_listen{boost::asio::ip::tcp::v6(), 5001};

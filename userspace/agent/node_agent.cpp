@@ -72,6 +72,8 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
       heartbeat_(
           watched(threads_, control), [this] { return listener_.has_room(); }, [this] { beat(); },
           {}),
+      names_(control, clock_, redirector_, doubtful_, name_options(config),
+             [this](const std::string& name) { return may_answer_name(name); }),
       interception_(redirector_, clock_, {.socket = [this] { return store_.state().socket; }},
                     [this](const redirect::InterceptionState& state) { client_changed(state); }),
       interception_tasks_(control, "interception"),
@@ -139,6 +141,7 @@ void NodeAgent::beat() {
   asio::post(control_, [this] {
     if (stopping_) return;
     interception_tasks_.spawn([this] { return interception_.run(); });
+    control_tasks_.spawn([this] { return names_.run(); });
     control_tasks_.spawn([this] { return proxy::keep_proving(trust_, prober_, clock_); });
   });
 }
@@ -155,6 +158,7 @@ awaitable<void> NodeAgent::stop() {
   co_await end_streams();
   control_tasks_.cancel();
   co_await control_tasks_.drain();
+  co_await names_.drain();
   co_await router_.stop();
   co_await node_.stop();
   co_await peer_server_.drain();
@@ -170,7 +174,8 @@ awaitable<void> NodeAgent::end_streams() {
     asio::post(threads_.at(i), [this, i] { workers_[i]->drain(); });
   }
   for (const auto end = clock_.now() + kDrainLimit;
-       !hurried_ && listener_.connections() > 0 && clock_.now() < end;) {
+       !hurried_ && (listener_.connections() > 0 || names_.stub().under_way() > 0) &&
+       clock_.now() < end;) {
     co_await clock_.sleep_for(20ms);
   }
   co_await run_on<int>(threads_.at(0).get_executor(), *data_tasks_[0],
@@ -203,6 +208,7 @@ void NodeAgent::install_ca() {
 }
 
 void NodeAgent::client_changed(const redirect::InterceptionState& state) {
+  names_.follow(state.attached ? std::optional(state.client->pid) : std::nullopt);
   if (state.client && state.attached) {
     trust_.client_appeared(state.client->pid, redirect::wall_time_of(state.client->start_time));
   } else if (const auto former = trust_.client()) {
@@ -211,7 +217,8 @@ void NodeAgent::client_changed(const redirect::InterceptionState& state) {
 }
 
 bool NodeAgent::is_own(const Endpoint& endpoint) const {
-  return listener_.is_own(endpoint) || endpoint.address().to_string() == proxy::kProbeAddress;
+  static const auto only_ours = prefix_of(dns::kInventedAddress, 24);
+  return listener_.is_own(endpoint) || only_ours.contains(unmapped(endpoint.address()));
 }
 
 /// Among Spegel's nodes there is none.
@@ -233,6 +240,7 @@ std::string NodeAgent::status() const {
                       .trust = trust_,
                       .interception = interception_,
                       .redirector = redirector_,
+                      .names = names_.stub(),
                       .store = store_,
                       .peer_server = peer_server_,
                       .mesh = node_.status(),

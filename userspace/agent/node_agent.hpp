@@ -18,6 +18,7 @@
 #include "userspace/agent/cri_prober.hpp"
 #include "userspace/agent/dht_router.hpp"
 #include "userspace/agent/mirror_worker.hpp"
+#include "userspace/agent/name_keeper.hpp"
 #include "userspace/base/data_threads.hpp"
 #include "userspace/base/racing_dialer.hpp"
 #include "userspace/base/tls_context.hpp"
@@ -60,7 +61,9 @@ class NodeAgent {
   bool is_plain_registry(const proxy::Original& original) const;
 
   registry::MirrorHooks mirror_hooks();
-  /// Whether dialling `endpoint` would lead back to us.
+  /// Whether `name` is a registry's that we can stand in for, if it doesn't resolve.
+  bool may_answer_name(const std::string& name) const;
+  /// Whether `endpoint` is one that only we answer: dialling it would lead back to us or nowhere.
   bool is_own(const Endpoint& endpoint) const;
 
   void client_changed(const redirect::InterceptionState& state);
@@ -90,7 +93,9 @@ class NodeAgent {
 
   // The threads outlive what runs on them, which stop() has drained before they end.
   DataThreads threads_;
-  SystemResolver resolver_;
+  dns::DoubtfulNames doubtful_{clock_};
+  SystemResolver system_resolver_;
+  dns::ImpatientResolver resolver_{clock_, system_resolver_, doubtful_};
   SystemConnector connector_;
   RacingDialer dialer_;
   proxy::Splicer splicer_;
@@ -110,6 +115,7 @@ class NodeAgent {
   std::vector<std::unique_ptr<proxy::Sessions>> sessions_;  ///< one a data thread
   proxy::Listener listener_;
   proxy::Heartbeat heartbeat_;
+  NameKeeper names_;
   redirect::Interception interception_;
 
   bool beaten_ = false;    ///< on the first data thread

@@ -62,6 +62,15 @@ awaitable<proxy::Decision> NodeAgent::may_terminate(MirrorWorker& worker, std::s
   co_return proxy::Decision{.terminate = true};
 }
 
+/// A connection that we could only splice would go nowhere: then the server's own word is better.
+bool NodeAgent::may_answer_name(const std::string& name) const {
+  const auto& hosts = policy_.hosts();
+  return std::any_of(hosts.begin(), hosts.end(), [&](const registry::MirroredHost& host) {
+    return (host.plain || trust_.terminates()) &&
+           policy_.registry_of(name, host.port, host.plain).has_value();
+  });
+}
+
 bool NodeAgent::is_plain_registry(const proxy::Original& original) const {
   const auto& hosts = policy_.hosts();
   return std::any_of(hosts.begin(), hosts.end(), [&](const registry::MirroredHost& host) {

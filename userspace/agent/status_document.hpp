@@ -8,6 +8,7 @@
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/pull_record.hpp"
+#include "userspace/dns/stub.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
 #include "userspace/proxy/trust.hpp"
@@ -23,6 +24,7 @@ struct StatusSources {
   const proxy::Trust& trust;
   const redirect::Interception& interception;
   const redirect::Redirector& redirector;
+  const dns::Stub& names;
   const containerd::ContainerdStore& store;
   const registry::PeerServer& peer_server;
   dht::NodeStatus mesh;

@@ -68,6 +68,24 @@ void render_mesh(Out out, const Json& mesh, const Json& shunned) {
   }
 }
 
+void render_names(Out out, const Json& names) {
+  std::vector<std::string> reasons;
+  std::uint64_t answered = 0;
+  for (const auto& [reason, count] : names.at("answered_by_us").items()) {
+    reasons.push_back(fmt::format("{} {}", count.dump(), reason));
+    answered += count.get<std::uint64_t>();
+  }
+  const auto servers = names.at("name_servers").get<std::vector<std::string>>();
+  fmt::format_to(out,
+                 "\nNames\n  asked        {}\n  {} queries: {} answers passed on, {} of our own{}, "
+                 "{} told unreachable, {} unanswered, {} dropped\n",
+                 servers.empty() ? "directly" : fmt::format("{}", fmt::join(servers, " ")),
+                 text(names, "queries"), text(names, "passed_on"), answered,
+                 reasons.empty() ? "" : fmt::format(" ({})", fmt::join(reasons, ", ")),
+                 text(names, "told_unreachable"), text(names, "unanswered"),
+                 text(names, "dropped"));
+}
+
 void render_counters(Out out, const std::string& title, const Json& counters) {
   fmt::format_to(out, "\n{}\n", title);
   for (const auto& [name, value] : counters.items()) {
@@ -113,6 +131,7 @@ std::string render_status(const std::string& json) {
       text(status.at("store"), "blobs"),
       status.at("store").contains("problem") ? ", " + text(status.at("store"), "problem") : "");
   render_mesh(out, status.at("mesh"), status.at("shunned"));
+  render_names(out, status.at("names"));
   render_sources(out, status.at("sources"));
   render_counters(out, "Served to peers", status.at("peer_server"));
   render_counters(out, "Connections that reached the mirror", status.at("connections"));
