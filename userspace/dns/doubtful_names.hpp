@@ -33,7 +33,7 @@ class DoubtfulNames {
 class ImpatientResolver final : public Resolver {
  public:
   struct Options {
-    Duration limit_if_doubtful = std::chrono::seconds(1);
+    Duration limit_if_doubtful = std::chrono::milliseconds(500);
   };
 
   /// All references outlive the resolver.

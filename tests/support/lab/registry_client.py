@@ -202,6 +202,19 @@ class _Client:
         result["seconds"] = time.monotonic() - begun
         return result
 
+    def start_query(self, **query) -> dict:
+        """ask_name_server() in the background."""
+        def run():
+            self._results = [self.ask_name_server(**query)]
+        self._loops = [threading.Thread(target=run)]
+        self._loops[0].start()
+        return {}
+
+    def end_query(self) -> dict:
+        """Its answer."""
+        self._loops[0].join()
+        return self._results[0]
+
     def forget_roots(self, roots) -> dict:
         """Lets the next verification read the roots anew: "all" or "bundle"."""
         self._trust = _Trust(roots)
