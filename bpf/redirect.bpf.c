@@ -86,6 +86,71 @@ int hagring_connect6(struct bpf_sock_addr *ctx) {
   return PROCEED;
 }
 
+/* Resolvers with one socket for several servers don't connect it. */
+SEC("cgroup/sendmsg4")
+int hagring_sendmsg4(struct bpf_sock_addr *ctx) {
+  struct destination to = {.family = ipv4, .port = bpf_ntohs(ctx->user_port)};
+  struct address stub = {};
+  __u32 port = 0;
+
+  set_ipv4(&to.address, ctx->user_ip4);
+  if (decide_datagram(ctx, &to, &stub, &port)) {
+    ctx->user_ip4 = stub.words[3];
+    ctx->user_port = bpf_htons(port);
+  }
+  return PROCEED;
+}
+
+/* Never ::ffff:a.b.c.d: the kernel gives that to sendmsg4 (net/ipv6/udp.c, udpv6_sendmsg). */
+SEC("cgroup/sendmsg6")
+int hagring_sendmsg6(struct bpf_sock_addr *ctx) {
+  struct destination to = {.family = ipv6, .port = bpf_ntohs(ctx->user_port)};
+  struct address stub = {};
+  __u32 port = 0;
+
+  read_ipv6(ctx, &to.address);
+  if (decide_datagram(ctx, &to, &stub, &port)) {
+    write_ipv6(ctx, &stub);
+    ctx->user_port = bpf_htons(port);
+  }
+  return PROCEED;
+}
+
+/* Whose name a datagram from `from` goes under: resolvers compare it with whom they have asked. */
+static __always_inline const struct address *server_behind(const struct address *from, __u32 port) {
+  struct stub_place place = {.address = *from, .port = port};
+
+  return bpf_map_lookup_elem(&stub_places, &place);
+}
+
+SEC("cgroup/recvmsg4")
+int hagring_recvmsg4(struct bpf_sock_addr *ctx) {
+  const struct address *server;
+  struct address from = {};
+
+  set_ipv4(&from, ctx->user_ip4);
+  server = server_behind(&from, bpf_ntohs(ctx->user_port));
+  if (server) {
+    ctx->user_ip4 = server->words[3];
+    ctx->user_port = bpf_htons(HAGRING_DNS_PORT);
+  }
+  return PROCEED;
+}
+
+SEC("cgroup/recvmsg6")
+int hagring_recvmsg6(struct bpf_sock_addr *ctx) {
+  const struct address *server;
+  struct address from = {};
+
+  read_ipv6(ctx, &from);
+  server = server_behind(&from, bpf_ntohs(ctx->user_port));
+  if (server) {
+    write_ipv6(ctx, server);
+    ctx->user_port = bpf_htons(HAGRING_DNS_PORT);
+  }
+  return PROCEED;
+}
+
 /*
  * The context's fields, each read by itself: clang would merge the branches' accesses into one
  * through a computed pointer, and the verifier refuses "dereference of modified ctx ptr".

@@ -140,7 +140,17 @@ struct name_server {
 };
 HAGRING_ABI_ASSERT(sizeof(struct name_server) == 104, "name_server");
 
-/* Map `counters`, one entry per CPU: what became of each connect() that the hook saw. */
+/* Internal: a stub's UDP address, to the server whose name its replies go under. */
+struct stub_place {
+  struct address address;
+  __u32 port; /* host order */
+};
+HAGRING_ABI_ASSERT(sizeof(struct stub_place) == 20, "stub_place");
+
+/*
+ * Map `counters`, one entry per CPU: what became of each connect() that the hook saw, and of each
+ * datagram to port 53 from a socket that isn't connected.
+ */
 struct counters {
   __u64 redirected;
   __u64 names_redirected; /* to the stub: UDP and TCP */

@@ -242,31 +242,60 @@ static __always_inline const struct name_server *stub_for(const struct destinati
   return bpf_map_lookup_elem(&name_servers, &key);
 }
 
-/* The decision for a client that is about to ask a name server that has a stub. */
-static __always_inline int decide_names(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
-                                        const struct destination *to,
-                                        const struct name_server *server, struct address *stub,
-                                        __u32 *port) {
+/* The decision for a client that is about to ask a name server that has a stub; the client, if it
+ * is yes. */
+static __always_inline const struct client *decide_stub(struct bpf_sock_addr *ctx,
+                                                        struct bpf_sock *sk,
+                                                        const struct destination *to,
+                                                        const struct name_server *server,
+                                                        struct address *stub, __u32 *port) {
   struct bpf_sock_tuple tuple = {};
   const struct config *configured;
   const struct client *client;
   __u32 zero = 0, tuple_size;
 
   client = leadable(sk);
-  if (!client) return 0;
+  if (!client) return NULL;
   configured = bpf_map_lookup_elem(&config, &zero);
-  if (!configured || !agent_is_alive(configured)) return 0;
+  if (!configured || !agent_is_alive(configured)) return NULL;
   *stub = server->stub_binary;
   if (ctx->protocol == IPPROTO_TCP) {
     *port = server->stub_tcp_port;
     tuple_size = set_listening_end(&tuple, to->family, stub, *port);
-    if (!agent_listens(ctx, &tuple, tuple_size, *port)) return 0;
+    if (!agent_listens(ctx, &tuple, tuple_size, *port)) return NULL;
   } else {
     *port = server->stub_udp_port;
     tuple_size = set_listening_end(&tuple, to->family, stub, *port);
-    if (!agent_receives(ctx, &tuple, tuple_size, *port)) return 0;
+    if (!agent_receives(ctx, &tuple, tuple_size, *port)) return NULL;
   }
-  if (!remember(ctx, sk, to, stub, *port, client)) return 0;
+  return client;
+}
+
+/* A socket that is connected to a name server. */
+static __always_inline int decide_names(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
+                                        const struct destination *to,
+                                        const struct name_server *server, struct address *stub,
+                                        __u32 *port) {
+  const struct client *client = decide_stub(ctx, sk, to, server, stub, port);
+
+  if (!client || !remember(ctx, sk, to, stub, *port, client)) return 0;
+  COUNT(names_redirected);
+  return 1;
+}
+
+/* A datagram to a name server from a socket that isn't connected: nothing to remember. */
+static __always_inline int decide_datagram(struct bpf_sock_addr *ctx, const struct destination *to,
+                                           struct address *stub, __u32 *port) {
+  const struct name_server *server;
+  struct bpf_sock *sk = ctx->sk;
+
+  if (to->port != HAGRING_DNS_PORT || !sk) return 0;
+  server = stub_for(to);
+  if (!server) {
+    COUNT(passed_other_name_server);
+    return 0;
+  }
+  if (!decide_stub(ctx, sk, to, server, stub, port)) return 0;
   COUNT(names_redirected);
   return 1;
 }

@@ -56,6 +56,13 @@ struct {
 /* Internal. Storage in sockets goes with them: nothing to expire, no cookie that outlives one. */
 
 struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 64);
+  __type(key, struct stub_place);
+  __type(value, struct address);
+} stub_places SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_SK_STORAGE);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __type(key, int);

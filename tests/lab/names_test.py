@@ -19,6 +19,7 @@ INVENTED = "192.0.2.2"
 OTHER = "auth.lab.test"
 #: The heartbeat's time-out, and what the test allows for reading the clock.
 HUNG_AFTER_S = 0.6
+RESOLV_TIMEOUT_S = 2
 #: Of a small image; each query to a dead name server costs two of them.
 MAX_PULL_S = 20
 
@@ -186,7 +187,7 @@ class QueriesTest(unittest.TestCase):
         cls.node = cls.lab.node("n")
         cls.local = NameServer(cls.node, ["127.0.0.53", "::1"], zone={OTHER: ["203.0.113.9"]})
         cls.servers = [cls.machine.ipv4, cls.machine.ipv6, "127.0.0.53"]
-        cls.node.set_name_servers(cls.servers, "timeout:2")
+        cls.node.set_name_servers(cls.servers, f"timeout:{RESOLV_TIMEOUT_S}")
         cls.client = RegistryClient(cls.node)
 
     def setUp(self):
@@ -235,6 +236,18 @@ class QueriesTest(unittest.TestCase):
         after = self.names()
         self.assertEqual(after["passed_on"] - before["passed_on"], len(questions))
         self.assertEqual(after["answered_by_us"], before["answered_by_us"])
+
+    def test_glibc_takes_what_the_stub_says(self):
+        self.start_agent()
+        known = ["2001:db8:7::7", "203.0.113.7"]
+        for mode, addresses in (("answer", known), ("truncate", known), ("nxdomain", [INVENTED]),
+                                ("servfail", [INVENTED]), ("silent", [INVENTED])):
+            self.server.set(mode)
+            self.local.set("servfail" if mode in ("answer", "truncate") else mode)
+            answer = self.client.ask("resolve", name=DOCKER_HUB)
+            self.assertEqual(answer["addresses"], addresses, mode)
+            # A second attempt would mean that the first answer was thrown away.
+            self.assertLess(answer["seconds"], RESOLV_TIMEOUT_S, mode)
 
     def test_only_mirrored_names_are_answered(self):
         self.start_agent()

@@ -44,12 +44,39 @@ ClientProcess::Body asks(Endpoint to) {
       }
       const auto peer = peer_name(socket.get());
       std::array<char, 64> answer{};
+      Endpoint from;
+      auto size = static_cast<socklen_t>(from.capacity());
       if (::send(socket.get(), "query", 5, 0) != 5 || !readable(socket.get(), 5000) ||
-          ::recv(socket.get(), answer.data(), answer.size(), 0) < 0) {
+          ::recvfrom(socket.get(), answer.data(), answer.size(), 0, from.data(), &size) < 0) {
         parent.say(peer + " " + std::strerror(errno));
-      } else {
-        parent.say(peer + " " + answer.data());
+        continue;
       }
+      from.resize(size);
+      // Older versions of glibc compare it with whom they have asked.
+      const auto source = from.address().to_string() + ":" + std::to_string(from.port());
+      parent.say((source == peer ? peer : peer + " but from " + source) + " " + answer.data());
+    }
+  };
+}
+
+/// Asks with a socket that isn't connected; says where the answer came from, and the answer.
+ClientProcess::Body asks_unconnected(Endpoint to) {
+  return [to](Conversation& parent) {
+    while (!parent.hear().empty()) {
+      const auto socket = datagram_socket(to);
+      std::array<char, 64> answer{};
+      Endpoint from;
+      auto size = static_cast<socklen_t>(from.capacity());
+      if (::sendto(socket.get(), "query", 5, 0, to.data(), static_cast<socklen_t>(to.size())) !=
+              5 ||
+          !readable(socket.get(), 5000) ||
+          ::recvfrom(socket.get(), answer.data(), answer.size(), 0, from.data(), &size) < 0) {
+        parent.say(std::strerror(errno));
+        continue;
+      }
+      from.resize(size);
+      parent.say(from.address().to_string() + ":" + std::to_string(from.port()) + " " +
+                 answer.data());
     }
   };
 }
@@ -133,6 +160,16 @@ TEST_P(AskedServerTest, LeadsDatagramsToItsStub) {
   EXPECT_EQ(counter(*redirector_, "redirected"), 0U);
 }
 
+TEST_P(AskedServerTest, LeadsDatagramsOfUnconnectedSocketsToItsStub) {
+  const auto& param = GetParam();
+  const auto stub = stub_for(param.listed, param.loopback);
+  auto process = client(asks_unconnected(at(param.server, kDns)));
+  process->say("go");
+  EXPECT_TRUE(answer_with(stub.udp.get(), "stub"));
+  EXPECT_EQ(process->hear(), std::string(param.peer) + ":53 stub");
+  EXPECT_EQ(counter(*redirector_, "names_redirected"), 1U);
+}
+
 TEST_P(AskedServerTest, LeadsConnectionsToItsStub) {
   const auto& param = GetParam();
   const auto stub = stub_for(param.listed, param.loopback);
@@ -176,6 +213,36 @@ TEST_F(NamesTest, LeavesAServerWithoutAStubAlone) {
   const auto server = bound_datagram_socket(at(kOriginV4, kDns));
   auto process = client(asks(at(kOriginV4, kDns)));
   expect_asked_directly(*process, server.get(), "passed_other_name_server");
+}
+
+TEST_F(NamesTest, LeavesDatagramsOfUnconnectedSocketsAloneLikeConnectedOnes) {
+  const auto stub = stub_for("203.0.113.9");
+  const auto server = bound_datagram_socket(at(kOriginV4, kDns));
+  auto process = client(asks_unconnected(at(kOriginV4, kDns)));
+  const auto expect_direct = [&](const char* counter_name) {
+    process->say("go");
+    EXPECT_TRUE(answer_with(server.get(), "direct"));
+    EXPECT_EQ(process->hear(), std::string(kOriginV4) + ":53 direct");
+    EXPECT_EQ(counter(*redirector_, counter_name), 1U);
+  };
+  expect_direct("passed_other_name_server");
+  auto of_origin = stub_for(kOriginV4);
+  redirector_->remove_client(static_cast<std::uint32_t>(process->pid()));
+  expect_direct("passed_other_process");
+  set_client(*redirector_, process->pid());
+  of_origin.udp.reset();
+  expect_direct("passed_no_listener");
+  EXPECT_EQ(counter(*redirector_, "names_redirected"), 0U);
+}
+
+TEST_F(NamesTest, AStubThatIsGoneLendsNobodyAServersName) {
+  const auto stub = stub_for(kOriginV4);
+  redirector_->remove_name_server(asio::ip::make_address(kOriginV4));
+  const auto address = local_of(stub.udp.get());
+  auto process = client(asks_unconnected(address));
+  process->say("go");
+  EXPECT_TRUE(answer_with(stub.udp.get(), "itself"));
+  EXPECT_EQ(process->hear(), "127.0.0.1:" + std::to_string(address.port()) + " itself");
 }
 
 TEST_F(NamesTest, LeavesAServerThatIsNoLongerListedAlone) {

@@ -67,6 +67,10 @@ std::vector<Attachment::Program> programs_of(const redirect_bpf& object) {
   return {{bpf_program__fd(programs.hagring_sockops), BPF_CGROUP_SOCK_OPS},
           {bpf_program__fd(programs.hagring_getpeername4), BPF_CGROUP_INET4_GETPEERNAME},
           {bpf_program__fd(programs.hagring_getpeername6), BPF_CGROUP_INET6_GETPEERNAME},
+          {bpf_program__fd(programs.hagring_recvmsg4), BPF_CGROUP_UDP4_RECVMSG},
+          {bpf_program__fd(programs.hagring_recvmsg6), BPF_CGROUP_UDP6_RECVMSG},
+          {bpf_program__fd(programs.hagring_sendmsg4), BPF_CGROUP_UDP4_SENDMSG},
+          {bpf_program__fd(programs.hagring_sendmsg6), BPF_CGROUP_UDP6_SENDMSG},
           {bpf_program__fd(programs.hagring_connect6), BPF_CGROUP_INET6_CONNECT},
           {bpf_program__fd(programs.hagring_connect4), BPF_CGROUP_INET4_CONNECT}};
 }
@@ -225,6 +229,7 @@ Result<void> Redirector::set_name_server(const asio::ip::address& server, int ud
   if (udp.address() != tcp.address() || !same_family(udp.address(), address)) {
     return Errc::not_loopback;
   }
+  remove_name_server(address);
   const auto key = to_abi(address);
   abi::name_server value{};
   set_text(value.name_server, address.to_string());
@@ -232,8 +237,11 @@ Result<void> Redirector::set_name_server(const asio::ip::address& server, int ud
   value.stub_udp_port = udp.port();
   value.stub_tcp_port = tcp.port();
   value.stub_binary = to_abi(udp.address());
-  if (::bpf_map_update_elem(state_->fd(state_->object->maps.name_servers), &key, &value, BPF_ANY) !=
-      0) {
+  // Replies go by the server's name before the first query is led to the stub.
+  const abi::stub_place place{value.stub_binary, value.stub_udp_port};
+  const auto& maps = state_->object->maps;
+  if (::bpf_map_update_elem(state_->fd(maps.stub_places), &place, &key, BPF_ANY) != 0 ||
+      ::bpf_map_update_elem(state_->fd(maps.name_servers), &key, &value, BPF_ANY) != 0) {
     return last_system_error();
   }
   return Result<void>();
@@ -241,7 +249,12 @@ Result<void> Redirector::set_name_server(const asio::ip::address& server, int ud
 
 void Redirector::remove_name_server(const asio::ip::address& server) {
   const auto key = to_abi(unmapped(server));
-  ::bpf_map_delete_elem(state_->fd(state_->object->maps.name_servers), &key);
+  const auto& maps = state_->object->maps;
+  abi::name_server value{};
+  if (::bpf_map_lookup_elem(state_->fd(maps.name_servers), &key, &value) != 0) return;
+  ::bpf_map_delete_elem(state_->fd(maps.name_servers), &key);
+  const abi::stub_place place{value.stub_binary, value.stub_udp_port};
+  ::bpf_map_delete_elem(state_->fd(maps.stub_places), &place);
 }
 
 void Redirector::beat() noexcept {
