@@ -44,6 +44,9 @@ constexpr const char* kStatus = R"({
                  "counted_for": "192.0.2.1", "remaining_seconds": 40}]},
   "sources": {"peer": {"requests": 4, "bytes": 70000000}},
   "hedges": {"second_peer_asked": 6},
+  "names": {"name_servers": ["127.0.0.53", "2001:db8::53"], "queries": 9, "passed_on": 4,
+            "answered_by_us": {"silent": 2, "nxdomain": 1}, "told_unreachable": 0,
+            "unanswered": 2, "dropped": 0},
   "peer_server": {"requests": 1}, "connections": {"terminated": 2}, "kernel": {"redirected": 5},
   "recent": [{"time": "2026-01-01T00:00:00Z", "status": 200, "kind": "blob", "method": "GET",
               "registry": "docker.io", "repository": "library/nginx", "reference": "sha256:00",
@@ -81,6 +84,13 @@ TEST(RenderStatus, SaysWhichOriginsAreDownOrLimit) {
                               "2026-01-01T00:00:00.000Z: timed out; probed again in 3 s\n"));
   EXPECT_THAT(text, HasSubstr("  ghcr.io:443 refuses manifests for 40 s, counted for 192.0.2.1\n"));
   EXPECT_THAT(text, HasSubstr("it answers 503; the next request tries it\n"));
+}
+
+TEST(RenderStatus, SaysWhatBecameOfNames) {
+  const auto text = render_status(kStatus);
+  EXPECT_THAT(text, HasSubstr("Names\n  asked        127.0.0.53 2001:db8::53\n"));
+  EXPECT_THAT(text,
+              HasSubstr("9 queries: 4 answers passed on, 3 of our own (2 silent, 1 nxdomain)"));
 }
 
 TEST(RenderStatus, SaysWhatIsKeptOfDiscardedLayers) {

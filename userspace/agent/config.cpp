@@ -175,6 +175,14 @@ std::vector<Setting> content_settings() {
       single("verify-first", "SIZE",
              "blobs from peers up to this size are verified before their first byte is passed on",
              &Config::verify_first, read_size, write_size),
+      toggle("names",
+             "answer containerd when none of its name servers can tell the address of a mirrored "
+             "registry, so that peers are asked all the same; what servers answer is passed on",
+             &Config::names),
+      duration("name-timeout",
+               "how long name servers may take to tell a mirrored registry's address; at most 60 % "
+               "of the time-out in containerd's resolv.conf",
+               &Config::name_timeout, kBriefest),
       duration("rescan-interval",
                "how often containerd's store is listed anew (its garbage collector tells nobody)",
                &Config::rescan_interval, kBriefestRescan),

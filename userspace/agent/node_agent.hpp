@@ -18,9 +18,10 @@
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/cri_prober.hpp"
 #include "userspace/agent/dht_router.hpp"
-#include "userspace/agent/metrics.hpp"
 #include "userspace/agent/egress_keeper.hpp"
+#include "userspace/agent/metrics.hpp"
 #include "userspace/agent/mirror_worker.hpp"
+#include "userspace/agent/name_keeper.hpp"
 #include "userspace/agent/status_document.hpp"
 #include "userspace/agent/succession.hpp"
 #include "userspace/agent/telemetry_server.hpp"
@@ -76,7 +77,9 @@ class NodeAgent {
   bool is_plain_registry(const proxy::Original& original) const;
 
   registry::MirrorHooks mirror_hooks();
-  /// Whether dialling `endpoint` would lead back to us.
+  /// Whether `name` is a registry's that we can stand in for, if it doesn't resolve.
+  bool may_answer_name(const std::string& name) const;
+  /// Whether `endpoint` is one that only we answer: dialling it would lead back to us or nowhere.
   bool is_own(const Endpoint& endpoint) const;
 
   void client_changed(const redirect::InterceptionState& state);
@@ -117,7 +120,9 @@ class NodeAgent {
 
   // The threads outlive what runs on them, which stop() has drained before they end.
   DataThreads threads_;
-  SystemResolver resolver_;
+  dns::DoubtfulNames doubtful_{clock_};
+  SystemResolver system_resolver_;
+  dns::ImpatientResolver resolver_{clock_, system_resolver_, doubtful_};
   SystemConnector connector_;
   RacingDialer dialer_;
   egress::Egress egress_;
@@ -145,6 +150,7 @@ class NodeAgent {
   proxy::Heartbeat heartbeat_;
   std::atomic<TimePoint::rep> last_beat_{0};
   EgressKeeper egress_keeper_;
+  NameKeeper names_;
   redirect::Interception interception_;
 
   bool beaten_ = false;    ///< on the first data thread

@@ -80,6 +80,15 @@ bool NodeAgent::goes_by_proxy(bool tls, const std::string& host, std::uint16_t p
   return proxy && proxy->supported();
 }
 
+/// A connection that we could only splice would go nowhere: then the server's own word is better.
+bool NodeAgent::may_answer_name(const std::string& name) const {
+  const auto& hosts = policy_.hosts();
+  return std::any_of(hosts.begin(), hosts.end(), [&](const registry::MirroredHost& host) {
+    return (host.plain || trust_.terminates()) &&
+           policy_.registry_of(name, host.port, host.plain).has_value();
+  });
+}
+
 bool NodeAgent::is_plain_registry(const proxy::Original& original) const {
   const auto& hosts = policy_.hosts();
   return std::any_of(hosts.begin(), hosts.end(), [&](const registry::MirroredHost& host) {

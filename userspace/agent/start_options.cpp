@@ -80,6 +80,12 @@ proxy::CertificateAuthorityOptions authority_options(const Config& config,
           .node_name = name};
 }
 
+NameKeeper::Options name_options(const Config& config) {
+  return {.enabled = config.names,
+          .stub = {.patience = config.name_timeout},
+          .host_root = config.host_root};
+}
+
 containerd::FollowerOptions store_options(const Config& config) {
   return {.socket = config.containerd_socket,
           .host_root = mounted_root(config),

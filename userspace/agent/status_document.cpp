@@ -224,6 +224,24 @@ Json connections(const StatusSources& sources) {
   return all;
 }
 
+Json names(const dns::Stub& stub) {
+  auto servers = Json::array();
+  for (const auto& server : stub.servers()) servers.push_back(server.to_string());
+  const auto& counters = stub.counters();
+  Json invented = Json::object();
+  for (std::size_t i = 0; i < dns::kNoAnswers; ++i) {
+    if (counters.invented[i] == 0) continue;
+    invented[std::string(dns::to_string(static_cast<dns::NoAnswer>(i)))] = counters.invented[i];
+  }
+  return {{"name_servers", std::move(servers)},
+          {"queries", counters.queries},
+          {"passed_on", counters.passed_on},
+          {"answered_by_us", std::move(invented)},
+          {"told_unreachable", counters.told_unreachable},
+          {"unanswered", counters.unanswered},
+          {"dropped", counters.dropped}};
+}
+
 Json kernel(const redirect::Redirector& redirector) {
   Json all;
   for (const auto& counter : redirector.counters()) all[std::string(counter.name)] = counter.value;
@@ -273,6 +291,7 @@ std::string make_status(const StatusSources& sources) {
       {"hedges", hedges(sources.conduct)},
       {"peer_server", peer_server(sources.peer_server)},
       {"connections", connections(sources)},
+      {"names", names(sources.names)},
       {"kernel", kernel(sources.redirector)},
       {"recent", recent(sources.record)}};
   // Names from the network may be no UTF-8: shown with replacement characters.

@@ -11,6 +11,7 @@
 #include "registry/pull_record.hpp"
 #include "registry/rate_limits.hpp"
 #include "userspace/agent/egress_keeper.hpp"
+#include "userspace/dns/stub.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
 #include "userspace/proxy/trust.hpp"
@@ -35,6 +36,7 @@ struct StatusSources {
   const redirect::Redirector& redirector;
   const egress::Egress& egress;
   const EgressKeeper& egress_keeper;
+  const dns::Stub& names;
   const containerd::ContainerdStore& store;
   LayerLimits layer_limits;
   const registry::PeerServer& peer_server;

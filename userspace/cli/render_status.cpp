@@ -124,6 +124,24 @@ void render_origins(Out out, const Json& origins) {
   }
 }
 
+void render_names(Out out, const Json& names) {
+  std::vector<std::string> reasons;
+  std::uint64_t answered = 0;
+  for (const auto& [reason, count] : names.at("answered_by_us").items()) {
+    reasons.push_back(fmt::format("{} {}", count.dump(), reason));
+    answered += count.get<std::uint64_t>();
+  }
+  const auto servers = names.at("name_servers").get<std::vector<std::string>>();
+  fmt::format_to(out,
+                 "\nNames\n  asked        {}\n  {} queries: {} answers passed on, {} of our own{}, "
+                 "{} told unreachable, {} unanswered, {} dropped\n",
+                 servers.empty() ? "directly" : fmt::format("{}", fmt::join(servers, " ")),
+                 text(names, "queries"), text(names, "passed_on"), answered,
+                 reasons.empty() ? "" : fmt::format(" ({})", fmt::join(reasons, ", ")),
+                 text(names, "told_unreachable"), text(names, "unanswered"),
+                 text(names, "dropped"));
+}
+
 void render_counters(Out out, const std::string& title, const Json& counters) {
   fmt::format_to(out, "\n{}\n", title);
   for (const auto& [name, value] : counters.items()) {
@@ -171,6 +189,7 @@ std::string render_status(const std::string& json) {
   render_layers(out, status.at("layers"));
   render_mesh(out, status.at("mesh"), status.at("shunned"));
   render_origins(out, status.at("origins"));
+  render_names(out, status.at("names"));
   render_sources(out, status.at("sources"));
   render_counters(out, "Peers that were slow to answer", status.at("hedges"));
   render_counters(out, "Served to peers", status.at("peer_server"));
