@@ -12,6 +12,7 @@
 #include "userspace/base/connection_slots.hpp"
 #include "userspace/base/rare_log.hpp"
 #include "userspace/base/task_group.hpp"
+#include "userspace/base/tcp_listen.hpp"
 
 namespace hagring::registry {
 
@@ -19,6 +20,7 @@ namespace hagring::registry {
 struct PeerServerOptions {
   /// All addresses, IPv4 too. Port 5000 is where Spegel's nodes ask each other.
   asio::ip::tcp::endpoint listen{asio::ip::tcp::v6(), 5000};
+  PortSharing sharing = PortSharing::refused;
   /// At a time. A node pulls three layers at once, and a large cluster may pull the same image.
   std::size_t max_connections = 1024;
   std::size_t max_connections_per_address = 64;  ///< of IPv6, a /64 counts as one
