@@ -126,6 +126,9 @@ TEST_F(MirrorTest, PeerThatStallsIsLeft) {
   stalling.behaviour.stall_at = 2'000'000;
   origin.add(content);
   EXPECT_TRUE(get_blob(digest).body == content);
+  // It would cost the next request the same time.
+  ASSERT_EQ(conduct.paused().size(), 1U);
+  EXPECT_THAT(conduct.paused().front().reason, testing::HasSubstr("fell silent"));
 }
 
 TEST_F(MirrorTest, PeerThatAnswersTooLateIsLeft) {
@@ -162,6 +165,8 @@ TEST_F(MirrorTest, PeerThatCrawlsIsLeft) {
   origin.add(content);
   EXPECT_TRUE(get_blob(digest).body == content);
   EXPECT_TRUE(last_pull().verified);
+  ASSERT_EQ(conduct.paused().size(), 1U);
+  EXPECT_THAT(conduct.paused().front().reason, testing::HasSubstr("too slowly"));
 }
 
 TEST_F(MirrorTest, SourcesThatDisagreeOnTheSizeAreNotMixed) {
