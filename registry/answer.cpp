@@ -5,6 +5,7 @@
 
 #include "registry/file_body.hpp"
 #include "registry/forwarding.hpp"
+#include "registry/manifest.hpp"
 #include "registry/oci_error.hpp"
 
 namespace hagring::registry {
@@ -61,7 +62,8 @@ awaitable<Result<void>> Answer::refuse(unsigned status, std::string code, std::s
   co_return co_await whole(std::move(response), oci_error(code, message));
 }
 
-awaitable<Result<void>> Answer::relay(Exchange& exchange) {
+awaitable<Result<void>> Answer::relay(Exchange& exchange, std::string* copy,
+                                      std::function<awaitable<void>()> before_end) {
   auto response = forwarded(exchange.response);
   if (response.body.kind == http::BodyLength::Kind::until_close) {
     response.body.kind = http::BodyLength::Kind::chunked;
@@ -78,8 +80,17 @@ awaitable<Result<void>> Answer::relay(Exchange& exchange) {
       co_return size.error();
     }
     if (*size == 0) break;
-    CO_CHECK(co_await body(ByteView(buffer).first(*size)));
+    const auto part = ByteView(buffer).first(*size);
+    if (copy != nullptr && copy->size() + part.size() <= kMaxManifestBytes) {
+      copy->append(as_text(part));
+    }
+    if (before_end && connection.body_ended()) {
+      co_await before_end();
+      before_end = {};
+    }
+    CO_CHECK(co_await body(part));
   }
+  if (before_end) co_await before_end();
   co_return co_await finish();
 }
 
