@@ -41,7 +41,7 @@ class Answer {
   bool begun() const { return pull_.status != 0; }
 
  private:
-  void note_head(unsigned status);
+  void note_head(unsigned status, std::string content);
 
   Clock& clock_;
   http::Connection& client_;
