@@ -60,6 +60,9 @@ class NodeAgent {
                                            proxy::Original original);
   bool is_plain_registry(const proxy::Original& original) const;
 
+  void relayed(const proxy::Original& original, const std::string& server_name,
+               proxy::RelayNews news, const std::string& why);
+
   registry::MirrorHooks mirror_hooks();
   /// Whether dialling `endpoint` would lead back to us.
   bool is_own(const Endpoint& endpoint) const;

@@ -16,6 +16,9 @@ namespace {
 
 using tcp = asio::ip::tcp;
 
+/// A client that leaves before has changed its mind; after it, the server is slow.
+constexpr Duration kSuspiciousWait = std::chrono::seconds(1);
+
 /// The whole of linger_close, whose own limit a client could stretch byte by byte.
 awaitable<Result<void>> linger(std::shared_ptr<ByteStream> stream, Duration limit,
                                std::size_t max_bytes) {
@@ -28,34 +31,6 @@ std::string describe(const tcp::endpoint& endpoint) {
 }
 
 }  // namespace
-
-std::string_view to_string(SpliceReason reason) {
-  switch (reason) {
-    case SpliceReason::not_tls:
-      return "not_tls";
-    case SpliceReason::client_silent:
-      return "client_silent";
-    case SpliceReason::hello_late:
-      return "hello_late";
-    case SpliceReason::hello_malformed:
-      return "hello_malformed";
-    case SpliceReason::hello_unsupported:
-      return "hello_unsupported";
-    case SpliceReason::no_server_name:
-      return "no_server_name";
-    case SpliceReason::not_mirrored:
-      return "not_mirrored";
-    case SpliceReason::client_untrusting:
-      return "client_untrusting";
-    case SpliceReason::origin_unverifiable:
-      return "origin_unverifiable";
-    case SpliceReason::undecided:
-      return "undecided";
-    case SpliceReason::no_leaf:
-      return "no_leaf";
-  }
-  return "unknown";
-}
 
 /// One connection, from accept to close.
 class Sessions::Session {
@@ -82,6 +57,7 @@ class Sessions::Session {
                             Bytes read_ahead);
   awaitable<void> end_politely(std::shared_ptr<ByteStream> stream);
   awaitable<void> splice(SpliceReason reason);
+  void tell(RelayNews news, const std::string& why);
 
   SessionCounters& count() { return owner_.counters_; }
 
@@ -297,14 +273,28 @@ awaitable<void> Sessions::Session::splice(SpliceReason reason) {
     ++count().dial_failed;
     log::debug("session", "{} ({}) can't be reached for client {}: {}",
                describe(original_.endpoint), name, original_.client_pid, origin.error().message());
+    if (!is_cancelled(origin.error())) tell(RelayNews::unreachable, origin.error().message());
     reset(client_);
     co_return;
   }
   const ByteView first = opening_.bytes();
-  const auto result = co_await owner_.splicer_.relay(std::move(client_), *std::move(origin),
-                                                     Bytes(first.begin(), first.end()));
+  const auto begun = owner_.clock_.now();
+  SpliceWatch watch{.answered = [this] { tell(RelayNews::answered, ""); },
+                    .silent = [this] { tell(RelayNews::silent, "it says nothing"); }};
+  const auto result = co_await owner_.splicer_.relay(
+      std::move(client_), *std::move(origin), Bytes(first.begin(), first.end()), std::move(watch));
+  const bool waited = owner_.clock_.now() - begun >= kSuspiciousWait;
+  const bool reset_at_once = result.error == asio::error::connection_reset;
+  if (result.to_client == 0 && (waited || reset_at_once)) {
+    tell(RelayNews::silent, "the connection ended without a byte from it");
+  }
   count().bytes_to_origin += result.to_origin;
   count().bytes_to_client += result.to_client;
+}
+
+void Sessions::Session::tell(RelayNews news, const std::string& why) {
+  const auto& name = opening_.hello().server_name;
+  if (hooks_.relayed && is_host_name(name)) hooks_.relayed(original_, name, news, why);
 }
 
 }  // namespace hagring::proxy
