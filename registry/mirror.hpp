@@ -64,6 +64,8 @@ struct MirrorHooks {
   std::function<void(std::string registry, std::string repository, Digest digest,
                      std::uint64_t size)>
       seen{};
+  /// A request has been answered, or couldn't be.
+  std::function<void(const Pull& pull)> answered{};
 };
 
 /// What a mirror works with; all of it outlives the mirror. `policy`, `store`, `conduct` and
@@ -82,7 +84,7 @@ struct MirrorParts {
   KnownSizes* sizes = nullptr;
   /// Bytes held for verification at the moment.
   std::size_t held = 0;
-  /// Connections that wait for a request.
+  /// Connections that have been served and wait for another request.
   std::unordered_set<ByteStream*> idle{};
   /// Connections end as soon as they wait for a request.
   bool draining = false;
@@ -99,8 +101,8 @@ class Mirror {
   /// Requests never go to another server than the one that the client had connected to.
   awaitable<void> serve(std::unique_ptr<ByteStream> stream, Interception about);
 
-  /// Ends connections that wait for a request at once, and others when theirs is answered: clients
-  /// keep connections for long after a pull.
+  /// Ends connections that wait for another request at once, and others when theirs is answered:
+  /// clients keep connections for long after a pull.
   void drain();
 
  private:

@@ -57,6 +57,7 @@ awaitable<Result<void>> pass_through(Inquiry& inquiry) {
       co_await inquiry.parts.origin.ask(inquiry.origin, forwarded(inquiry.request),
                                         {.response = inquiry.parts.options.passthrough_patience});
   if (!exchange) co_return co_await refuse_unreachable(inquiry, exchange.error());
+  exchange->connection().stream().set_inactivity_limit(inquiry.parts.options.passthrough_patience);
   co_return co_await inquiry.answer.relay(*exchange);
 }
 

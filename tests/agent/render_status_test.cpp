@@ -35,6 +35,7 @@ constexpr const char* kStatus = R"({
     "limited": [{"server": "ghcr.io:443", "requests": "manifests", "refused": true,
                  "counted_for": "192.0.2.1", "remaining_seconds": 40}]},
   "sources": {"peer": {"requests": 4, "bytes": 70000000}},
+  "hedges": {"second_peer_asked": 6},
   "peer_server": {"requests": 1}, "connections": {"terminated": 2}, "kernel": {"redirected": 5},
   "recent": [{"time": "2026-01-01T00:00:00Z", "status": 200, "kind": "blob", "method": "GET",
               "registry": "docker.io", "repository": "library/nginx", "reference": "sha256:00",
@@ -55,6 +56,7 @@ TEST(RenderStatus, SaysWhoIsInTheMesh) {
   EXPECT_THAT(text, HasSubstr("12 keys, of which 2 are yet to be told"));
   EXPECT_THAT(text,
               HasSubstr("12D3KooWother  /ip4/192.0.2.7/tcp/5001  connected, answered 4 s ago"));
+  EXPECT_THAT(text, HasSubstr("second_peer_asked            6"));
   EXPECT_THAT(text, HasSubstr("not asked    192.0.2.8:5000: banned for 9 s: wrong bytes"));
 }
 

@@ -26,7 +26,7 @@ awaitable<Result<tcp::socket>> FakeDialer::dial(Destination destination) {
   co_return std::move(socket);
 }
 
-MirrorTest::MirrorTest() {
+MirrorTest::MirrorTest(FirstByteTimes::Options times) : conduct(clock, {.first_bytes = times}) {
   // Tests that aren't about time must not fail on a busy machine.
   fetcher_options.search = fetcher_options.first_byte = fetcher_options.budget = 20s;
   options.tag_patience = 20s;

@@ -113,6 +113,17 @@ log::Format read_format(const std::string& text) {
   throw StartError(fmt::format("'{}' is neither text nor json", text));
 }
 
+using Endpoint = boost::asio::ip::tcp::endpoint;
+
+std::optional<Endpoint> read_optional_endpoint(const std::string& text) {
+  if (text == "off") return std::nullopt;
+  return read_endpoint(text);
+}
+
+std::string write_optional_endpoint(const std::optional<Endpoint>& endpoint) {
+  return endpoint ? write_endpoint(*endpoint) : "off";
+}
+
 /// Of times that are waited for others: shorter than a round trip nobody can be met.
 constexpr std::chrono::milliseconds kBriefest{100};
 /// A scan lists all of containerd's content: one after the other would keep it busy with that
@@ -195,6 +206,17 @@ std::vector<Setting> process_settings() {
       path("state-dir", "where the node's certificate authority is kept", &Config::state_dir),
       path("pin-dir", "where the BPF maps are pinned", &Config::pin_dir),
       path("admin-socket", "Unix socket that `hagring status` asks", &Config::admin_socket),
+      toggle("takeover",
+             "take the place of the agent that runs here, without a moment in between; the other "
+             "one lets its streams end",
+             &Config::takeover),
+      toggle("wait-when-replaced",
+             "when another agent has taken this one's place, wait for SIGTERM instead of ending: "
+             "for supervisors that would start it again",
+             &Config::wait_when_replaced),
+      single("metrics-listen", "ADDRESS:PORT|off",
+             "where Prometheus' /metrics and the probes /livez and /readyz are answered",
+             &Config::metrics_listen, read_optional_endpoint, write_optional_endpoint),
       toggle("install-ca",
              "put the node's certificate authority into the host's trusted certificates; without "
              "it TLS connections are passed through untouched unless containerd trusts it anyway",

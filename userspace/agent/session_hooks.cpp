@@ -105,7 +105,8 @@ registry::MirrorHooks NodeAgent::mirror_hooks() {
                 asio::post(control_, [this, key = digest.to_string()]() mutable {
                   advertiser_.notify({.added = {std::move(key)}, .removed = {}});
                 });
-              }};
+              },
+          .answered = [this](const registry::Pull& pull) { metrics_.answered(pull); }};
 }
 
 }  // namespace hagring::agent

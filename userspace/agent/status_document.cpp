@@ -149,6 +149,12 @@ Json peer_server(const registry::PeerServer& server) {
           {"connections_refused", connections.refused.load()}};
 }
 
+/// Requests in which a peer was silent for so long that a second one was asked.
+Json hedges(const registry::Conduct& conduct) {
+  const auto counters = conduct.first_bytes().counters();
+  return {{"second_peer_asked", counters.hedges}, {"second_peer_was_first", counters.won}};
+}
+
 Json connections(const StatusSources& sources) {
   const auto& sessions = sources.sessions;
   Json all{{"open", sources.listener.connections()},
@@ -217,6 +223,7 @@ std::string make_status(const StatusSources& sources) {
       {"shunned", shunned(sources.conduct)},
       {"origins", origins(sources)},
       {"sources", content_sources(sources.record)},
+      {"hedges", hedges(sources.conduct)},
       {"peer_server", peer_server(sources.peer_server)},
       {"connections", connections(sources)},
       {"kernel", kernel(sources.redirector)},

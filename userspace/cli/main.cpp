@@ -11,10 +11,13 @@
 
 #include "userspace/agent/agent.hpp"
 #include "userspace/agent/config.hpp"
+#include "userspace/base/log.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/base/version.hpp"
 #include "userspace/cli/lookup.hpp"
+#include "userspace/cli/preflight.hpp"
 #include "userspace/cli/status.hpp"
+#include "userspace/preflight/preflight.hpp"
 
 namespace hagring::cli {
 namespace {
@@ -24,8 +27,8 @@ constexpr int kFailed = 1;
 constexpr int kBadUsage = 2;
 
 constexpr const char* kFooter =
-    "Exit codes: 0 done, 1 failed (agent: this machine lacks something, see the last line;\n"
-    "lookup: nobody has it), 2 wrong usage or configuration, 3 no agent answers (status, "
+    "Exit codes: 0 done, 1 failed (agent, preflight: this machine lacks something; lookup: nobody\n"
+    "has it), 2 wrong usage or configuration, 3 no agent answers (status, "
     "lookup).\n";
 
 constexpr const char* kAgentDetails =
@@ -61,6 +64,7 @@ struct Arguments {
   agent::Values flags;
   std::string config_file;
   bool print_config = false;
+  bool preflight_json = false;
   StatusOptions status;
   LookupOptions lookup;
 };
@@ -71,21 +75,18 @@ std::vector<std::string> environment() {
   return entries;
 }
 
-CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
-  auto* command = app.add_subcommand("agent", "Runs the node agent.");
-  command->footer(kAgentDetails + std::string(kFooter));
-  command->add_option("--config", arguments.config_file, "configuration file (TOML)")
+/// The agent's settings.
+void add_settings(CLI::App& command, Arguments& arguments) {
+  command.add_option("--config", arguments.config_file, "configuration file (TOML)")
       ->type_name("PATH")
       ->envname("HAGRING_CONFIG");
-  command->add_flag("--print-config", arguments.print_config,
-                    "print the effective configuration and exit");
   const agent::Config defaults;
   for (const auto& setting : agent::settings()) {
     const auto help =
         wrapped(fmt::format("{} ({}default: {})", setting.help,
                             setting.list ? "may be repeated; " : "", setting.show(defaults)));
     command
-        ->add_option_function<std::string>(
+        .add_option_function<std::string>(
             "--" + setting.name,
             [&flags = arguments.flags, name = setting.name](const std::string& text) {
               flags[name].push_back(text);
@@ -94,6 +95,26 @@ CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
         ->type_name(setting.placeholder)
         ->trigger_on_parse();
   }
+}
+
+CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("agent", "Runs the node agent.");
+  command->footer(kAgentDetails + std::string(kFooter));
+  command->add_flag("--print-config", arguments.print_config,
+                    "print the effective configuration and exit");
+  add_settings(*command, arguments);
+  return command;
+}
+
+CLI::App* add_preflight(CLI::App& app, Arguments& arguments) {
+  auto* command =
+      app.add_subcommand("preflight", "Looks whether the agent could do its work on this machine.");
+  command->footer(
+      "Takes the agent's options, changes nothing, and says of each thing that the agent needs\n"
+      "whether it is there and, where it isn't, what to do.\n\n" +
+      std::string(kFooter));
+  command->add_flag("--json", arguments.preflight_json, "print JSON, for scripts");
+  add_settings(*command, arguments);
   return command;
 }
 
@@ -140,14 +161,26 @@ agent::LoadedConfig load(const Arguments& arguments) {
   return loaded;
 }
 
-int run_agent(const Arguments& arguments) {
-  std::optional<agent::LoadedConfig> loaded;
+/// nullopt, and said, where there is none.
+std::optional<agent::LoadedConfig> load_or_tell(const Arguments& arguments) {
   try {
-    loaded = load(arguments);
+    return load(arguments);
   } catch (const StartError& error) {
     std::fprintf(stderr, "hagring: %s\n", error.what());
-    return kBadUsage;
+    return std::nullopt;
   }
+}
+
+int run_preflight(const Arguments& arguments) {
+  const auto loaded = load_or_tell(arguments);
+  if (!loaded) return kBadUsage;
+  log::configure(log::Level::error, loaded->config.log_format);
+  return show_preflight(preflight::run(loaded->config), arguments.preflight_json);
+}
+
+int run_agent(const Arguments& arguments) {
+  const auto loaded = load_or_tell(arguments);
+  if (!loaded) return kBadUsage;
   if (arguments.print_config) {
     std::cout << agent::describe(*loaded);
     return 0;
@@ -175,6 +208,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   Arguments arguments;
   const auto* agent_command = add_agent(app, arguments);
+  const auto* preflight_command = add_preflight(app, arguments);
   const auto* status_command = add_status(app, arguments);
   const auto* lookup_command = add_lookup(app, arguments);
   app.add_subcommand("version", "Prints the version.");
@@ -187,6 +221,7 @@ int run(int argc, char** argv) {
     return kBadUsage;
   }
   if (agent_command->parsed()) return run_agent(arguments);
+  if (preflight_command->parsed()) return run_preflight(arguments);
   if (status_command->parsed()) return show_status(arguments.status);
   if (lookup_command->parsed()) return look_up(arguments.lookup);
   std::cout << "hagring " << kVersion << '\n';

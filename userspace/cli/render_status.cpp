@@ -137,6 +137,7 @@ std::string render_status(const std::string& json) {
   render_mesh(out, status.at("mesh"), status.at("shunned"));
   render_origins(out, status.at("origins"));
   render_sources(out, status.at("sources"));
+  render_counters(out, "Peers that were slow to answer", status.at("hedges"));
   render_counters(out, "Served to peers", status.at("peer_server"));
   render_counters(out, "Connections that reached the mirror", status.at("connections"));
   render_counters(out, "Connects seen by the kernel", status.at("kernel"));
