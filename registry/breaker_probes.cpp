@@ -101,6 +101,7 @@ awaitable<Result<std::unique_ptr<ByteStream>>> BreakerProbes::connect(Destinatio
   if (host.empty() && destination.preferred) {
     host = destination.preferred->address().to_string();
   }
+  destination.tls = tls;
   CO_TRY(auto socket, co_await dialer_.dial(std::move(destination)));
   std::unique_ptr<ByteStream> stream = std::make_unique<SocketStream>(std::move(socket));
   if (!tls) co_return std::move(stream);

@@ -92,13 +92,7 @@ awaitable<Result<void>> answer_from_origin(Inquiry& inquiry, const Digest& diges
                                         what->before, origin_continuation(inquiry));
   const bool is_whole = what->part.first == 0 && !what->part.end;
   if (!is_whole) co_return co_await send_part(inquiry, stream);
-  const bool manifest = inquiry.route.kind == Route::Kind::manifest;
-  std::string content;
-  CO_CHECK(co_await send_whole(inquiry, digest, stream, manifest ? &content : nullptr));
-  if (manifest && inquiry.pull.verified && inquiry.parts.sizes) {
-    inquiry.parts.sizes->learn(content);
-  }
-  co_return Result<void>();
+  co_return co_await send_whole(inquiry, digest, stream);
 }
 
 }  // namespace hagring::registry

@@ -97,9 +97,12 @@ awaitable<Result<std::string>> collect(Inquiry& inquiry, ContentStream& stream) 
 
 }  // namespace
 
-awaitable<Result<void>> send_whole(Inquiry& inquiry, const Digest& digest, ContentStream& stream,
-                                   std::string* copy) {
-  const auto held = std::min<std::uint64_t>(inquiry.parts.options.held_tail, stream.size());
+awaitable<Result<void>> send_whole(Inquiry& inquiry, const Digest& digest, ContentStream& stream) {
+  const bool manifest =
+      inquiry.route.kind == Route::Kind::manifest && stream.size() <= kMaxManifestBytes;
+  const auto held = manifest
+                        ? stream.size()
+                        : std::min<std::uint64_t>(inquiry.parts.options.held_tail, stream.size());
   const auto tail_begin = stream.size() - held;
   const Held budget(inquiry.parts.held, held);
   Hasher hasher(digest.algorithm());
@@ -111,8 +114,7 @@ awaitable<Result<void>> send_whole(Inquiry& inquiry, const Digest& digest, Conte
     const auto into = MutableBytes(buffer).first(std::min<std::uint64_t>(buffer.size(), most));
     CO_TRY(const auto piece, co_await next_piece(inquiry, stream, into));
     hasher.update(piece);
-    if (copy != nullptr && stream.offset() <= kMaxManifestBytes) copy->append(as_text(piece));
-    if (of_tail && !stream.contributors().empty()) {
+    if (manifest || (of_tail && !stream.contributors().empty())) {
       tail.append(as_text(piece));
     } else {
       CO_CHECK(co_await inquiry.answer.body(piece));
@@ -120,6 +122,7 @@ awaitable<Result<void>> send_whole(Inquiry& inquiry, const Digest& digest, Conte
   }
   CO_CHECK(co_await stream.read(buffer));
   CO_CHECK(co_await judge(inquiry, digest, stream, hasher));
+  if (manifest && inquiry.pull.verified) co_await note_manifest(inquiry, digest, tail);
   CO_CHECK(co_await inquiry.answer.body(as_bytes(tail)));
   co_return co_await inquiry.answer.finish();
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/agent/admin_server.hpp"
 
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 
+#include "userspace/agent/agent_lock.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/socket_stream.hpp"
 
@@ -20,24 +19,6 @@ using Protocol = asio::local::stream_protocol;
 constexpr std::size_t kMaxConnections = 16;
 /// sun_path less its NUL (unix(7)).
 constexpr std::size_t kMaxPath = 107;
-
-/// Holds `<path>.lock` for the life of the process, so that two agents never share a socket: the
-/// kernel lets the lock go however the process ends. None: another agent has it.
-UniqueFd try_lock_beside(const std::string& path) {
-  const auto lock_path = path + ".lock";
-  UniqueFd lock(::open(lock_path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
-  if (!lock) {
-    throw StartError(
-        fmt::format("{}: {}: check --admin-socket", lock_path, last_system_error().message()));
-  }
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return {};
-  // The former holder may have removed the file between our open and our lock.
-  struct stat held{}, there{};
-  const bool same = ::fstat(lock.get(), &held) == 0 && ::stat(lock_path.c_str(), &there) == 0 &&
-                    held.st_ino == there.st_ino;
-  if (!same) return {};
-  return lock;
-}
 
 /// How often a path is tried that another agent is about to leave.
 constexpr auto kRetry = 10ms;
@@ -60,12 +41,12 @@ AdminServer::~AdminServer() { release(); }
 bool AdminServer::try_claim() {
   error_code error;
   std::filesystem::create_directories(std::filesystem::path(path_).parent_path(), error);
-  lock_ = try_lock_beside(path_);
+  lock_ = try_agent_lock(path_);
   if (!lock_) return false;
   struct stat status{};
   if (::lstat(path_.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode)) {
-      ::unlink((path_ + ".lock").c_str());
+      ::unlink(agent_lock_of(path_).c_str());
       lock_ = {};
       throw StartError(fmt::format("--admin-socket {}: something else is there", path_));
     }
@@ -81,12 +62,7 @@ bool AdminServer::try_claim() {
 }
 
 void AdminServer::claim() {
-  if (try_claim()) return;
-  throw StartError(
-      fmt::format("another agent holds {}: stop it first, take its place (--takeover true), or "
-                  "give this one an "
-                  "--admin-socket, --pin-dir and --state-dir of its own",
-                  path_));
+  if (!try_claim()) throw StartError(agent_holds(path_));
 }
 
 awaitable<bool> AdminServer::claim_within(Clock& clock, Duration limit) {
@@ -102,7 +78,7 @@ awaitable<bool> AdminServer::claim_within(Clock& clock, Duration limit) {
 void AdminServer::release() {
   if (!lock_) return;
   ::unlink(path_.c_str());
-  ::unlink((path_ + ".lock").c_str());
+  ::unlink(agent_lock_of(path_).c_str());
   lock_ = {};
 }
 

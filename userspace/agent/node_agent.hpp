@@ -18,14 +18,17 @@
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/cri_prober.hpp"
 #include "userspace/agent/dht_router.hpp"
+#include "userspace/agent/egress_keeper.hpp"
 #include "userspace/agent/metrics.hpp"
 #include "userspace/agent/mirror_worker.hpp"
+#include "userspace/agent/name_keeper.hpp"
 #include "userspace/agent/status_document.hpp"
 #include "userspace/agent/succession.hpp"
 #include "userspace/agent/telemetry_server.hpp"
 #include "userspace/base/data_threads.hpp"
 #include "userspace/base/racing_dialer.hpp"
 #include "userspace/base/tls_context.hpp"
+#include "userspace/egress/egress_dialer.hpp"
 #include "userspace/proxy/certificate_authority.hpp"
 #include "userspace/proxy/heartbeat.hpp"
 #include "userspace/proxy/listener.hpp"
@@ -70,16 +73,21 @@ class NodeAgent {
   Result<proxy::Original> original_of(int fd) const;
   awaitable<proxy::Decision> may_terminate(MirrorWorker& worker, std::string server_name,
                                            proxy::Original original);
+  bool goes_by_proxy(bool tls, const std::string& host, std::uint16_t port) const;
   bool is_plain_registry(const proxy::Original& original) const;
 
   void relayed(const proxy::Original& original, const std::string& server_name,
                proxy::RelayNews news, const std::string& why);
 
   registry::MirrorHooks mirror_hooks();
-  /// Whether dialling `endpoint` would lead back to us.
+  /// Whether `name` is a registry's that we can stand in for, if it doesn't resolve.
+  bool may_answer_name(const std::string& name) const;
+  /// Whether `endpoint` is one that only we answer: dialling it would lead back to us or nowhere.
   bool is_own(const Endpoint& endpoint) const;
 
   void client_changed(const redirect::InterceptionState& state);
+  void client_ready(const redirect::WatchedClient& client);
+  EgressKeeper::Hooks egress_hooks();
   void install_ca();
   void spawn_on_data_threads();
   void beat();
@@ -115,9 +123,13 @@ class NodeAgent {
 
   // The threads outlive what runs on them, which stop() has drained before they end.
   DataThreads threads_;
-  SystemResolver resolver_;
+  dns::DoubtfulNames doubtful_{clock_};
+  SystemResolver system_resolver_;
+  dns::ImpatientResolver resolver_{clock_, system_resolver_, doubtful_};
   SystemConnector connector_;
   RacingDialer dialer_;
+  egress::Egress egress_;
+  egress::EgressDialer origin_dialer_;
   proxy::Splicer splicer_;
 
   proxy::Trust trust_;
@@ -140,6 +152,8 @@ class NodeAgent {
   proxy::Listener listener_;
   proxy::Heartbeat heartbeat_;
   std::atomic<TimePoint::rep> last_beat_{0};
+  EgressKeeper egress_keeper_;
+  NameKeeper names_;
   redirect::Interception interception_;
 
   bool beaten_ = false;    ///< on the first data thread

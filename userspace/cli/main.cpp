@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <optional>
@@ -11,6 +12,7 @@
 
 #include "userspace/agent/agent.hpp"
 #include "userspace/agent/config.hpp"
+#include "userspace/agent/uninstall.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/base/version.hpp"
@@ -65,6 +67,7 @@ struct Arguments {
   std::string config_file;
   bool print_config = false;
   bool preflight_json = false;
+  bool dry_run = false;
   StatusOptions status;
   LookupOptions lookup;
 };
@@ -75,13 +78,16 @@ std::vector<std::string> environment() {
   return entries;
 }
 
-/// The agent's settings.
-void add_settings(CLI::App& command, Arguments& arguments) {
+/// Options for settings: all, or those of these names.
+void add_settings(CLI::App& command, Arguments& arguments,
+                  const std::vector<std::string_view>& names = {}) {
   command.add_option("--config", arguments.config_file, "configuration file (TOML)")
       ->type_name("PATH")
       ->envname("HAGRING_CONFIG");
   const agent::Config defaults;
   for (const auto& setting : agent::settings()) {
+    const bool is_named = std::ranges::find(names, setting.name) != names.end();
+    if (!names.empty() && !is_named) continue;
     const auto help =
         wrapped(fmt::format("{} ({}default: {})", setting.help,
                             setting.list ? "may be repeated; " : "", setting.show(defaults)));
@@ -100,9 +106,9 @@ void add_settings(CLI::App& command, Arguments& arguments) {
 CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("agent", "Runs the node agent.");
   command->footer(kAgentDetails + std::string(kFooter));
+  add_settings(*command, arguments);
   command->add_flag("--print-config", arguments.print_config,
                     "print the effective configuration and exit");
-  add_settings(*command, arguments);
   return command;
 }
 
@@ -152,6 +158,20 @@ CLI::App* add_lookup(CLI::App& app, Arguments& arguments) {
   return command;
 }
 
+CLI::App* add_uninstall(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("uninstall", "Removes what hagring has left on this node.");
+  command->footer(
+      "The authority's key and certificate, pins, containerd's leases and the state directory. "
+      "The\n"
+      "agent has to be stopped. Give it the agent's own configuration; can be run again.\n\n" +
+      std::string(kFooter));
+  add_settings(*command, arguments,
+               {"containerd-socket", "containerd-namespace", "host-root", "state-dir", "pin-dir",
+                "admin-socket"});
+  command->add_flag("--dry-run", arguments.dry_run, "say what would be removed, remove nothing");
+  return command;
+}
+
 /// Throws StartError, for each thing that can be wrong about the configuration alone.
 agent::LoadedConfig load(const Arguments& arguments) {
   const auto file = arguments.config_file.empty() ? agent::Values()
@@ -161,31 +181,28 @@ agent::LoadedConfig load(const Arguments& arguments) {
   return loaded;
 }
 
-/// nullopt, and said, where there is none.
-std::optional<agent::LoadedConfig> load_or_tell(const Arguments& arguments) {
+/// Runs a command that needs the agent's configuration.
+template <typename Command>
+int with_config(const Arguments& arguments, Command command) {
+  std::optional<agent::LoadedConfig> loaded;
   try {
-    return load(arguments);
+    loaded = load(arguments);
   } catch (const StartError& error) {
     std::fprintf(stderr, "hagring: %s\n", error.what());
-    return std::nullopt;
+    return kBadUsage;
   }
+  return command(*loaded);
 }
 
-int run_preflight(const Arguments& arguments) {
-  const auto loaded = load_or_tell(arguments);
-  if (!loaded) return kBadUsage;
-  log::configure(log::Level::error, loaded->config.log_format);
-  return show_preflight(preflight::run(loaded->config), arguments.preflight_json);
+int run_preflight(const Arguments& arguments, const agent::LoadedConfig& loaded) {
+  log::configure(log::Level::error, loaded.config.log_format);
+  return show_preflight(preflight::run(loaded.config), arguments.preflight_json);
 }
 
-int run_agent(const Arguments& arguments) {
-  const auto loaded = load_or_tell(arguments);
-  if (!loaded) return kBadUsage;
-  if (arguments.print_config) {
-    std::cout << agent::describe(*loaded);
-    return 0;
-  }
-  return agent::run(*loaded);
+int run_agent(const Arguments& arguments, const agent::LoadedConfig& loaded) {
+  if (!arguments.print_config) return agent::run(loaded);
+  std::cout << agent::describe(loaded);
+  return 0;
 }
 
 /// Whoever starts us with one of 0, 1 and 2 closed would have the next file or socket take its
@@ -209,6 +226,7 @@ int run(int argc, char** argv) {
   Arguments arguments;
   const auto* agent_command = add_agent(app, arguments);
   const auto* preflight_command = add_preflight(app, arguments);
+  const auto* uninstall_command = add_uninstall(app, arguments);
   const auto* status_command = add_status(app, arguments);
   const auto* lookup_command = add_lookup(app, arguments);
   app.add_subcommand("version", "Prints the version.");
@@ -220,8 +238,18 @@ int run(int argc, char** argv) {
     app.exit(error);
     return kBadUsage;
   }
-  if (agent_command->parsed()) return run_agent(arguments);
-  if (preflight_command->parsed()) return run_preflight(arguments);
+  if (agent_command->parsed()) {
+    return with_config(arguments, [&](const auto& loaded) { return run_agent(arguments, loaded); });
+  }
+  if (preflight_command->parsed()) {
+    return with_config(arguments,
+                       [&](const auto& loaded) { return run_preflight(arguments, loaded); });
+  }
+  if (uninstall_command->parsed()) {
+    return with_config(arguments, [&](const auto& loaded) {
+      return agent::uninstall(loaded.config, arguments.dry_run, std::cout);
+    });
+  }
   if (status_command->parsed()) return show_status(arguments.status);
   if (lookup_command->parsed()) return look_up(arguments.lookup);
   std::cout << "hagring " << kVersion << '\n';

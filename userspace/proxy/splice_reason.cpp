@@ -27,6 +27,8 @@ std::string_view to_string(SpliceReason reason) {
       return "undecided";
     case SpliceReason::no_leaf:
       return "no_leaf";
+    case SpliceReason::proxy_refuses:
+      return "proxy_refuses";
   }
   return "unknown";
 }
