@@ -15,10 +15,15 @@ constexpr std::size_t kPiece = 128UL * 1024;
 
 }  // namespace
 
+void Answer::note_head(unsigned status) {
+  pull_.status = status;
+  pull_.first_byte = clock_.now() - pull_.begin;
+}
+
 awaitable<Result<void>> Answer::head(http::Response response) {
   const auto status = response.status;
   CO_CHECK(co_await client_.write_response(response));
-  pull_.status = status;
+  note_head(status);
   co_return Result<void>();
 }
 
@@ -38,7 +43,7 @@ awaitable<Result<void>> Answer::whole(http::Response response, std::string body)
   const auto status = response.status;
   const auto size = pull_.method == "HEAD" ? 0 : body.size();
   CO_CHECK(co_await client_.write_response_with(std::move(response), std::move(body)));
-  pull_.status = status;
+  note_head(status);
   pull_.bytes += size;
   pull_.complete = true;
   co_return Result<void>();

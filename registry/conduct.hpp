@@ -3,7 +3,6 @@
 
 #include <map>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -44,8 +43,9 @@ class Conduct {
   explicit Conduct(Clock& clock) : Conduct(clock, Options()) {}
   Conduct(Clock& clock, Options options) : clock_(clock), options_(options) {}
 
-  /// Content that is not `digest` came from `peers`, each of which sent some of it.
-  void wrong_digest(const Digest& digest, const std::vector<std::string>& peers);
+  /// Content that is not `digest` came from `peers`, each of which sent some of it. `alone`: from
+  /// the one peer and nobody else.
+  void wrong_digest(const Digest& digest, const std::vector<std::string>& peers, bool alone);
 
   /// `peer` did not answer, or not as it should. A node that is down would cost every request the
   /// time to find that out. `reason` is for people.
@@ -55,9 +55,6 @@ class Conduct {
 
   /// Whether `peer` may be asked now. Of those who ask after its pause one gets a yes, and tries.
   bool may_ask(const std::string& peer);
-  /// What is left of the pause of a peer that is out of reach.
-  std::optional<Duration> pause(const std::string& peer) const;
-
   bool banned(const std::string& peer) const;
   bool origin_first(const Digest& digest) const;
   /// For the status page: who is banned, and who is out of reach.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/content_answer.hpp"
 #include "registry/forwarding.hpp"
+#include "registry/origin_answer.hpp"
 
 namespace hagring::registry {
 namespace {
@@ -23,16 +24,7 @@ awaitable<Result<Exchange>> ask_origin(Inquiry& inquiry) {
 awaitable<Result<void>> relay_origin(Inquiry& inquiry, const Digest& digest,
                                      Result<Exchange> exchange) {
   if (!exchange) co_return co_await refuse_unreachable(inquiry, exchange.error());
-  inquiry.pull.source = PullSource::origin;
-  const bool manifest = inquiry.route.kind == Route::Kind::manifest && !inquiry.route.head;
-  if (!manifest || exchange->response.status != 200) {
-    co_return co_await inquiry.answer.relay(*exchange);
-  }
-  std::string content;
-  co_return co_await inquiry.answer.relay(*exchange, &content, [&]() -> awaitable<void> {
-    inquiry.pull.verified = is_content(digest, content);
-    if (inquiry.pull.verified) co_await note_manifest(inquiry, digest, content);
-  });
+  co_return co_await answer_from_origin(inquiry, digest, *std::move(exchange));
 }
 
 awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest) {

@@ -30,14 +30,21 @@ awaitable<Result<Exchange>> Fetcher::ask(Peer peer, http::Request request) {
   co_return exchange;
 }
 
-awaitable<Result<ContentStream>> Fetcher::open(ContentRequest request, std::uint64_t offset,
+awaitable<Result<ContentStream>> Fetcher::open(ContentRequest request, ContentPart part,
                                                Continuation continuation) {
-  auto search = router_.find(request.digest.to_string());
-  ContentStream stream(*this, std::move(request), offset, std::move(continuation),
-                       std::move(search));
+  ContentStream stream(*this, std::move(request), part, std::move(continuation));
   const auto begun = co_await with_deadline(clock_, options_.budget, stream.begin());
   if (!begun) co_return is_cancelled(begun.error()) ? begun.error() : Errc::not_found;
   co_return std::move(stream);
+}
+
+ContentStream Fetcher::from_origin(ContentRequest request, ContentPart part, Exchange exchange,
+                                   std::uint64_t before, Continuation continuation) {
+  ContentStream stream(*this, std::move(request), part, std::move(continuation));
+  stream.origin_first_ = true;
+  stream.source_.emplace(
+      ContentStream::Source{.peer = {}, .exchange = std::move(exchange), .before = before});
+  return stream;
 }
 
 awaitable<Result<std::uint64_t>> Fetcher::size_of(ContentRequest request) {
@@ -53,7 +60,7 @@ awaitable<Result<std::uint64_t>> Fetcher::size_of(ContentRequest request) {
 }
 
 awaitable<Result<std::uint64_t>> Fetcher::size_at(Peer peer, const ContentRequest& request) {
-  CO_TRY(const auto exchange, co_await ask(peer, peer_request(peer, "HEAD", request, 0)));
+  CO_TRY(const auto exchange, co_await ask(peer, peer_request(peer, "HEAD", request, {})));
   const auto& response = exchange.response;
   const bool known = response.body.kind == http::BodyLength::Kind::length;
   if (response.status != 200 || !known) co_return Errc::not_found;

@@ -70,6 +70,8 @@ struct MirrorHooks {
   std::function<awaitable<void>(std::string registry, std::string repository, Digest digest,
                                 std::string_view manifest)>
       manifest_served{};
+  /// A request has been answered, or couldn't be.
+  std::function<void(const Pull& pull)> answered{};
 };
 
 /// What a mirror works with; all of it outlives the mirror. `policy`, `store`, `conduct` and

@@ -56,6 +56,7 @@ awaitable<Result<void>> pass_through(Inquiry& inquiry) {
   auto exchange = co_await inquiry.parts.origin.ask(inquiry.origin, forwarded(inquiry.request),
                                                     inquiry.parts.options.passthrough_patience);
   if (!exchange) co_return co_await refuse_unreachable(inquiry, exchange.error());
+  exchange->connection().stream().set_inactivity_limit(inquiry.parts.options.passthrough_patience);
   co_return co_await inquiry.answer.relay(*exchange);
 }
 

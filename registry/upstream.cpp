@@ -80,17 +80,16 @@ UpstreamClient::UpstreamClient(Clock& clock, Dialer& dialer, SSL_CTX* tls, Optio
 
 awaitable<Result<Exchange>> UpstreamClient::send(Upstream to, http::Request request,
                                                  std::optional<Duration> limit) {
-  const auto patience = limit.value_or(options_.response);
   const bool repeatable = request.method == "GET" || request.method == "HEAD";
   if (auto kept = repeatable ? pool_.take(to.key()) : nullptr) {
     Exchange exchange(pool_, to.key(), std::move(kept));
-    auto asked = co_await with_deadline(clock_, patience, ask(exchange, request));
+    auto asked = co_await ask(exchange, request, limit);
     if (asked) co_return std::move(exchange);
     // A kept connection may have been closed by the server just now: that says nothing of it.
     if (asked.error() == Errc::timed_out || is_cancelled(asked.error())) co_return asked.error();
   }
   CO_TRY(auto exchange, co_await open(to));
-  CO_CHECK(co_await with_deadline(clock_, patience, ask(exchange, request)));
+  CO_CHECK(co_await ask(exchange, request, limit));
   co_return std::move(exchange);
 }
 
@@ -100,7 +99,19 @@ awaitable<Result<Exchange>> UpstreamClient::open(Upstream to) {
   co_return Exchange(pool_, to.key(), std::make_unique<http::Connection>(std::move(stream)));
 }
 
-awaitable<Result<void>> UpstreamClient::ask(Exchange& exchange, const http::Request& request) {
+awaitable<Result<void>> UpstreamClient::ask(Exchange& exchange, const http::Request& request,
+                                            std::optional<Duration> limit) {
+  auto& stream = exchange.connection().stream();
+  const auto patience = limit.value_or(options_.response);
+  // A server may think for longer before it answers than it may be silent in the middle of it.
+  stream.set_inactivity_limit(std::max(patience, options_.stall));
+  CO_CHECK(co_await with_deadline(clock_, patience, ask_and_wait(exchange, request)));
+  stream.set_inactivity_limit(options_.stall);
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> UpstreamClient::ask_and_wait(Exchange& exchange,
+                                                     const http::Request& request) {
   auto& connection = exchange.connection();
   CO_CHECK(co_await connection.write_request(request));
   CO_CHECK(co_await connection.finish_body());

@@ -114,7 +114,9 @@ class UpstreamClient {
   awaitable<Result<std::unique_ptr<ByteStream>>> shake_hands(std::unique_ptr<ByteStream> plain,
                                                              Upstream to);
   Result<void> check_identity(const Upstream& to);
-  awaitable<Result<void>> ask(Exchange& exchange, const http::Request& request);
+  awaitable<Result<void>> ask(Exchange& exchange, const http::Request& request,
+                              std::optional<Duration> limit);
+  static awaitable<Result<void>> ask_and_wait(Exchange& exchange, const http::Request& request);
 
   Clock& clock_;
   Dialer& dialer_;

@@ -22,12 +22,11 @@ struct AdminServerTest : testing::Test {
   ~AdminServerTest() override { std::filesystem::remove_all(folder); }
 
   std::unique_ptr<AdminServer> make(const std::string& socket) {
-    const auto page = [](std::string query) -> awaitable<AdminAnswer> {
-      if (query == "wrong") co_return AdminAnswer{400, R"({"error":"wrong"})"};
-      co_return AdminAnswer{200, R"({"version":"test"})"};
+    const auto page = [](std::string query) -> awaitable<PageAnswer> {
+      if (query == "wrong") co_return PageAnswer{400, R"({"error":"wrong"})"};
+      co_return PageAnswer{200, R"({"version":"test"})"};
     };
-    return std::make_unique<AdminServer>(context.get_executor(), socket,
-                                         AdminServer::Pages{{"/status", page}});
+    return std::make_unique<AdminServer>(context.get_executor(), socket, Pages{{"/status", page}});
   }
 
   std::string start_error(const std::string& socket) {

@@ -122,6 +122,17 @@ std::string read_keep_layers(const std::string& text) {
 constexpr std::chrono::minutes kBriefestAge{1};
 constexpr std::chrono::hours kLongestAge{24 * 365};
 
+using Endpoint = boost::asio::ip::tcp::endpoint;
+
+std::optional<Endpoint> read_optional_endpoint(const std::string& text) {
+  if (text == "off") return std::nullopt;
+  return read_endpoint(text);
+}
+
+std::string write_optional_endpoint(const std::optional<Endpoint>& endpoint) {
+  return endpoint ? write_endpoint(*endpoint) : "off";
+}
+
 /// Of times that are waited for others: shorter than a round trip nobody can be met.
 constexpr std::chrono::milliseconds kBriefest{100};
 /// A scan lists all of containerd's content: one after the other would keep it busy with that
@@ -222,6 +233,9 @@ std::vector<Setting> process_settings() {
       path("state-dir", "where the node's certificate authority is kept", &Config::state_dir),
       path("pin-dir", "where the BPF maps are pinned", &Config::pin_dir),
       path("admin-socket", "Unix socket that `hagring status` asks", &Config::admin_socket),
+      single("metrics-listen", "ADDRESS:PORT|off",
+             "where Prometheus' /metrics and the probes /livez and /readyz are answered",
+             &Config::metrics_listen, read_optional_endpoint, write_optional_endpoint),
       toggle("install-ca",
              "put the node's certificate authority into the host's trusted certificates; without "
              "it TLS connections are passed through untouched unless containerd trusts it anyway",

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,10 @@ struct Config {
   std::string state_dir = "/var/lib/hagring";
   std::string pin_dir = "/sys/fs/bpf/hagring";
   std::string admin_socket = "/run/hagring/hagring.sock";
+
+  /// Metrics and probes; nullopt: nowhere.
+  std::optional<boost::asio::ip::tcp::endpoint> metrics_listen{
+      std::in_place, boost::asio::ip::tcp::v6(), std::uint16_t{9090}};
 
   // Trust.
   bool install_ca = true;

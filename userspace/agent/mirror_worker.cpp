@@ -14,7 +14,7 @@ registry::UpstreamClient::Options peer_options(const Config& config) {
 }
 
 registry::UpstreamClient::Options origin_options(const Config& config) {
-  return {.stall = std::max<Duration>(config.stall_timeout, 30s)};
+  return {.stall = config.stall_timeout};
 }
 
 registry::MirrorOptions mirror_options(const Config& config) {

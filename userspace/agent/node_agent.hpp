@@ -17,7 +17,10 @@
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/cri_prober.hpp"
 #include "userspace/agent/dht_router.hpp"
+#include "userspace/agent/metrics.hpp"
 #include "userspace/agent/mirror_worker.hpp"
+#include "userspace/agent/status_document.hpp"
+#include "userspace/agent/telemetry_server.hpp"
 #include "userspace/base/data_threads.hpp"
 #include "userspace/base/racing_dialer.hpp"
 #include "userspace/base/tls_context.hpp"
@@ -67,10 +70,13 @@ class NodeAgent {
   void install_ca();
   void spawn_on_data_threads();
   void beat();
+  Pages telemetry_pages();
+  PageAnswer ready() const;
+  StatusSources sources() const;
   awaitable<void> end_streams();
   awaitable<void> end_data_tasks(std::size_t thread);
   registry::PeerGateMaker gate_maker();
-  AdminServer::Pages admin_pages();
+  Pages admin_pages();
   std::string status() const;
 
   const Config config_;
@@ -103,6 +109,7 @@ class NodeAgent {
   containerd::ContainerdStore store_;
   registry::Conduct conduct_;
   registry::PullRecord record_;
+  Metrics metrics_;
   registry::KnownSizes sizes_;
   registry::PeerServer peer_server_;
   proxy::SessionCounters session_counters_;
@@ -110,13 +117,15 @@ class NodeAgent {
   std::vector<std::unique_ptr<proxy::Sessions>> sessions_;  ///< one a data thread
   proxy::Listener listener_;
   proxy::Heartbeat heartbeat_;
+  std::atomic<TimePoint::rep> last_beat_{0};
   redirect::Interception interception_;
 
   bool beaten_ = false;    ///< on the first data thread
   bool stopping_ = false;  ///< on the control thread, as the next
   bool hurried_ = false;
 
-  TaskGroup interception_tasks_;  ///< ends first
+  std::unique_ptr<TelemetryServer> telemetry_;  ///< null: nobody is told
+  TaskGroup interception_tasks_;                ///< ends first
   TaskGroup control_tasks_;
   /// One a data thread, used on that thread only; the first one's thread accepts and beats.
   std::vector<std::unique_ptr<TaskGroup>> data_tasks_;

@@ -94,7 +94,8 @@ registry::MirrorHooks NodeAgent::mirror_hooks() {
                      std::string_view manifest) {
                 return store_.manifest_served(registry + "/" + repository, std::move(digest),
                                               manifest);
-              }};
+              },
+          .answered = [this](const registry::Pull& pull) { metrics_.answered(pull); }};
 }
 
 }  // namespace hagring::agent

@@ -13,10 +13,13 @@
 #include "userspace/agent/agent.hpp"
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/uninstall.hpp"
+#include "userspace/base/log.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/base/version.hpp"
 #include "userspace/cli/lookup.hpp"
+#include "userspace/cli/preflight.hpp"
 #include "userspace/cli/status.hpp"
+#include "userspace/preflight/preflight.hpp"
 
 namespace hagring::cli {
 namespace {
@@ -26,8 +29,8 @@ constexpr int kFailed = 1;
 constexpr int kBadUsage = 2;
 
 constexpr const char* kFooter =
-    "Exit codes: 0 done, 1 failed (agent: this machine lacks something, see the last line;\n"
-    "lookup: nobody has it), 2 wrong usage or configuration, 3 no agent answers (status, "
+    "Exit codes: 0 done, 1 failed (agent, preflight: this machine lacks something; lookup: nobody\n"
+    "has it), 2 wrong usage or configuration, 3 no agent answers (status, "
     "lookup).\n";
 
 constexpr const char* kAgentDetails =
@@ -64,6 +67,7 @@ struct Arguments {
   std::string config_file;
   bool print_config = false;
   bool dry_run = false;
+  bool preflight_json = false;
   StatusOptions status;
   LookupOptions lookup;
 };
@@ -102,9 +106,21 @@ void add_settings(CLI::App& command, Arguments& arguments,
 CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("agent", "Runs the node agent.");
   command->footer(kAgentDetails + std::string(kFooter));
-  add_settings(*command, arguments);
   command->add_flag("--print-config", arguments.print_config,
                     "print the effective configuration and exit");
+  add_settings(*command, arguments);
+  return command;
+}
+
+CLI::App* add_preflight(CLI::App& app, Arguments& arguments) {
+  auto* command =
+      app.add_subcommand("preflight", "Looks whether the agent could do its work on this machine.");
+  command->footer(
+      "Takes the agent's options, changes nothing, and says of each thing that the agent needs\n"
+      "whether it is there and, where it isn't, what to do.\n\n" +
+      std::string(kFooter));
+  command->add_flag("--json", arguments.preflight_json, "print JSON, for scripts");
+  add_settings(*command, arguments);
   return command;
 }
 
@@ -165,23 +181,37 @@ agent::LoadedConfig load(const Arguments& arguments) {
   return loaded;
 }
 
-/// Runs a command that needs the agent's configuration.
-template <typename Command>
-int with_config(const Arguments& arguments, Command command) {
-  std::optional<agent::LoadedConfig> loaded;
+/// nullopt, and said, where there is none.
+std::optional<agent::LoadedConfig> load_or_tell(const Arguments& arguments) {
   try {
-    loaded = load(arguments);
+    return load(arguments);
   } catch (const StartError& error) {
     std::fprintf(stderr, "hagring: %s\n", error.what());
-    return kBadUsage;
+    return std::nullopt;
   }
-  return command(*loaded);
 }
 
-int run_agent(const Arguments& arguments, const agent::LoadedConfig& loaded) {
-  if (!arguments.print_config) return agent::run(loaded);
-  std::cout << agent::describe(loaded);
-  return 0;
+int run_preflight(const Arguments& arguments) {
+  const auto loaded = load_or_tell(arguments);
+  if (!loaded) return kBadUsage;
+  log::configure(log::Level::error, loaded->config.log_format);
+  return show_preflight(preflight::run(loaded->config), arguments.preflight_json);
+}
+
+int run_agent(const Arguments& arguments) {
+  const auto loaded = load_or_tell(arguments);
+  if (!loaded) return kBadUsage;
+  if (arguments.print_config) {
+    std::cout << agent::describe(*loaded);
+    return 0;
+  }
+  return agent::run(*loaded);
+}
+
+int run_uninstall(const Arguments& arguments) {
+  const auto loaded = load_or_tell(arguments);
+  if (!loaded) return kBadUsage;
+  return agent::uninstall(loaded->config, arguments.dry_run, std::cout);
 }
 
 /// Whoever starts us with one of 0, 1 and 2 closed would have the next file or socket take its
@@ -205,6 +235,7 @@ int run(int argc, char** argv) {
   Arguments arguments;
   const auto* agent_command = add_agent(app, arguments);
   const auto* uninstall_command = add_uninstall(app, arguments);
+  const auto* preflight_command = add_preflight(app, arguments);
   const auto* status_command = add_status(app, arguments);
   const auto* lookup_command = add_lookup(app, arguments);
   app.add_subcommand("version", "Prints the version.");
@@ -216,14 +247,9 @@ int run(int argc, char** argv) {
     app.exit(error);
     return kBadUsage;
   }
-  if (agent_command->parsed()) {
-    return with_config(arguments, [&](const auto& loaded) { return run_agent(arguments, loaded); });
-  }
-  if (uninstall_command->parsed()) {
-    return with_config(arguments, [&](const auto& loaded) {
-      return agent::uninstall(loaded.config, arguments.dry_run, std::cout);
-    });
-  }
+  if (agent_command->parsed()) return run_agent(arguments);
+  if (preflight_command->parsed()) return run_preflight(arguments);
+  if (uninstall_command->parsed()) return run_uninstall(arguments);
   if (status_command->parsed()) return show_status(arguments.status);
   if (lookup_command->parsed()) return look_up(arguments.lookup);
   std::cout << "hagring " << kVersion << '\n';

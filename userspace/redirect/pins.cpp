@@ -23,24 +23,6 @@ std::string parent_of(const std::string& directory) {
   return slash == 0 ? "/" : directory.substr(0, slash);
 }
 
-void require_bpf_file_system(const std::string& directory) {
-  struct statfs filesystem{};
-  const auto parent = parent_of(directory);
-  if (::statfs(parent.c_str(), &filesystem) != 0) {
-    throw StartError(
-        fmt::format("the maps can't be pinned at {}: {}: {}; create it or choose "
-                    "another pin directory",
-                    directory, parent, std::strerror(errno)));
-  }
-  if (static_cast<unsigned long>(filesystem.f_type) != BPF_FS_MAGIC) {
-    throw StartError(
-        fmt::format("the maps can't be pinned at {}: {} is not in a BPF file system; "
-                    "run: mount -t bpf bpf /sys/fs/bpf (in a pod: mount the host's "
-                    "/sys/fs/bpf)",
-                    directory, parent));
-  }
-}
-
 [[noreturn]] void fail(const std::string& what) {
   const int reason = errno;
   throw StartError(fmt::format(
@@ -78,6 +60,24 @@ Result<std::vector<std::string>> remove_left_pins(const std::string& directory, 
   }
   if (!dry_run) ::rmdir(directory.c_str());
   return removed;
+}
+
+void require_bpf_file_system(const std::string& directory) {
+  struct statfs filesystem{};
+  const auto parent = parent_of(directory);
+  if (::statfs(parent.c_str(), &filesystem) != 0) {
+    throw StartError(
+        fmt::format("the maps can't be pinned at {}: {}: {}; create it or choose "
+                    "another pin directory",
+                    directory, parent, std::strerror(errno)));
+  }
+  if (static_cast<unsigned long>(filesystem.f_type) != BPF_FS_MAGIC) {
+    throw StartError(
+        fmt::format("the maps can't be pinned at {}: {} is not in a BPF file system; "
+                    "run: mount -t bpf bpf /sys/fs/bpf (in a pod: mount the host's "
+                    "/sys/fs/bpf)",
+                    directory, parent));
+  }
 }
 
 Pins::Pins(std::string directory, std::vector<Map> maps)

@@ -18,6 +18,9 @@ inline constexpr std::string_view kPinnedMaps[] = {"config", "clients", "rules",
 /// nothing is removed. Errors: the system's.
 Result<std::vector<std::string>> remove_left_pins(const std::string& directory, bool dry_run);
 
+/// Throws StartError, with what to do, unless `directory`'s parent is in a BPF file system.
+void require_bpf_file_system(const std::string& directory);
+
 /// The names under which maps are shown in the BPF file system, for bpftool and people.
 /// Old pins are always replaced: their contents are worth nothing after their agent's end, and
 /// libbpf would take a map over whose sizes fit though its fields have other meanings.
