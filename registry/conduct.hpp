@@ -8,12 +8,13 @@
 #include <vector>
 
 #include "registry/digest.hpp"
+#include "registry/first_byte_times.hpp"
 #include "userspace/base/clock.hpp"
 
 namespace hagring::registry {
 
-/// Remembers, for a while, who sent wrong bytes and of what, and who could not be reached. Any
-/// thread may use it.
+/// Remembers, for a while, who sent wrong bytes and of what, who could not be reached, and how soon
+/// the others answer. Any thread may use it.
 class Conduct {
  public:
   struct Options {
@@ -32,6 +33,7 @@ class Conduct {
     Duration trial = std::chrono::seconds(4);
     /// The most that is remembered of each kind.
     std::size_t capacity = 1024;
+    FirstByteTimes::Options first_bytes{};
   };
   /// Somebody who isn't asked now.
   struct Shunned {
@@ -41,7 +43,8 @@ class Conduct {
   };
 
   explicit Conduct(Clock& clock) : Conduct(clock, Options()) {}
-  Conduct(Clock& clock, Options options) : clock_(clock), options_(options) {}
+  Conduct(Clock& clock, Options options)
+      : clock_(clock), options_(options), first_bytes_(options.first_bytes) {}
 
   /// Content that is not `digest` came from `peers`, each of which sent some of it. `alone`: from
   /// the one peer and nobody else.
@@ -55,6 +58,10 @@ class Conduct {
 
   /// Whether `peer` may be asked now. Of those who ask after its pause one gets a yes, and tries.
   bool may_ask(const std::string& peer);
+  /// How soon peers answer.
+  FirstByteTimes& first_bytes() { return first_bytes_; }
+  const FirstByteTimes& first_bytes() const { return first_bytes_; }
+
   bool banned(const std::string& peer) const;
   bool origin_first(const Digest& digest) const;
   /// For the status page: who is banned, and who is out of reach.
@@ -76,6 +83,7 @@ class Conduct {
 
   Clock& clock_;
   const Options options_;
+  FirstByteTimes first_bytes_;
   mutable std::mutex mutex_;
   std::map<std::string, Ban> bans_;
   std::map<std::string, Pause> pauses_;

@@ -7,6 +7,7 @@
 
 #include "registry/fetcher.hpp"
 #include "registry/peer_request.hpp"
+#include "registry/race.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/task_group.hpp"
 
@@ -136,17 +137,44 @@ awaitable<Result<ContentStream::Source>> ContentStream::next_peer() {
       break;
     }
     ++asked_;
-    auto exchange =
-        co_await fetcher_->ask(*peer, peer_request(*peer, "GET", request_, {offset_, wanted_end_}));
-    if (!exchange && is_cancelled(exchange.error())) co_return exchange.error();
-    if (!exchange) {
-      log::info("fetcher", "peer {}: {}", peer->name, exchange.error().message());
-      continue;
-    }
-    auto source = accepted(peer->key(), *std::move(exchange));
-    if (source) co_return source;
+    auto source = hedged_ ? co_await ask(*peer) : co_await ask_and_hedge(*peer);
+    if (source || is_cancelled(source.error())) co_return source;
   }
   co_return Errc::not_found;
+}
+
+awaitable<Result<ContentStream::Source>> ContentStream::ask(Peer peer) {
+  auto exchange =
+      co_await fetcher_->ask(peer, peer_request(peer, "GET", request_, {offset_, wanted_end_}));
+  if (exchange) co_return accepted(peer.key(), *std::move(exchange));
+  if (!is_cancelled(exchange.error())) {
+    log::info("fetcher", "peer {}: {}", peer.name, exchange.error().message());
+  }
+  co_return exchange.error();
+}
+
+awaitable<Result<ContentStream::Source>> ContentStream::ask_and_hedge(Peer peer) {
+  auto& clock = fetcher_->clock_;
+  auto& times = fetcher_->conduct_.first_bytes();
+  const auto begin = clock.now();
+  Race<Source> race(co_await asio::this_coro::executor, clock);
+  auto outcome = co_await race.run([this, peer] { return ask(peer); }, times.patience(peer.key()),
+                                   [this] { return ask_another(); });
+  if (hedged_) times.count_hedge(outcome.second_won);
+  if (outcome.second_won) {
+    log::debug("fetcher", "peer {} was slower than another with {}", peer.name,
+               request_.digest.to_string());
+    times.note(peer.key(), clock.now() - begin);
+  }
+  co_return std::move(outcome.result);
+}
+
+awaitable<Result<ContentStream::Source>> ContentStream::ask_another() {
+  if (asked_ >= fetcher_->options_.max_peers) co_return Errc::not_found;
+  CO_TRY(auto peer, co_await fetcher_->next(*search_));
+  ++asked_;
+  hedged_ = true;
+  co_return co_await ask(std::move(peer));
 }
 
 /// Asks the origin, once more if the first try was in vain.

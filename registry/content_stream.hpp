@@ -36,7 +36,9 @@ using Continuation = std::function<awaitable<Result<Exchange>>(ByteRange range)>
 /// The bytes of one piece of content, in order, from one source after another: one that dies,
 /// stalls or crawls is left for the next, which goes on at the byte that was reached. A stream that
 /// began at a peer turns to other peers and then to the origin, one that began at the origin the
-/// other way round. Nothing here is verified. Used from one thread.
+/// other way round. Once in its life a second peer is asked while the first is silent for longer
+/// than its fellows usually are, and the first to answer is taken. Nothing here is verified. Used
+/// from one thread.
 class ContentStream {
  public:
   /// Of the whole content, as the first source states it; another source must agree.
@@ -68,6 +70,9 @@ class ContentStream {
   awaitable<Result<void>> begin();
   awaitable<Result<void>> next_source();
   awaitable<Result<Source>> next_peer();
+  awaitable<Result<Source>> ask(Peer peer);
+  awaitable<Result<Source>> ask_and_hedge(Peer peer);
+  awaitable<Result<Source>> ask_another();
   awaitable<Result<Source>> continued();
   awaitable<Result<Source>> continue_once();
   awaitable<bool> leave_slow_source();
@@ -90,6 +95,7 @@ class ContentStream {
   std::unique_ptr<PeerSearch> search_;
   bool searched_ = false;
   std::size_t asked_ = 0;
+  bool hedged_ = false;  ///< a second peer has been asked beside a silent one
   std::optional<Source> source_;
   std::vector<std::string> contributors_;
   bool origin_contributed_ = false;

@@ -21,8 +21,10 @@ awaitable<Result<Exchange>> Fetcher::ask(Peer peer, http::Request request) {
                     .tls = false,
                     .preferred = peer.address,
                     .identity = peer.identity};
+  const auto begin = clock_.now();
   auto exchange = co_await client_.send(to, std::move(request), options_.first_byte);
   if (exchange) {
+    conduct_.first_bytes().note(peer.key(), clock_.now() - begin);
     conduct_.in_reach(peer.key());
   } else if (!is_cancelled(exchange.error())) {
     conduct_.out_of_reach(peer.key(), exchange.error().message());

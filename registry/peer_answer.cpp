@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <limits>
 
 #include "registry/content_answer.hpp"
@@ -10,6 +11,17 @@ namespace {
 
 /// A last byte that is none: numbers beyond 64 bits are read as this.
 constexpr auto kNoEnd = std::numeric_limits<std::uint64_t>::max();
+
+/// nullopt for a part at the end of content whose size isn't known.
+std::optional<ContentPart> part_of(const ByteRange& range, std::optional<std::uint64_t> size) {
+  if (!range.first) {
+    if (!size) return std::nullopt;
+    return ContentPart{.first = *size - std::min(*range.last, *size)};
+  }
+  ContentPart part{.first = *range.first};
+  if (range.last && *range.last < kNoEnd) part.end = *range.last + 1;
+  return part;
+}
 
 /// Sends a part that doesn't begin at the first byte or doesn't go to the end.
 awaitable<Result<Found>> send_part_from_peers(Inquiry& inquiry, const Digest& digest,
@@ -28,12 +40,18 @@ awaitable<Result<Found>> send_part_from_peers(Inquiry& inquiry, const Digest& di
 }
 
 /// Sends a blob that is too large to be verified first.
-awaitable<Result<void>> send_large_blob(Inquiry& inquiry, const Digest& digest,
-                                        ContentStream& stream) {
-  inquiry.pull.source = PullSource::peer;
+awaitable<Result<Found>> send_large_blob(Inquiry& inquiry, const Digest& digest,
+                                         ContentStream& stream) {
   auto answer = content_answer(inquiry, digest, "application/octet-stream", stream.size());
+  if (answer.part.length != stream.size()) co_return Found::no;
+  inquiry.pull.source = PullSource::peer;
+  if (answer.unchanged) {
+    CO_CHECK(co_await say_unchanged(inquiry, std::move(answer)));
+    co_return Found::yes;
+  }
   CO_CHECK(co_await inquiry.answer.head(std::move(answer.response)));
-  co_return co_await send_whole(inquiry, digest, stream);
+  CO_CHECK(co_await send_whole(inquiry, digest, stream));
+  co_return Found::yes;
 }
 
 /// Asks for a blob from its first byte on.
@@ -45,8 +63,7 @@ awaitable<Result<Found>> send_blob(Inquiry& inquiry, const Digest& digest) {
     if (!stream) co_return is_cancelled(stream.error()) ? Result<Found>(stream.error()) : Found::no;
     const auto size = stream->size();
     if (size > parts.options.verify_whole || parts.held + size > parts.options.verify_budget) {
-      CO_CHECK(co_await send_large_blob(inquiry, digest, *stream));
-      co_return Found::yes;
+      co_return co_await send_large_blob(inquiry, digest, *stream);
     }
     auto content = co_await collect_verified(inquiry, digest, *stream);
     if (content) {
@@ -99,11 +116,15 @@ awaitable<Result<Found>> answer_from_peers(Inquiry& inquiry, const Digest& diges
   if (inquiry.route.head) co_return co_await send_blob_head(inquiry, digest);
   const auto field = inquiry.request.headers.get("Range");
   const auto range = field ? ByteRange::parse(*field) : std::nullopt;
-  if (!range || (range->first == 0U && !range->last)) co_return co_await send_blob(inquiry, digest);
-  if (!range->first) co_return Found::no;  // of the end: the size isn't known
-  ContentPart part{.first = *range->first};
-  if (range->last && *range->last < kNoEnd) part.end = *range->last + 1;
-  co_return co_await send_part_from_peers(inquiry, digest, part);
+  const auto size = content_request(inquiry, digest).size;
+  const bool is_small = size && *size <= inquiry.parts.options.verify_whole;
+  // The whole of a small blob is got, so that a part of it can be verified.
+  if (!range || (range->first == 0U && !range->last) || is_small) {
+    co_return co_await send_blob(inquiry, digest);
+  }
+  const auto part = part_of(*range, size);
+  if (!part) co_return Found::no;
+  co_return co_await send_part_from_peers(inquiry, digest, *part);
 }
 
 }  // namespace hagring::registry

@@ -98,13 +98,15 @@ awaitable<Result<std::string>> collect(Inquiry& inquiry, ContentStream& stream) 
 }  // namespace
 
 awaitable<Result<void>> send_whole(Inquiry& inquiry, const Digest& digest, ContentStream& stream) {
-  const bool manifest = inquiry.route.kind == Route::Kind::manifest;
-  const auto held = std::min<std::uint64_t>(inquiry.parts.options.held_tail, stream.size());
+  const bool manifest =
+      inquiry.route.kind == Route::Kind::manifest && stream.size() <= kMaxManifestBytes;
+  const auto held = manifest
+                        ? stream.size()
+                        : std::min<std::uint64_t>(inquiry.parts.options.held_tail, stream.size());
   const auto tail_begin = stream.size() - held;
   const Held budget(inquiry.parts.held, held);
   Hasher hasher(digest.algorithm());
   std::string tail;
-  std::string document;
   Bytes buffer(std::min<std::uint64_t>(kPiece, stream.size() + 1));
   while (stream.offset() < stream.end()) {
     const bool of_tail = stream.offset() >= tail_begin;
@@ -112,8 +114,7 @@ awaitable<Result<void>> send_whole(Inquiry& inquiry, const Digest& digest, Conte
     const auto into = MutableBytes(buffer).first(std::min<std::uint64_t>(buffer.size(), most));
     CO_TRY(const auto piece, co_await next_piece(inquiry, stream, into));
     hasher.update(piece);
-    if (manifest && stream.offset() <= kMaxManifestBytes) document.append(as_text(piece));
-    if (of_tail && (manifest || !stream.contributors().empty())) {
+    if (manifest || (of_tail && !stream.contributors().empty())) {
       tail.append(as_text(piece));
     } else {
       CO_CHECK(co_await inquiry.answer.body(piece));
@@ -121,7 +122,7 @@ awaitable<Result<void>> send_whole(Inquiry& inquiry, const Digest& digest, Conte
   }
   CO_CHECK(co_await stream.read(buffer));
   CO_CHECK(co_await judge(inquiry, digest, stream, hasher));
-  if (manifest && inquiry.pull.verified) co_await note_manifest(inquiry, digest, document);
+  if (manifest && inquiry.pull.verified) co_await note_manifest(inquiry, digest, tail);
   CO_CHECK(co_await inquiry.answer.body(as_bytes(tail)));
   co_return co_await inquiry.answer.finish();
 }

@@ -12,8 +12,8 @@ namespace hagring::registry {
 /// sent. What the origin alone sends goes out as it comes. As soon as a peer has sent some of it
 /// the tail is held back until the digest is right: wrong bytes have reached the client by then,
 /// and it would resume on them, so the runtime is made to drop them first, and only then the
-/// connection ends, short of the length. A manifest's tail, which is mostly all of it, is held back
-/// until note_manifest() has returned.
+/// connection ends, short of the length. A manifest of up to kMaxManifestBytes is held back whole,
+/// and the rest of the agent is told of it before the client has it (note_manifest).
 awaitable<Result<void>> send_whole(Inquiry& inquiry, const Digest& digest, ContentStream& stream);
 
 /// Sends a part in the same way; it can't be verified here, the runtime does it when it has the

@@ -20,6 +20,9 @@ constexpr std::size_t kMaxConnections = 16;
 /// sun_path less its NUL (unix(7)).
 constexpr std::size_t kMaxPath = 107;
 
+/// How often a path is tried that another agent is about to leave.
+constexpr auto kRetry = 10ms;
+
 }  // namespace
 
 AdminServer::AdminServer(asio::any_io_executor executor, std::string path, Pages pages)
@@ -31,12 +34,20 @@ AdminServer::AdminServer(asio::any_io_executor executor, std::string path, Pages
     throw StartError(
         fmt::format("--admin-socket {}: a socket's path has at most {} bytes", path_, kMaxPath));
   }
+}
+
+AdminServer::~AdminServer() { release(); }
+
+bool AdminServer::try_claim() {
   error_code error;
   std::filesystem::create_directories(std::filesystem::path(path_).parent_path(), error);
-  lock_ = hold_agent_lock(path_);
+  lock_ = try_agent_lock(path_);
+  if (!lock_) return false;
   struct stat status{};
   if (::lstat(path_.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode)) {
+      ::unlink(agent_lock_of(path_).c_str());
+      lock_ = {};
       throw StartError(fmt::format("--admin-socket {}: something else is there", path_));
     }
     ::unlink(path_.c_str());
@@ -47,12 +58,28 @@ AdminServer::AdminServer(asio::any_io_executor executor, std::string path, Pages
   ::umask(mask);
   if (!error) acceptor_.listen(kMaxConnections, error);
   if (error) throw StartError(fmt::format("--admin-socket {}: {}", path_, error.message()));
+  return true;
 }
 
-AdminServer::~AdminServer() {
-  // The lock tells that the file is ours.
+void AdminServer::claim() {
+  if (!try_claim()) throw StartError(agent_holds(path_));
+}
+
+awaitable<bool> AdminServer::claim_within(Clock& clock, Duration limit) {
+  const auto end = clock.now() + limit;
+  while (!try_claim()) {
+    if (clock.now() >= end || co_await asked_to_stop()) co_return false;
+    co_await clock.sleep_for(kRetry);
+  }
+  co_return true;
+}
+
+/// The lock tells that the files are ours.
+void AdminServer::release() {
+  if (!lock_) return;
   ::unlink(path_.c_str());
   ::unlink(agent_lock_of(path_).c_str());
+  lock_ = {};
 }
 
 void AdminServer::start() {
@@ -64,6 +91,7 @@ awaitable<void> AdminServer::stop() {
   acceptor_.close(ignored);
   tasks_.cancel();
   co_await tasks_.drain();
+  release();
 }
 
 awaitable<void> AdminServer::accept() {

@@ -12,12 +12,17 @@ constexpr auto kIdle = std::chrono::seconds(10);
 constexpr std::size_t kMaxUnreadBody = 4096;
 
 awaitable<PageAnswer> answer(const Pages& pages, const http::Request& request) {
-  if (request.method != "GET" && request.method != "HEAD") {
+  const bool post = request.method == "POST";
+  if (!post && request.method != "GET" && request.method != "HEAD") {
     co_return PageAnswer{405, R"({"error":"GET only"})"};
   }
   const auto parts = http::split_target(request.target);
-  const auto page = parts ? pages.find(parts->path) : pages.end();
-  if (page == pages.end()) co_return PageAnswer{404, R"({"error":"no such page"})"};
+  const auto path = parts ? std::string(parts->path) : "";
+  const auto page = pages.find(post ? "POST " + path : path);
+  if (page == pages.end()) {
+    if (post && pages.contains(path)) co_return PageAnswer{405, R"({"error":"GET only"})"};
+    co_return PageAnswer{404, R"({"error":"no such page"})"};
+  }
   co_return co_await page->second(std::string(parts->query));
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "userspace/base/asio.hpp"
 #include "userspace/base/byte_stream.hpp"
 #include "userspace/base/result.hpp"
 
@@ -20,10 +21,11 @@ struct PageAnswer {
 
 /// Makes a page's answer from the query of its target.
 using Page = std::function<awaitable<PageAnswer>(std::string query)>;
-using Pages = std::map<std::string, Page, std::less<>>;  ///< by path
+/// By path; what a POST does, by `POST ` and the path.
+using Pages = std::map<std::string, Page, std::less<>>;
 
-/// Answers GET and HEAD of `pages` on one connection (HTTP/1.1), until either side ends it, or it
-/// has been silent for 10 s. `pages` outlives the connection.
+/// Answers GET, HEAD and POST of `pages` on one connection (HTTP/1.1), until either side ends it,
+/// or it has been silent for 10 s. `pages` outlives the connection.
 awaitable<void> serve_pages(std::unique_ptr<ByteStream> stream, const Pages& pages);
 
 }  // namespace hagring::agent

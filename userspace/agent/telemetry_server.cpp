@@ -25,7 +25,7 @@ TelemetryServer::TelemetryServer(asio::any_io_executor executor, Clock& clock, O
       slots_(options_.max_connections, options_.max_connections_per_address),
       acceptor_(executor),
       tasks_(executor, "telemetry") {
-  if (const auto error = listen(acceptor_, options_.listen)) {
+  if (const auto error = listen(acceptor_, options_.listen, options_.sharing)) {
     throw StartError(
         fmt::format("--metrics-listen {}: {}. Another program may have the port (see `ss -ltnp`): "
                     "choose another one, or `off`",

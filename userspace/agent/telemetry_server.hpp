@@ -7,6 +7,7 @@
 #include "userspace/base/clock.hpp"
 #include "userspace/base/connection_slots.hpp"
 #include "userspace/base/task_group.hpp"
+#include "userspace/base/tcp_listen.hpp"
 
 namespace hagring::agent {
 
@@ -16,6 +17,7 @@ class TelemetryServer {
  public:
   struct Options {
     asio::ip::tcp::endpoint listen{asio::ip::tcp::v6(), 9090};
+    PortSharing sharing = PortSharing::refused;
     std::size_t max_connections = 64;
     std::size_t max_connections_per_address = 16;
     Duration longest = std::chrono::minutes(1);  ///< a connection's life

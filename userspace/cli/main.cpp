@@ -66,8 +66,8 @@ struct Arguments {
   agent::Values flags;
   std::string config_file;
   bool print_config = false;
-  bool dry_run = false;
   bool preflight_json = false;
+  bool dry_run = false;
   StatusOptions status;
   LookupOptions lookup;
 };
@@ -106,9 +106,9 @@ void add_settings(CLI::App& command, Arguments& arguments,
 CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("agent", "Runs the node agent.");
   command->footer(kAgentDetails + std::string(kFooter));
+  add_settings(*command, arguments);
   command->add_flag("--print-config", arguments.print_config,
                     "print the effective configuration and exit");
-  add_settings(*command, arguments);
   return command;
 }
 
@@ -181,37 +181,28 @@ agent::LoadedConfig load(const Arguments& arguments) {
   return loaded;
 }
 
-/// nullopt, and said, where there is none.
-std::optional<agent::LoadedConfig> load_or_tell(const Arguments& arguments) {
+/// Runs a command that needs the agent's configuration.
+template <typename Command>
+int with_config(const Arguments& arguments, Command command) {
+  std::optional<agent::LoadedConfig> loaded;
   try {
-    return load(arguments);
+    loaded = load(arguments);
   } catch (const StartError& error) {
     std::fprintf(stderr, "hagring: %s\n", error.what());
-    return std::nullopt;
+    return kBadUsage;
   }
+  return command(*loaded);
 }
 
-int run_preflight(const Arguments& arguments) {
-  const auto loaded = load_or_tell(arguments);
-  if (!loaded) return kBadUsage;
-  log::configure(log::Level::error, loaded->config.log_format);
-  return show_preflight(preflight::run(loaded->config), arguments.preflight_json);
+int run_preflight(const Arguments& arguments, const agent::LoadedConfig& loaded) {
+  log::configure(log::Level::error, loaded.config.log_format);
+  return show_preflight(preflight::run(loaded.config), arguments.preflight_json);
 }
 
-int run_agent(const Arguments& arguments) {
-  const auto loaded = load_or_tell(arguments);
-  if (!loaded) return kBadUsage;
-  if (arguments.print_config) {
-    std::cout << agent::describe(*loaded);
-    return 0;
-  }
-  return agent::run(*loaded);
-}
-
-int run_uninstall(const Arguments& arguments) {
-  const auto loaded = load_or_tell(arguments);
-  if (!loaded) return kBadUsage;
-  return agent::uninstall(loaded->config, arguments.dry_run, std::cout);
+int run_agent(const Arguments& arguments, const agent::LoadedConfig& loaded) {
+  if (!arguments.print_config) return agent::run(loaded);
+  std::cout << agent::describe(loaded);
+  return 0;
 }
 
 /// Whoever starts us with one of 0, 1 and 2 closed would have the next file or socket take its
@@ -234,8 +225,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   Arguments arguments;
   const auto* agent_command = add_agent(app, arguments);
-  const auto* uninstall_command = add_uninstall(app, arguments);
   const auto* preflight_command = add_preflight(app, arguments);
+  const auto* uninstall_command = add_uninstall(app, arguments);
   const auto* status_command = add_status(app, arguments);
   const auto* lookup_command = add_lookup(app, arguments);
   app.add_subcommand("version", "Prints the version.");
@@ -247,9 +238,18 @@ int run(int argc, char** argv) {
     app.exit(error);
     return kBadUsage;
   }
-  if (agent_command->parsed()) return run_agent(arguments);
-  if (preflight_command->parsed()) return run_preflight(arguments);
-  if (uninstall_command->parsed()) return run_uninstall(arguments);
+  if (agent_command->parsed()) {
+    return with_config(arguments, [&](const auto& loaded) { return run_agent(arguments, loaded); });
+  }
+  if (preflight_command->parsed()) {
+    return with_config(arguments,
+                       [&](const auto& loaded) { return run_preflight(arguments, loaded); });
+  }
+  if (uninstall_command->parsed()) {
+    return with_config(arguments, [&](const auto& loaded) {
+      return agent::uninstall(loaded.config, arguments.dry_run, std::cout);
+    });
+  }
   if (status_command->parsed()) return show_status(arguments.status);
   if (lookup_command->parsed()) return look_up(arguments.lookup);
   std::cout << "hagring " << kVersion << '\n';

@@ -43,6 +43,24 @@ __u32 map_id(int fd) {
 
 }  // namespace
 
+void require_bpf_file_system(const std::string& directory) {
+  struct statfs filesystem{};
+  const auto parent = parent_of(directory);
+  if (::statfs(parent.c_str(), &filesystem) != 0) {
+    throw StartError(
+        fmt::format("the maps can't be pinned at {}: {}: {}; create it or choose "
+                    "another pin directory",
+                    directory, parent, std::strerror(errno)));
+  }
+  if (static_cast<unsigned long>(filesystem.f_type) != BPF_FS_MAGIC) {
+    throw StartError(
+        fmt::format("the maps can't be pinned at {}: {} is not in a BPF file system; "
+                    "run: mount -t bpf bpf /sys/fs/bpf (in a pod: mount the host's "
+                    "/sys/fs/bpf)",
+                    directory, parent));
+  }
+}
+
 Result<std::vector<std::string>> remove_left_pins(const std::string& directory, bool dry_run) {
   std::vector<std::string> removed;
   struct statfs filesystem{};
@@ -60,24 +78,6 @@ Result<std::vector<std::string>> remove_left_pins(const std::string& directory, 
   }
   if (!dry_run) ::rmdir(directory.c_str());
   return removed;
-}
-
-void require_bpf_file_system(const std::string& directory) {
-  struct statfs filesystem{};
-  const auto parent = parent_of(directory);
-  if (::statfs(parent.c_str(), &filesystem) != 0) {
-    throw StartError(
-        fmt::format("the maps can't be pinned at {}: {}: {}; create it or choose "
-                    "another pin directory",
-                    directory, parent, std::strerror(errno)));
-  }
-  if (static_cast<unsigned long>(filesystem.f_type) != BPF_FS_MAGIC) {
-    throw StartError(
-        fmt::format("the maps can't be pinned at {}: {} is not in a BPF file system; "
-                    "run: mount -t bpf bpf /sys/fs/bpf (in a pod: mount the host's "
-                    "/sys/fs/bpf)",
-                    directory, parent));
-  }
 }
 
 Pins::Pins(std::string directory, std::vector<Map> maps)
