@@ -89,7 +89,7 @@ awaitable<BreakerProbes::Found> BreakerProbes::probe(
   const http::Url url{.scheme = server.tls ? "https" : "http",
                       .host = server.host,
                       .port = server.port,
-                      .target = "/v2/"};
+                      .target = breaker_.probe_target(server)};
   const auto status = co_await with_deadline(clock_, options_.answer, exchange(connection, url));
   if (status) {
     co_return Found{*status >= 500 ? ProbeFinding::troubled : ProbeFinding::answered,
@@ -105,6 +105,7 @@ awaitable<Result<std::unique_ptr<ByteStream>>> BreakerProbes::connect(Destinatio
   if (host.empty() && destination.preferred) {
     host = destination.preferred->address().to_string();
   }
+  destination.tls = tls;
   destination.tls = tls;
   CO_TRY(auto socket, co_await dialer_.dial(std::move(destination)));
   std::unique_ptr<ByteStream> stream = std::make_unique<SocketStream>(std::move(socket));

@@ -68,7 +68,7 @@ awaitable<Result<void>> read_by_tag(Inquiry& inquiry) {
       inquiry.origin, head, {.patience = parts.options.tag_patience, .others = true});
   if (!exchange && is_cancelled(exchange.error())) co_return exchange.error();
   if (!exchange || leaves_open(exchange->response.status) ||
-      !parts.origin.challenge_can_be_met(exchange->response)) {
+      !co_await parts.origin.challenge_can_be_met(inquiry.origin, exchange->response)) {
     CO_TRY(const auto answered, co_await answer_without_origin(inquiry));
     if (answered == Found::yes) {
       inquiry.pull.note = exchange ? fmt::format("the origin said {}", exchange->response.status)

@@ -33,7 +33,7 @@ MirrorWorker::MirrorWorker(const MirrorShared& shared, const Config& config)
       peers_(shared.clock, shared.dialer, nullptr, peer_options(config), gate_.get()),
       fetcher_(shared.clock, peers_, shared.router, shared.conduct),
       origin_(shared.clock, origins_, shared.memory),
-      check_(shared.clock, shared.origin_dialer, shared.origin_tls),
+      check_(shared.clock, shared.origin_dialer, shared.origin_tls, {}, &shared.memory.breaker),
       mirror_({.clock = shared.clock,
                .policy = shared.policy,
                .store = shared.store,
