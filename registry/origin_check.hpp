@@ -29,8 +29,9 @@ std::string_view to_string(OriginVerdict verdict);
 class OriginCheck {
  public:
   struct Options {
-    /// Connection and handshake together. Below proxy::SessionOptions::decision_limit: a session that
-    /// stops waiting splices its client to the origin, and where nobody answers that loses the pull.
+    /// Connection and handshake together. Below proxy::SessionOptions::decision_limit: a session
+    /// that stops waiting splices its client to the origin, and where nobody answers that loses the
+    /// pull.
     Duration limit = std::chrono::seconds(3);
     /// How long verdicts are remembered.
     Duration verified = std::chrono::hours(6);
