@@ -55,9 +55,11 @@ class Session {
 };
 
 awaitable<void> Session::run() {
-  while (!parts_.draining) {
+  // The first request is waited for even at the end: it may be under way already, and clients don't
+  // repeat one that fails on a new connection.
+  for (bool served = false; !served || !parts_.draining; served = true) {
     client_.stream().set_inactivity_limit(parts_.options.idle);
-    parts_.idle.insert(&client_.stream());
+    if (served) parts_.idle.insert(&client_.stream());
     auto request =
         co_await with_deadline(parts_.clock, parts_.options.idle, client_.read_request());
     parts_.idle.erase(&client_.stream());
@@ -104,11 +106,13 @@ awaitable<Result<void>> Session::answer(http::Request request) {
   if (!what.registry.empty() && what.registry != registry) what = {};
   Pull pull{.time = parts_.clock.wall(),
             .registry = registry.value_or(host),
+            .mirrored = registry.has_value(),
             .repository = what.repository.empty()
                               ? request.target.substr(0, request.target.find('?'))
                               : what.repository,
             .reference = what.digest ? what.digest->to_string() : what.tag.value_or(""),
             .method = request.method,
+            .begin = begin,
             .client = about_.client};
   if (what.kind == Route::Kind::manifest) pull.kind = PullKind::manifest;
   if (what.kind == Route::Kind::blob) pull.kind = PullKind::blob;
@@ -119,13 +123,14 @@ awaitable<Result<void>> Session::answer(http::Request request) {
                   .route = std::move(what),
                   .registry = registry.value_or(host),
                   .pull = pull,
-                  .answer = Answer(client_, pull)};
+                  .answer = Answer(parts_.clock, client_, pull)};
   const auto answered = co_await dispatch(inquiry, registry.has_value());
   pull.duration = parts_.clock.now() - begin;
   if (!answered && pull.note.empty()) pull.note = answered.error().message();
   log::debug("mirror", "{} {}/{} {}: {} from {} {}, {} bytes {}", pull.method, pull.registry,
              pull.repository, pull.reference, pull.status, to_string(pull.source), pull.peers,
              pull.bytes, pull.note);
+  if (parts_.hooks.answered) parts_.hooks.answered(pull);
   parts_.record.add(std::move(pull));
   co_return answered;
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 
 #include "registry/conduct.hpp"
@@ -64,6 +65,13 @@ struct MirrorHooks {
   std::function<void(std::string registry, std::string repository, Digest digest,
                      std::uint64_t size)>
       seen{};
+  /// A request has been answered, or couldn't be.
+  std::function<void(const Pull& pull)> answered{};
+  /// A client is about to have the whole of a manifest that it reads by digest, which is verified:
+  /// its last byte waits until this has returned, which must be soon. `manifest` stays until then.
+  std::function<awaitable<void>(std::string registry, std::string repository, Digest digest,
+                                std::string_view manifest)>
+      manifest_served{};
 };
 
 /// What a mirror works with; all of it outlives the mirror. `policy`, `store`, `conduct` and
@@ -82,7 +90,7 @@ struct MirrorParts {
   KnownSizes* sizes = nullptr;
   /// Bytes held for verification at the moment.
   std::size_t held = 0;
-  /// Connections that wait for a request.
+  /// Connections that have been served and wait for another request.
   std::unordered_set<ByteStream*> idle{};
   /// Connections end as soon as they wait for a request.
   bool draining = false;
@@ -99,8 +107,8 @@ class Mirror {
   /// Requests never go to another server than the one that the client had connected to.
   awaitable<void> serve(std::unique_ptr<ByteStream> stream, Interception about);
 
-  /// Ends connections that wait for a request at once, and others when theirs is answered: clients
-  /// keep connections for long after a pull.
+  /// Ends connections that wait for another request at once, and others when theirs is answered:
+  /// clients keep connections for long after a pull.
   void drain();
 
  private:

@@ -28,7 +28,9 @@ std::string_view to_string(OriginVerdict verdict);
 class OriginCheck {
  public:
   struct Options {
-    Duration limit = std::chrono::seconds(5);  ///< connection and handshake together
+    /// Connection and handshake together. Below proxy::SessionOptions::decision_limit: a session that
+    /// stops waiting splices its client to the origin, and where nobody answers that loses the pull.
+    Duration limit = std::chrono::seconds(3);
     /// How long verdicts are remembered.
     Duration verified = std::chrono::hours(6);
     Duration refused = std::chrono::minutes(5);

@@ -44,13 +44,17 @@ struct Reply {
 /// An agent's mirror between a client, an origin under the name registry-1.docker.io with TLS, and
 /// peers; all of them on loopback sockets and one thread.
 struct MirrorTest : testing::Test {
-  MirrorTest();
+  /// Tests that aren't about it must not have a second peer asked because the machine is busy.
+  explicit MirrorTest(FirstByteTimes::Options times = {.least = std::chrono::seconds(20),
+                                                       .unknown = std::chrono::seconds(20)});
   ~MirrorTest() override;
 
   /// Adds a peer; call before the first request.
   test::FakeRegistry& add_peer();
   /// Makes one request on a new connection through the mirror.
   Reply ask(std::string method, std::string target, http::Headers headers = {});
+  /// The same from within a coroutine, beside others.
+  awaitable<Reply> ask_concurrently(std::string method, std::string target);
   Reply get_blob(const Digest& digest, http::Headers headers = {}) {
     return ask("GET", "/v2/library/nginx/blobs/" + digest.to_string(), std::move(headers));
   }
@@ -73,7 +77,9 @@ struct MirrorTest : testing::Test {
 
   Policy policy = Policy::defaults();
   test::MemoryStore store;
-  Conduct conduct{clock};
+  Conduct conduct;
+  Breaker breaker{clock};
+  RateLimits limits{clock};
   PullRecord record;
   FakeDialer dialer;
   MirrorOptions options;
@@ -86,6 +92,7 @@ struct MirrorTest : testing::Test {
 
  private:
   void start();
+  std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> connect();
   awaitable<Reply> exchange(http::Connection& connection, http::Request request);
 
   TaskGroup* serving_ = nullptr;

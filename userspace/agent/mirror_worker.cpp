@@ -14,7 +14,7 @@ registry::UpstreamClient::Options peer_options(const Config& config) {
 }
 
 registry::UpstreamClient::Options origin_options(const Config& config) {
-  return {.stall = std::max<Duration>(config.stall_timeout, 30s)};
+  return {.stall = config.stall_timeout};
 }
 
 registry::MirrorOptions mirror_options(const Config& config) {
@@ -32,7 +32,7 @@ MirrorWorker::MirrorWorker(const MirrorShared& shared, const Config& config)
       gate_(shared.make_gate ? shared.make_gate() : nullptr),
       peers_(shared.clock, shared.dialer, nullptr, peer_options(config), gate_.get()),
       fetcher_(shared.clock, peers_, shared.router, shared.conduct),
-      origin_(origins_),
+      origin_(shared.clock, origins_, shared.memory),
       check_(shared.clock, shared.dialer, shared.origin_tls),
       mirror_({.clock = shared.clock,
                .policy = shared.policy,

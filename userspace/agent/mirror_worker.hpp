@@ -22,6 +22,7 @@ struct MirrorShared {
   registry::ContentStore& store;
   registry::ContentRouter& router;
   registry::Conduct& conduct;
+  registry::OriginMemory memory;
   registry::PullRecord& record;
   registry::KnownSizes& sizes;
   Dialer& dialer;

@@ -6,6 +6,7 @@
 #include "userspace/agent/lookup_page.hpp"
 #include "userspace/agent/mesh_gate.hpp"
 #include "userspace/agent/mesh_options.hpp"
+#include "userspace/agent/scrape.hpp"
 #include "userspace/agent/setting_value.hpp"
 #include "userspace/agent/start_options.hpp"
 #include "userspace/agent/status_document.hpp"
@@ -20,6 +21,11 @@ using namespace std::chrono_literals;
 
 /// What streams under way have to end once nothing new is redirected.
 constexpr auto kDrainLimit = 10s;
+/// Until the heart beats for the first time: identity, store and listeners come before it.
+constexpr auto kFirstBeat = 30s;
+/// Several heartbeat time-outs: a probe must not kill an agent that the kernel goes around already
+/// and that may come back in a moment.
+constexpr auto kSilence = 5s;
 
 std::vector<asio::any_io_executor> executors(DataThreads& threads) {
   std::vector<asio::any_io_executor> all;
@@ -35,10 +41,13 @@ std::vector<asio::any_io_executor> watched(DataThreads& threads, asio::any_io_ex
 
 }  // namespace
 
-NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
+NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
+                     std::optional<Predecessor> predecessor)
     : config_(config),
       control_(control),
+      predecessor_(std::move(predecessor)),
       admin_(control, config.admin_socket, admin_pages()),
+      sharing_(claim()),
       policy_(make_policy(config)),
       redirector_(redirector_options(config, policy_)),
       authority_(
@@ -54,16 +63,24 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
       splicer_({}),
       trust_(clock_),
       prober_([this] { return store_.state().socket; }),
-      node_(control, clock_, identity_, dialer_, resolver_, node_options(config, mesh_key_)),
-      router_(control, node_, [this] { return peer_server_.endpoint().port(); }),
+      node_(control, clock_, identity_, dialer_, resolver_,
+            node_options(config, mesh_key_, sharing_)),
+      router_(
+          control, node_, [this] { return peer_server_.endpoint().port(); },
+          [this](std::optional<Duration> first) { metrics_.looked_up(first); }),
       advertiser_(control, clock_, router_),
-      store_(control, clock_, store_options(config),
-             [this](containerd::Changes changes) {
-               advertiser_.notify({std::move(changes.added), std::move(changes.removed)});
-             }),
+      store_(
+          control, clock_, store_options(config),
+          [this](containerd::Changes changes) {
+            advertiser_.notify({std::move(changes.added), std::move(changes.removed)});
+          },
+          layer_options(config)),
       conduct_(clock_),
-      peer_server_(control, threads_, store_, clock_, {.listen = config.peer_listen}, {},
-                   gate_maker()),
+      breaker_(clock_),
+      breaker_probes_(control, clock_, dialer_, origin_tls_.get(), breaker_),
+      rate_limits_(clock_),
+      peer_server_(control, threads_, store_, clock_,
+                   {.listen = config.peer_listen, .sharing = sharing_}, {}, gate_maker()),
       listener_(threads_.at(0).get_executor(), executors(threads_),
                 {.max_connections = static_cast<std::size_t>(config.max_connections)},
                 [this](asio::ip::tcp::socket client, std::size_t thread) {
@@ -78,11 +95,18 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
                     [this](const redirect::InterceptionState& state) { client_changed(state); }),
       interception_tasks_(control, "interception"),
       control_tasks_(control, "control") {
+  if (config.metrics_listen) {
+    telemetry_ = std::make_unique<TelemetryServer>(
+        control, clock_,
+        TelemetryServer::Options{.listen = *config.metrics_listen, .sharing = sharing_},
+        telemetry_pages());
+  }
   const MirrorShared shared{.clock = clock_,
                             .policy = policy_,
                             .store = store_,
                             .router = router_,
                             .conduct = conduct_,
+                            .memory = {breaker_, rate_limits_},
                             .record = record_,
                             .sizes = sizes_,
                             .dialer = dialer_,
@@ -113,7 +137,8 @@ void NodeAgent::start() {
   listener_.start();
   spawn_on_data_threads();
   store_.start();
-  admin_.start();
+  if (!predecessor_) admin_.start();
+  if (telemetry_) telemetry_->start();
   control_tasks_.spawn([this] { return advertiser_.run(); });
   log::info("agent", "mirror at {} and {}, peers served at {}",
             write_endpoint(listener_.endpoint_v4()), write_endpoint(listener_.endpoint_v6()),
@@ -135,6 +160,7 @@ void NodeAgent::spawn_on_data_threads() {
 /// On the first data thread.
 void NodeAgent::beat() {
   redirector_.beat();
+  last_beat_ = clock_.now().time_since_epoch().count();
   if (std::exchange(beaten_, true)) return;
   // Only now: a client that is found is asked for the probe at once, and the kernel lets that pass
   // by us, to an address where nobody answers, until the heart has begun to beat.
@@ -153,6 +179,7 @@ void NodeAgent::hurry() {
 
 awaitable<void> NodeAgent::stop() {
   stopping_ = true;
+  if (replaced_) co_await admin_.stop();  // the successor waits for it
   interception_tasks_.cancel();
   co_await interception_tasks_.drain();
   co_await end_streams();
@@ -164,7 +191,9 @@ awaitable<void> NodeAgent::stop() {
   co_await peer_server_.drain();
   // A coroutine that has told that it ended may still be leaving its thread.
   threads_.join();
+  co_await breaker_probes_.stop();
   co_await store_.stop();
+  if (telemetry_) co_await telemetry_->stop();
   co_await admin_.stop();
   redirector_.remove_pins();
 }
@@ -210,7 +239,13 @@ void NodeAgent::install_ca() {
 void NodeAgent::client_changed(const redirect::InterceptionState& state) {
   names_.follow(state.attached ? std::optional(state.client->pid) : std::nullopt);
   if (state.client && state.attached) {
-    trust_.client_appeared(state.client->pid, redirect::wall_time_of(state.client->start_time));
+    const auto started = redirect::wall_time_of(state.client->start_time);
+    trust_.client_appeared(state.client->pid, started);
+    const bool vouched = predecessor_ && predecessor_->trusted &&
+                         predecessor_->client == state.client->pid &&
+                         predecessor_->client_start == state.client->start_time &&
+                         predecessor_->authority == authority_.fingerprint();
+    if (vouched) trust_.vouched(state.client->pid, started);
   } else if (const auto former = trust_.client()) {
     trust_.client_gone(*former);
   }
@@ -227,25 +262,62 @@ registry::PeerGateMaker NodeAgent::gate_maker() {
   return [this] { return std::make_unique<MeshGate>(identity_, *mesh_key_, clock_); };
 }
 
-AdminServer::Pages NodeAgent::admin_pages() {
+Pages NodeAgent::admin_pages() {
   return {{"/status",
-           [this](std::string) -> awaitable<AdminAnswer> { co_return AdminAnswer{200, status()}; }},
-          {"/lookup", lookup_page(clock_, node_)}};
+           [this](std::string) -> awaitable<PageAnswer> { co_return PageAnswer{200, status()}; }},
+          {"/lookup", lookup_page(clock_, node_)},
+          {"POST /takeover/begin", begin_takeover()},
+          {"POST /takeover/finish", finish_takeover()}};
 }
 
-std::string NodeAgent::status() const {
-  return make_status({.uptime = clock_.now() - started_,
-                      .listener = listener_,
-                      .sessions = session_counters_,
-                      .trust = trust_,
-                      .interception = interception_,
-                      .redirector = redirector_,
-                      .names = names_.stub(),
-                      .store = store_,
-                      .peer_server = peer_server_,
-                      .mesh = node_.status(),
-                      .conduct = conduct_,
-                      .record = record_});
+Pages NodeAgent::telemetry_pages() {
+  const auto plain = "text/plain; charset=utf-8";
+  return {{"/metrics",
+           [this](std::string) -> awaitable<PageAnswer> {
+             co_return PageAnswer{200, metrics_.render(scrape(sources())),
+                                  "text/plain; version=0.0.4; charset=utf-8"};
+           }},
+          {"/livez",
+           [this, plain](std::string) -> awaitable<PageAnswer> {
+             const auto age = clock_.now() - TimePoint(Duration(last_beat_.load()));
+             const bool alive = clock_.now() - started_ < kFirstBeat || age < kSilence;
+             co_return alive ? PageAnswer{200, "ok\n", plain}
+                             : PageAnswer{503, "the mirror's heartbeat has stopped\n", plain};
+           }},
+          {"/readyz", [this](std::string) -> awaitable<PageAnswer> { co_return ready(); }}};
+}
+
+/// Whether what this node's runtime pulls goes through the mirror, as far as that is ours to bring
+/// about: other nodes and the runtime's trust aren't waited for.
+PageAnswer NodeAgent::ready() const {
+  const auto plain = "text/plain; charset=utf-8";
+  const auto& state = interception_.state();
+  if (stopping_) return {503, "the agent is ending\n", plain};
+  if (state.problem) return {503, state.problem.message() + "\n", plain};
+  if (!state.client || !state.attached) return {503, "containerd has not been found\n", plain};
+  return {200, "ok\n", plain};
+}
+
+std::string NodeAgent::status() const { return make_status(sources()); }
+
+StatusSources NodeAgent::sources() const {
+  return {.uptime = clock_.now() - started_,
+          .listener = listener_,
+          .sessions = session_counters_,
+          .trust = trust_,
+          .interception = interception_,
+          .redirector = redirector_,
+          .names = names_.stub(),
+          .store = store_,
+          .layer_limits = {.mode = config_.keep_layers,
+                           .budget = config_.keep_layers_bytes,
+                           .disk_percent = config_.keep_layers_until},
+          .peer_server = peer_server_,
+          .mesh = node_.status(),
+          .conduct = conduct_,
+          .breaker = breaker_,
+          .limits = rate_limits_,
+          .record = record_};
 }
 
 }  // namespace hagring::agent

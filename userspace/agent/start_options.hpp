@@ -24,6 +24,7 @@ proxy::CertificateAuthorityOptions authority_options(const Config& config,
                                                      const registry::Policy& policy);
 NameKeeper::Options name_options(const Config& config);
 containerd::FollowerOptions store_options(const Config& config);
+containerd::LayerKeeperOptions layer_options(const Config& config);
 /// Agents of one machine share its certificate directory: by their state directories their files
 /// there have different names.
 proxy::TrustStoreOptions trust_store_options(const Config& config);

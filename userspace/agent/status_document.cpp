@@ -55,6 +55,31 @@ Json store(const containerd::FollowerState& state) {
   return entry;
 }
 
+Json layers(const StatusSources& sources) {
+  const auto state = sources.store.layers();
+  Json released;
+  for (std::size_t i = 0; i < containerd::kReleases; ++i) {
+    released[std::string(containerd::to_string(static_cast<containerd::Release>(i)))] =
+        state.released[i];
+  }
+  Json entry{{"runtime_discards", containerd::to_string(state.finding.discards)},
+             {"how", state.finding.how},
+             {"mode", sources.layer_limits.mode},
+             {"keeping", state.keeping},
+             {"images", state.images},
+             {"pulling", state.pulling},
+             {"bytes", state.bytes},
+             {"budget_bytes", sources.layer_limits.budget},
+             {"oldest", state.oldest ? Json(timestamp(*state.oldest)) : Json()},
+             {"disk_percent", state.disk_percent ? Json(*state.disk_percent) : Json()},
+             {"disk_limit_percent", sources.layer_limits.disk_percent},
+             {"released", std::move(released)}};
+  if (!state.last_released.empty()) entry["last_released"] = state.last_released;
+  if (!state.refused.empty()) entry["refused"] = state.refused;
+  if (!state.problem.empty()) entry["problem"] = state.problem;
+  return entry;
+}
+
 long whole_seconds(Duration duration) {
   return static_cast<long>(std::chrono::ceil<std::chrono::seconds>(duration).count());
 }
@@ -74,6 +99,28 @@ Json shunned(const registry::Conduct& conduct) {
                                           pause.reason.empty() ? "" : ": ", pause.reason)}});
   }
   return list;
+}
+
+/// Servers that are down, and those that limit the rate of requests.
+Json origins(const StatusSources& sources) {
+  auto down = Json::array();
+  for (const auto& outage : sources.breaker.outages()) {
+    down.push_back({{"server", outage.server.to_string()},
+                    {"trouble", registry::to_string(outage.trouble)},
+                    {"reason", outage.reason},
+                    {"since", timestamp(outage.since)},
+                    {"next_probe_seconds",
+                     outage.next_probe ? Json(whole_seconds(*outage.next_probe)) : Json()}});
+  }
+  auto limited = Json::array();
+  for (const auto& limit : sources.limits.all()) {
+    limited.push_back({{"server", limit.server.to_string()},
+                       {"requests", limit.manifests ? "manifests" : "blobs and others"},
+                       {"refused", limit.refused},
+                       {"counted_for", limit.source},
+                       {"remaining_seconds", whole_seconds(limit.remaining)}});
+  }
+  return {{"down", std::move(down)}, {"limited", std::move(limited)}};
 }
 
 Json mesh(const dht::NodeStatus& mesh) {
@@ -125,6 +172,12 @@ Json peer_server(const registry::PeerServer& server) {
           {"connections_turned_away", connections.turned_away.load()},
           {"connections_accepted", connections.accepted.load()},
           {"connections_refused", connections.refused.load()}};
+}
+
+/// Requests in which a peer was silent for so long that a second one was asked.
+Json hedges(const registry::Conduct& conduct) {
+  const auto counters = conduct.first_bytes().counters();
+  return {{"second_peer_asked", counters.hedges}, {"second_peer_was_first", counters.won}};
 }
 
 Json connections(const StatusSources& sources) {
@@ -209,9 +262,12 @@ std::string make_status(const StatusSources& sources) {
       {"listeners", listeners(sources)},
       {"clients", clients(sources)},
       {"store", store(sources.store.state())},
+      {"layers", layers(sources)},
       {"mesh", mesh(sources.mesh)},
       {"shunned", shunned(sources.conduct)},
+      {"origins", origins(sources)},
       {"sources", content_sources(sources.record)},
+      {"hedges", hedges(sources.conduct)},
       {"peer_server", peer_server(sources.peer_server)},
       {"connections", connections(sources)},
       {"names", names(sources.names)},

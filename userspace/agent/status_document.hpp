@@ -4,10 +4,12 @@
 #include <string>
 
 #include "dht/node.hpp"
+#include "registry/breaker.hpp"
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/pull_record.hpp"
+#include "registry/rate_limits.hpp"
 #include "userspace/dns/stub.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
@@ -15,6 +17,13 @@
 #include "userspace/redirect/interception.hpp"
 
 namespace hagring::agent {
+
+/// What may be kept of layers that the runtime throws away, as it was set.
+struct LayerLimits {
+  std::string mode;
+  std::uint64_t budget = 0;        ///< bytes
+  std::uint64_t disk_percent = 0;  ///< of the image file system
+};
 
 /// What `hagring status` tells of, at the moment of asking.
 struct StatusSources {
@@ -26,9 +35,12 @@ struct StatusSources {
   const redirect::Redirector& redirector;
   const dns::Stub& names;
   const containerd::ContainerdStore& store;
+  LayerLimits layer_limits;
   const registry::PeerServer& peer_server;
   dht::NodeStatus mesh;
   const registry::Conduct& conduct;
+  const registry::Breaker& breaker;
+  const registry::RateLimits& limits;
   const registry::PullRecord& record;
 };
 

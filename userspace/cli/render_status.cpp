@@ -47,6 +47,26 @@ void render_clients(Out out, const Json& clients) {
   }
 }
 
+void render_layers(Out out, const Json& layers) {
+  fmt::format_to(out, "\nLayers that containerd would throw away\n");
+  fmt::format_to(out, "  it does so   {}: {}\n", text(layers, "runtime_discards"),
+                 text(layers, "how"));
+  fmt::format_to(out, "  kept         {}: {} of {} images, of at most {}\n",
+                 layers.value("keeping", false) ? "yes" : "no", size(layers, "bytes"),
+                 text(layers, "images"), size(layers, "budget_bytes"));
+  if (layers.contains("oldest") && !layers.at("oldest").is_null()) {
+    fmt::format_to(out, "  oldest       pulled {}\n", text(layers, "oldest"));
+  }
+  fmt::format_to(out, "  disk         {} % used, let go from {} % on\n",
+                 text(layers, "disk_percent"), text(layers, "disk_limit_percent"));
+  for (const auto& [reason, count] : layers.at("released").items()) {
+    if (count != 0) fmt::format_to(out, "  let go       {}: {}\n", count.dump(), reason);
+  }
+  for (const auto* key : {"last_released", "refused", "problem"}) {
+    if (layers.contains(key)) fmt::format_to(out, "  {:<12} {}\n", key, text(layers, key));
+  }
+}
+
 void render_mesh(Out out, const Json& mesh, const Json& shunned) {
   fmt::format_to(out, "\nMesh ({})\n", mesh.value("closed", false) ? "closed" : "open");
   fmt::format_to(out, "  this node    {}\n", text(mesh, "peer_id"));
@@ -84,6 +104,28 @@ void render_names(Out out, const Json& names) {
                  reasons.empty() ? "" : fmt::format(" ({})", fmt::join(reasons, ", ")),
                  text(names, "told_unreachable"), text(names, "unanswered"),
                  text(names, "dropped"));
+}
+
+/// Servers that are down or limit us; nothing when all are well.
+void render_origins(Out out, const Json& origins) {
+  const auto& down = origins.at("down");
+  const auto& limited = origins.at("limited");
+  if (down.empty() && limited.empty()) return;
+  fmt::format_to(out, "\nOrigins\n");
+  for (const auto& server : down) {
+    fmt::format_to(out, "  {} {} since {}: {}; {}\n", text(server, "server"),
+                   text(server, "trouble"), text(server, "since"), text(server, "reason"),
+                   server.at("next_probe_seconds").is_null()
+                       ? "the next request tries it"
+                       : "probed again in " + text(server, "next_probe_seconds") + " s");
+  }
+  for (const auto& limit : limited) {
+    fmt::format_to(out, "  {} {} {} for {} s{}{}\n", text(limit, "server"),
+                   limit.value("refused", true) ? "refuses" : "has no more",
+                   text(limit, "requests"), text(limit, "remaining_seconds"),
+                   limit.value("counted_for", "").empty() ? "" : ", counted for ",
+                   limit.value("counted_for", ""));
+  }
 }
 
 void render_counters(Out out, const std::string& title, const Json& counters) {
@@ -130,9 +172,12 @@ std::string render_status(const std::string& json) {
       out, "\nStore\n  {} images, {} blobs{}\n", text(status.at("store"), "images"),
       text(status.at("store"), "blobs"),
       status.at("store").contains("problem") ? ", " + text(status.at("store"), "problem") : "");
+  render_layers(out, status.at("layers"));
   render_mesh(out, status.at("mesh"), status.at("shunned"));
   render_names(out, status.at("names"));
+  render_origins(out, status.at("origins"));
   render_sources(out, status.at("sources"));
+  render_counters(out, "Peers that were slow to answer", status.at("hedges"));
   render_counters(out, "Served to peers", status.at("peer_server"));
   render_counters(out, "Connections that reached the mirror", status.at("connections"));
   render_counters(out, "Connects seen by the kernel", status.at("kernel"));
