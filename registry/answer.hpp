@@ -25,7 +25,8 @@ class Answer {
   /// A whole answer with its body.
   awaitable<Result<void>> whole(http::Response response, std::string body);
   /// An error in the form of the OCI distribution-spec.
-  awaitable<Result<void>> refuse(unsigned status, std::string code, std::string message);
+  awaitable<Result<void>> refuse(unsigned status, std::string code, std::string message,
+                                 http::Headers more = {});
   /// What a server answers, as it comes. `copy` gets the body, as far as kMaxManifestBytes.
   awaitable<Result<void>> relay(Exchange& exchange, std::string* copy = nullptr);
   /// A head, then bytes of a file.

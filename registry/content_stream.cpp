@@ -84,6 +84,7 @@ awaitable<Result<ContentStream::Source>> ContentStream::next_peer() {
       log::info("fetcher", "peer {}: {}", peer->name, exchange.error().message());
       continue;
     }
+    fetcher_->note_privacy(request_.digest, exchange->response);
     auto source = accepted(peer->key(), *std::move(exchange));
     if (source) co_return source;
   }

@@ -9,6 +9,7 @@
 
 #include "registry/conduct.hpp"
 #include "registry/content_router.hpp"
+#include "registry/privacy.hpp"
 #include "registry/upstream.hpp"
 
 namespace hagring::registry {
@@ -21,6 +22,14 @@ struct ContentRequest {
   Digest digest;
   std::string accept;                   ///< the client's Accept field; empty: none
   std::optional<std::uint64_t> size{};  ///< bytes of the whole, where a manifest has told
+};
+
+/// A tag that is asked for.
+struct TagRequest {
+  std::string registry{};
+  std::string repository{};
+  std::string tag{};
+  std::string accept{};  ///< as ContentRequest's
 };
 
 /// Where content goes on from `offset` when no peer is left: the origin.
@@ -91,9 +100,15 @@ class Fetcher {
  public:
   using Options = FetcherOptions;
 
+  /// `privacy` learns which content peers say is private; null: nobody does.
   Fetcher(Clock& clock, UpstreamClient& client, ContentRouter& router, Conduct& conduct,
-          Options options = {})
-      : clock_(clock), client_(client), router_(router), conduct_(conduct), options_(options) {}
+          Options options = {}, Privacy* privacy = nullptr)
+      : clock_(clock),
+        client_(client),
+        router_(router),
+        conduct_(conduct),
+        options_(options),
+        privacy_(privacy) {}
 
   /// Finds a peer that sends the content from `offset` on. `continuation` may be empty; it is never
   /// the first source. Errors: Errc::not_found when no peer has it.
@@ -103,10 +118,13 @@ class Fetcher {
   /// Asks peers for the size of a blob. Errors: Errc::not_found.
   awaitable<Result<std::uint64_t>> size_of(ContentRequest request);
 
-  /// Asks peers what a tag points to. A tag isn't self-certifying: the router must name members
-  /// of the mesh only. Errors: Errc::not_found.
-  awaitable<Result<Digest>> resolve(std::string registry, std::string repository, std::string tag,
-                                    std::string accept);
+  /// Begins to look for peers that have `key`.
+  std::unique_ptr<PeerSearch> find(std::string key) { return router_.find(std::move(key)); }
+
+  /// Asks the peers of `search` what a tag points to. A tag isn't self-certifying: the router must
+  /// name members of the mesh only, and what two of them say goes before what one does, if that can
+  /// be had at once. Errors: Errc::not_found. (tag_candidates.cpp)
+  awaitable<Result<Digest>> resolve(PeerSearch& search, TagRequest request);
 
  private:
   friend class ContentStream;
@@ -115,12 +133,17 @@ class Fetcher {
   awaitable<Result<Peer>> next(PeerSearch& search);
   awaitable<Result<std::uint64_t>> size_at(Peer peer, const ContentRequest& request);
   awaitable<Result<Digest>> digest_at(Peer peer, http::Request request);
+  awaitable<Result<std::optional<Digest>>> next_opinion(PeerSearch& search,
+                                                        const TagRequest& request);
+  /// Keeps the mark that came with content, before the content is passed on.
+  void note_privacy(const Digest& digest, const http::Response& response);
 
   Clock& clock_;
   UpstreamClient& client_;
   ContentRouter& router_;
   Conduct& conduct_;
   const Options options_;
+  Privacy* privacy_;
 };
 
 }  // namespace hagring::registry

@@ -3,6 +3,7 @@
 
 #include "registry/forwarding.hpp"
 #include "registry/inquiry.hpp"
+#include "registry/permission.hpp"
 #include "userspace/base/task_group.hpp"
 
 namespace hagring::registry {
@@ -59,6 +60,21 @@ awaitable<Result<void>> pass_through(Inquiry& inquiry) {
   co_return co_await inquiry.answer.relay(*exchange);
 }
 
+awaitable<Result<void>> read_excluded(Inquiry& inquiry) {
+  const auto kind = inquiry.route.kind;
+  const bool is_read = kind == Route::Kind::manifest || kind == Route::Kind::blob;
+  if (!is_read || inquiry.request.body.kind != http::BodyLength::Kind::none) {
+    co_return co_await pass_through(inquiry);
+  }
+  inquiry.pull.source = PullSource::passthrough;
+  auto exchange = co_await inquiry.parts.origin.ask(inquiry.origin, forwarded(inquiry.request),
+                                                    inquiry.parts.options.passthrough_patience);
+  if (!exchange) co_return co_await refuse_unreachable(inquiry, exchange.error());
+  // What the runtime keeps of it could be asked for under another name.
+  note_answer(inquiry, inquiry.route.digest, *exchange);
+  co_return co_await inquiry.answer.relay(*exchange);
+}
+
 awaitable<Result<void>> refuse_unreachable(Inquiry& inquiry, error_code cause) {
   if (is_cancelled(cause)) co_return cause;
   const auto& hooks = inquiry.parts.hooks;
@@ -74,7 +90,9 @@ awaitable<Result<void>> refuse_unreachable(Inquiry& inquiry, error_code cause) {
       fmt::format("hagring: the registry {} at port {} {} ({}){}; check this node's way to it",
                   to.host.empty() ? to.preferred->address().to_string() : to.host, to.port,
                   late ? "did not answer in time" : "can't be asked", cause.message(),
-                  shared ? ", and neither this node nor a peer has the content" : ""));
+                  !inquiry.withheld.empty() ? ", and " + inquiry.withheld
+                  : shared ? std::string(", and neither this node nor a peer has the content")
+                           : ""));
 }
 
 }  // namespace hagring::registry

@@ -6,6 +6,7 @@
 #include "registry/content_answer.hpp"
 #include "registry/forwarding.hpp"
 #include "registry/manifest.hpp"
+#include "registry/permission.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
 
@@ -55,11 +56,14 @@ awaitable<Result<std::string>> collect(ContentStream& stream) {
 }
 
 /// The origin as the source that goes on where the last peer has stopped.
-Continuation origin_continuation(Inquiry& inquiry) {
-  return [&inquiry](std::uint64_t offset) -> awaitable<Result<Exchange>> {
+Continuation origin_continuation(Inquiry& inquiry, const Digest& digest) {
+  if (inquiry.rule.tags == TagOrder::peers_only) return {};
+  return [&inquiry, digest](std::uint64_t offset) -> awaitable<Result<Exchange>> {
     auto request = forwarded(inquiry.request);
     request.headers.set("Range", fmt::format("bytes={}-", offset));
-    co_return co_await inquiry.parts.origin.read(inquiry.origin, std::move(request));
+    auto exchange = co_await inquiry.parts.origin.read(inquiry.origin, std::move(request));
+    if (exchange) note_answer(inquiry, digest, *exchange);
+    co_return exchange;
   };
 }
 
@@ -123,6 +127,8 @@ awaitable<Result<void>> send_with_tail_held(Inquiry& inquiry, const Digest& dige
 awaitable<Result<Found>> send_part(Inquiry& inquiry, const Digest& digest, std::uint64_t first) {
   auto stream = co_await inquiry.parts.fetcher.open(content_request(inquiry, digest), first, {});
   if (!stream) co_return is_cancelled(stream.error()) ? Result<Found>(stream.error()) : Found::no;
+  CO_TRY(const auto permission, co_await may_have(inquiry, digest));
+  if (permission == Permission::withheld) co_return Found::no;
   auto answer = content_answer(inquiry, digest, "application/octet-stream", stream->size());
   if (answer.part.kind != Selection::Kind::part || answer.part.first != first) co_return Found::no;
   inquiry.pull.source = PullSource::peer;
@@ -155,8 +161,10 @@ awaitable<Result<Found>> send_blob(Inquiry& inquiry, const Digest& digest) {
   auto& parts = inquiry.parts;
   for (unsigned attempt = 0; attempt < parts.options.attempts; ++attempt) {
     auto stream = co_await parts.fetcher.open(content_request(inquiry, digest), 0,
-                                              origin_continuation(inquiry));
+                                              origin_continuation(inquiry, digest));
     if (!stream) co_return is_cancelled(stream.error()) ? Result<Found>(stream.error()) : Found::no;
+    CO_TRY(const auto permission, co_await may_have(inquiry, digest));
+    if (permission == Permission::withheld) co_return Found::no;
     const auto size = stream->size();
     if (size > parts.options.verify_whole || parts.held + size > parts.options.verify_budget) {
       inquiry.pull.source = PullSource::peer;
@@ -178,6 +186,8 @@ awaitable<Result<Found>> send_blob(Inquiry& inquiry, const Digest& digest) {
 awaitable<Result<Found>> send_blob_head(Inquiry& inquiry, const Digest& digest) {
   const auto size = co_await inquiry.parts.fetcher.size_of(content_request(inquiry, digest));
   if (!size) co_return is_cancelled(size.error()) ? Result<Found>(size.error()) : Found::no;
+  CO_TRY(const auto permission, co_await may_have(inquiry, digest));
+  if (permission == Permission::withheld) co_return Found::no;
   inquiry.pull.source = PullSource::peer;
   auto answer = content_answer(inquiry, digest, "application/octet-stream", *size);
   CO_CHECK(co_await inquiry.answer.head(std::move(answer.response)));
@@ -193,6 +203,8 @@ awaitable<Result<std::string>> verified_from_peers(Inquiry& inquiry, const Diges
   for (unsigned attempt = 0; attempt < parts.options.attempts; ++attempt) {
     auto stream = co_await parts.fetcher.open(content_request(inquiry, digest), 0, {});
     if (!stream) co_return stream.error();
+    CO_TRY(const auto permission, co_await may_have(inquiry, digest));
+    if (permission == Permission::withheld) co_return Errc::not_found;
     if (stream->size() > limit || parts.held + stream->size() > parts.options.verify_budget) {
       co_return Errc::too_large;
     }

@@ -36,6 +36,8 @@ MirrorTest::MirrorTest() {
 }
 
 MirrorTest::~MirrorTest() {
+  background_.cancel();
+  finish_background();
   test::run(context, origin.server.drain());
   for (auto& peer : peers) test::run(context, peer.server.drain());
   mirror_.reset();
@@ -56,7 +58,8 @@ void MirrorTest::start() {
   router_.emplace(peer_list);
   peer_client_.emplace(clock, dialer, nullptr, peer_limits);
   origin_client_.emplace(clock, dialer, client_tls.get(), origin_limits);
-  fetcher_.emplace(clock, *peer_client_, *router_, conduct, fetcher_options);
+  fetcher_.emplace(clock, *peer_client_, *router_, conduct, fetcher_options, &privacy);
+  hooks.background = [this](auto task) { background_.spawn(std::move(task)); };
   origin_part_.emplace(*origin_client_);
   mirror_.emplace(MirrorParts{.clock = clock,
                               .policy = policy,
@@ -67,7 +70,9 @@ void MirrorTest::start() {
                               .origin = *origin_part_,
                               .options = options,
                               .hooks = hooks,
-                              .sizes = &sizes});
+                              .sizes = &sizes,
+                              .privacy = &privacy,
+                              .grants = &grants});
 }
 
 void MirrorTest::with_client(std::function<awaitable<void>(http::Connection&)> client) {

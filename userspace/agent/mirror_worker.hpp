@@ -4,12 +4,15 @@
 #include <memory>
 
 #include "registry/fetcher.hpp"
+#include "registry/grants.hpp"
 #include "registry/known_sizes.hpp"
 #include "registry/mirror.hpp"
 #include "registry/origin.hpp"
 #include "registry/origin_check.hpp"
+#include "registry/privacy.hpp"
 #include "registry/upstream.hpp"
 #include "userspace/agent/config.hpp"
+#include "userspace/base/task_group.hpp"
 #include "userspace/proxy/leaf_mint.hpp"
 #include "userspace/proxy/session.hpp"
 
@@ -24,6 +27,8 @@ struct MirrorShared {
   registry::Conduct& conduct;
   registry::PullRecord& record;
   registry::KnownSizes& sizes;
+  registry::Privacy& privacy;
+  registry::Grants& grants;
   Dialer& dialer;
   SSL_CTX* origin_tls;
   SSL_CTX* client_tls;
@@ -36,13 +41,17 @@ struct MirrorShared {
 /// thread's own, so that nothing is locked. Used on that thread only.
 class MirrorWorker {
  public:
-  MirrorWorker(const MirrorShared& shared, const Config& config);
+  /// `executor` is the thread's.
+  MirrorWorker(asio::any_io_executor executor, const MirrorShared& shared, const Config& config);
 
   /// Answers the requests of one connection until it ends.
   awaitable<void> serve(proxy::Intercepted connection);
 
   /// Ends connections that wait for a request, and others when theirs is answered.
   void drain() { mirror_.drain(); }
+
+  /// Ends what goes on besides connections, which must have ended before.
+  awaitable<void> stop();
 
   /// Whether we could stand in for the client at this origin.
   awaitable<registry::OriginVerdict> inspect(std::string host, asio::ip::tcp::endpoint original) {
@@ -59,6 +68,8 @@ class MirrorWorker {
   awaitable<void> sweep();
 
  private:
+  registry::MirrorHooks hooks(registry::MirrorHooks shared);
+
   Clock& clock_;
   SSL_CTX* client_tls_;
   proxy::LeafMint mint_;
@@ -69,6 +80,7 @@ class MirrorWorker {
   registry::Origin origin_;
   registry::OriginCheck check_;
   registry::Mirror mirror_;
+  TaskGroup background_;
 };
 
 }  // namespace hagring::agent

@@ -10,6 +10,7 @@
 #include "registry/advertiser.hpp"
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
+#include "registry/grants.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/policy.hpp"
 #include "registry/pull_record.hpp"
@@ -18,6 +19,7 @@
 #include "userspace/agent/cri_prober.hpp"
 #include "userspace/agent/dht_router.hpp"
 #include "userspace/agent/mirror_worker.hpp"
+#include "userspace/agent/privacy_keeper.hpp"
 #include "userspace/base/data_threads.hpp"
 #include "userspace/base/racing_dialer.hpp"
 #include "userspace/base/tls_context.hpp"
@@ -70,6 +72,8 @@ class NodeAgent {
   awaitable<void> end_streams();
   awaitable<void> end_data_tasks(std::size_t thread);
   registry::PeerGateMaker gate_maker();
+  registry::PeerServerOptions peer_server_options();
+  void store_changed(containerd::Changes changes);
   AdminServer::Pages admin_pages();
   std::string status() const;
 
@@ -104,6 +108,9 @@ class NodeAgent {
   registry::Conduct conduct_;
   registry::PullRecord record_;
   registry::KnownSizes sizes_;
+  registry::Privacy privacy_;
+  registry::Grants grants_;
+  PrivacyKeeper privacy_keeper_;
   registry::PeerServer peer_server_;
   proxy::SessionCounters session_counters_;
   std::vector<std::unique_ptr<MirrorWorker>> workers_;      ///< one a data thread

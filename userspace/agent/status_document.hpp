@@ -7,6 +7,8 @@
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
+#include "registry/policy.hpp"
+#include "registry/privacy.hpp"
 #include "registry/pull_record.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
@@ -28,6 +30,8 @@ struct StatusSources {
   dht::NodeStatus mesh;
   const registry::Conduct& conduct;
   const registry::PullRecord& record;
+  const registry::Policy& policy;
+  const registry::Privacy& privacy;
 };
 
 /// The status as JSON. Called on the control thread.

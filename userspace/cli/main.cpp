@@ -13,6 +13,7 @@
 #include "userspace/agent/config.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/base/version.hpp"
+#include "userspace/cli/explain.hpp"
 #include "userspace/cli/lookup.hpp"
 #include "userspace/cli/status.hpp"
 
@@ -25,8 +26,9 @@ constexpr int kBadUsage = 2;
 
 constexpr const char* kFooter =
     "Exit codes: 0 done, 1 failed (agent: this machine lacks something, see the last line;\n"
-    "lookup: nobody has it), 2 wrong usage or configuration, 3 no agent answers (status, "
-    "lookup).\n";
+    "lookup: nobody has it; explain: it isn't mirrored), 2 wrong usage or configuration, 3 no "
+    "agent\n"
+    "answers (status, lookup, explain).\n";
 
 constexpr const char* kAgentDetails =
     "Finds containerd, redirects its registry connections to the mirror in this process, and\n"
@@ -63,6 +65,7 @@ struct Arguments {
   bool print_config = false;
   StatusOptions status;
   LookupOptions lookup;
+  ExplainOptions explain;
 };
 
 std::vector<std::string> environment() {
@@ -131,6 +134,36 @@ CLI::App* add_lookup(CLI::App& app, Arguments& arguments) {
   return command;
 }
 
+CLI::App* add_explain(CLI::App& app, Arguments& arguments) {
+  auto* command =
+      app.add_subcommand("explain", "Tells how pulls of an image are answered, and why.");
+  command->footer(
+      "The agent on this node tells which rule or default decides, and what it knows of the\n"
+      "repository. With --config, or one of the agent's own options, it is decided without an\n"
+      "agent, as one would that is configured so.\n\n" +
+      std::string(kFooter));
+  command->add_option("reference", arguments.explain.what, "an image's name (nginx:1.27)")
+      ->required()
+      ->type_name("REFERENCE");
+  add_asking_options(*command, arguments.explain.json, arguments.explain.socket);
+  command->add_option("--config", arguments.config_file, "configuration file (TOML)")
+      ->type_name("PATH");
+  for (const auto& setting : agent::settings()) {
+    const auto& name = setting.name;
+    if (name != "rule" && name != "registry" && name != "default-registries") continue;
+    command
+        ->add_option_function<std::string>(
+            "--" + name,
+            [&flags = arguments.flags, name](const std::string& text) {
+              flags[name].push_back(text);
+            },
+            "as of `hagring agent`")
+        ->type_name(setting.placeholder)
+        ->trigger_on_parse();
+  }
+  return command;
+}
+
 /// Throws StartError, for each thing that can be wrong about the configuration alone.
 agent::LoadedConfig load(const Arguments& arguments) {
   const auto file = arguments.config_file.empty() ? agent::Values()
@@ -155,6 +188,21 @@ int run_agent(const Arguments& arguments) {
   return agent::run(*loaded);
 }
 
+int run_explain(const Arguments& arguments) {
+  auto options = arguments.explain;
+  if (!arguments.config_file.empty() || !arguments.flags.empty()) {
+    options.decide = [&](const registry::Reference& reference) {
+      return agent::explain(load(arguments).config, reference);
+    };
+  }
+  try {
+    return explain(options);
+  } catch (const StartError& error) {
+    std::fprintf(stderr, "hagring: %s\n", error.what());
+    return kBadUsage;
+  }
+}
+
 /// Whoever starts us with one of 0, 1 and 2 closed would have the next file or socket take its
 /// number, and what we print go there. Before the constructors of globals: gRPC's open descriptors.
 [[gnu::constructor(101)]] void open_standard_descriptors() {
@@ -177,6 +225,7 @@ int run(int argc, char** argv) {
   const auto* agent_command = add_agent(app, arguments);
   const auto* status_command = add_status(app, arguments);
   const auto* lookup_command = add_lookup(app, arguments);
+  const auto* explain_command = add_explain(app, arguments);
   app.add_subcommand("version", "Prints the version.");
   try {
     app.parse(argc, argv);
@@ -189,6 +238,7 @@ int run(int argc, char** argv) {
   if (agent_command->parsed()) return run_agent(arguments);
   if (status_command->parsed()) return show_status(arguments.status);
   if (lookup_command->parsed()) return look_up(arguments.lookup);
+  if (explain_command->parsed()) return run_explain(arguments);
   std::cout << "hagring " << kVersion << '\n';
   return 0;
 }

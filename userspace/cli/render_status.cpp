@@ -113,6 +113,12 @@ std::string render_status(const std::string& json) {
       text(status.at("store"), "blobs"),
       status.at("store").contains("problem") ? ", " + text(status.at("store"), "problem") : "");
   render_mesh(out, status.at("mesh"), status.at("shunned"));
+  const auto& access = status.at("access");
+  fmt::format_to(out,
+                 "\nAccess\n  {} rules; {} repositories known as private, {} as public; {} "
+                 "digests marked private\n",
+                 text(access, "rules"), text(access, "private_repositories"),
+                 text(access, "public_repositories"), text(access, "private_digests"));
   render_sources(out, status.at("sources"));
   render_counters(out, "Served to peers", status.at("peer_server"));
   render_counters(out, "Connections that reached the mirror", status.at("connections"));
