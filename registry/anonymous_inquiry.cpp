@@ -19,6 +19,8 @@ constexpr Duration kLimit = std::chrono::seconds(20);
 constexpr std::size_t kMaxDocument = 64UL * 1024;
 constexpr std::size_t kMaxToken = 16UL * 1024;
 constexpr std::size_t kMaxScopes = 8;
+/// It isn't urgent.
+constexpr Asking kAsking{.patience = std::chrono::seconds(10), .others = true};
 
 /// Whether an answer means that who has asked isn't let in. To whom may not know of a repository it
 /// often isn't there (404).
@@ -65,7 +67,7 @@ awaitable<Result<std::string>> anonymous_token(Origin& origin, TokenService serv
   if (private_line && !tls) co_return Errc::unsupported;
   const Upstream to{
       .host = service.realm.host, .port = service.realm.port, .tls = tls, .preferred = {}};
-  CO_TRY(auto exchange, co_await origin.ask(to, token_request(service, repository)));
+  CO_TRY(auto exchange, co_await origin.ask(to, token_request(service, repository), kAsking));
   if (is_no(exchange.response.status)) co_return Errc::not_found;
   if (exchange.response.status != 200) co_return Errc::unavailable;
   CO_TRY(const auto document, co_await read_document(std::move(exchange)));
@@ -78,7 +80,7 @@ awaitable<Result<std::string>> anonymous_token(Origin& origin, TokenService serv
 awaitable<Result<Audience>> ask(Origin& origin, Upstream to, http::Request request,
                                 Reference repository) {
   for (const auto* secret : {"Authorization", "Cookie"}) request.headers.erase(secret);
-  CO_TRY(const auto first, co_await origin.ask(to, request));
+  CO_TRY(const auto first, co_await origin.ask(to, request, kAsking));
   const auto status = first.response.status;
   if (status == 200) co_return Audience::everybody;
   if (!is_no(status)) co_return Errc::unavailable;
@@ -89,7 +91,7 @@ awaitable<Result<Audience>> ask(Origin& origin, Upstream to, http::Request reque
   if (!token && token.error() == Errc::not_found) co_return Audience::some;
   if (!token) co_return token.error();
   request.headers.set("Authorization", "Bearer " + *token);
-  CO_TRY(const auto second, co_await origin.ask(to, request));
+  CO_TRY(const auto second, co_await origin.ask(to, request, kAsking));
   if (second.response.status == 200) co_return Audience::everybody;
   if (is_no(second.response.status)) co_return Audience::some;
   co_return Errc::unavailable;

@@ -5,7 +5,6 @@
 
 #include "registry/file_body.hpp"
 #include "registry/forwarding.hpp"
-#include "registry/manifest.hpp"
 #include "registry/oci_error.hpp"
 
 namespace hagring::registry {
@@ -15,10 +14,15 @@ constexpr std::size_t kPiece = 128UL * 1024;
 
 }  // namespace
 
+void Answer::note_head(unsigned status) {
+  pull_.status = status;
+  pull_.first_byte = clock_.now() - pull_.begin;
+}
+
 awaitable<Result<void>> Answer::head(http::Response response) {
   const auto status = response.status;
   CO_CHECK(co_await client_.write_response(response));
-  pull_.status = status;
+  note_head(status);
   co_return Result<void>();
 }
 
@@ -38,7 +42,7 @@ awaitable<Result<void>> Answer::whole(http::Response response, std::string body)
   const auto status = response.status;
   const auto size = pull_.method == "HEAD" ? 0 : body.size();
   CO_CHECK(co_await client_.write_response_with(std::move(response), std::move(body)));
-  pull_.status = status;
+  note_head(status);
   pull_.bytes += size;
   pull_.complete = true;
   co_return Result<void>();
@@ -54,7 +58,7 @@ awaitable<Result<void>> Answer::refuse(unsigned status, std::string code, std::s
   co_return co_await whole(std::move(response), oci_error(code, message));
 }
 
-awaitable<Result<void>> Answer::relay(Exchange& exchange, std::string* copy) {
+awaitable<Result<void>> Answer::relay(Exchange& exchange) {
   auto response = forwarded(exchange.response);
   if (response.body.kind == http::BodyLength::Kind::until_close) {
     response.body.kind = http::BodyLength::Kind::chunked;
@@ -71,11 +75,7 @@ awaitable<Result<void>> Answer::relay(Exchange& exchange, std::string* copy) {
       co_return size.error();
     }
     if (*size == 0) break;
-    const auto part = ByteView(buffer).first(*size);
-    if (copy != nullptr && copy->size() + part.size() <= kMaxManifestBytes) {
-      copy->append(as_text(part));
-    }
-    CO_CHECK(co_await body(part));
+    CO_CHECK(co_await body(ByteView(buffer).first(*size)));
   }
   co_return co_await finish();
 }

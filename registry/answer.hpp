@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "registry/content_store.hpp"
@@ -15,8 +16,9 @@ namespace hagring::registry {
 /// the connection can only be closed, short of the length that was announced.
 class Answer {
  public:
-  /// Both outlive the answer.
-  Answer(http::Connection& client, Pull& pull) : client_(client), pull_(pull) {}
+  /// All outlive the answer.
+  Answer(Clock& clock, http::Connection& client, Pull& pull)
+      : clock_(clock), client_(client), pull_(pull) {}
 
   awaitable<Result<void>> head(http::Response response);
   awaitable<Result<void>> body(ByteView part);
@@ -27,8 +29,8 @@ class Answer {
   /// An error in the form of the OCI distribution-spec.
   awaitable<Result<void>> refuse(unsigned status, std::string code, std::string message,
                                  http::Headers more = {});
-  /// What a server answers, as it comes. `copy` gets the body, as far as kMaxManifestBytes.
-  awaitable<Result<void>> relay(Exchange& exchange, std::string* copy = nullptr);
+  /// What a server answers, as it comes.
+  awaitable<Result<void>> relay(Exchange& exchange);
   /// A head, then bytes of a file.
   awaitable<Result<void>> file(http::Response response, OpenBlob blob, std::uint64_t first,
                                std::uint64_t length);
@@ -37,6 +39,9 @@ class Answer {
   bool begun() const { return pull_.status != 0; }
 
  private:
+  void note_head(unsigned status);
+
+  Clock& clock_;
   http::Connection& client_;
   Pull& pull_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/content_answer.hpp"
 #include "registry/forwarding.hpp"
+#include "registry/origin_answer.hpp"
 #include "registry/permission.hpp"
 
 namespace hagring::registry {
@@ -17,9 +18,11 @@ bool wants_part(const Inquiry& inquiry) {
 /// Whether an origin's answer is one that peers can't better.
 bool is_settled(unsigned status) { return status / 100 == 2 || status / 100 == 3 || status == 416; }
 
-awaitable<Result<Exchange>> ask_origin(Inquiry& inquiry) {
-  if (inquiry.origin_failure) co_return inquiry.origin_failure;
-  co_return co_await inquiry.parts.origin.read(inquiry.origin, forwarded(inquiry.request));
+/// As a last resort, or, if there are others to ask, unless it is known to be down.
+awaitable<Result<Exchange>> ask_origin(Inquiry& inquiry, Asking how = {}) {
+  const auto& failure = inquiry.origin_failure;
+  if (failure && (!was_spared(failure) || asks_in_place_of_origin(inquiry))) co_return failure;
+  co_return co_await inquiry.parts.origin.read(inquiry.origin, forwarded(inquiry.request), how);
 }
 
 awaitable<Result<void>> relay_origin(Inquiry& inquiry, const Digest& digest,
@@ -28,16 +31,9 @@ awaitable<Result<void>> relay_origin(Inquiry& inquiry, const Digest& digest,
     co_return co_await refuse_for_origin(inquiry, exchange);
   }
   note_answer(inquiry, digest, *exchange);
-  inquiry.pull.source = PullSource::origin;
-  const bool manifest = inquiry.route.kind == Route::Kind::manifest && !inquiry.route.head;
-  if (!manifest || exchange->response.status != 200) {
-    co_return co_await inquiry.answer.relay(*exchange);
-  }
-  std::string content;
-  CO_CHECK(co_await inquiry.answer.relay(*exchange, &content));
-  inquiry.pull.verified = is_content(digest, content);
-  if (inquiry.pull.verified && inquiry.parts.sizes) inquiry.parts.sizes->learn(content);
-  if (inquiry.pull.verified) note_yes(inquiry, digest);  // wherever it has come from
+  const bool content = exchange->response.status == 200;
+  CO_CHECK(co_await answer_from_origin(inquiry, digest, *std::move(exchange)));
+  if (content && inquiry.pull.verified) note_yes(inquiry, digest);  // wherever it has come from
   co_return Result<void>();
 }
 
@@ -59,12 +55,13 @@ awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest)
     if (peers_only) co_return co_await refuse_absent(inquiry);
     co_return co_await relay_origin(inquiry, digest, co_await ask_origin(inquiry));
   }
-  auto exchange = co_await ask_origin(inquiry);
+  auto exchange = co_await ask_origin(inquiry, {.others = true});
   if (!exchange && is_cancelled(exchange.error())) co_return exchange.error();
   if (!exchange || !is_settled(exchange->response.status)) {
     CO_TRY(const auto answered, co_await answer_from_peers(inquiry, digest));
     if (answered == Found::yes) co_return Result<void>();
   }
+  if (!exchange && was_spared(exchange.error())) exchange = co_await ask_origin(inquiry);
   co_return co_await relay_origin(inquiry, digest, std::move(exchange));
 }
 

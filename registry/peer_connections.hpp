@@ -11,6 +11,7 @@
 #include "registry/peer_responder.hpp"
 #include "userspace/base/connection_slots.hpp"
 #include "userspace/base/task_group.hpp"
+#include "userspace/base/tcp_listen.hpp"
 
 namespace hagring::registry {
 
@@ -18,6 +19,7 @@ namespace hagring::registry {
 struct PeerServerOptions {
   /// All addresses, IPv4 too. Port 5000 is where Spegel's nodes ask each other.
   asio::ip::tcp::endpoint listen{asio::ip::tcp::v6(), 5000};
+  PortSharing sharing = PortSharing::refused;
   /// At a time. A node pulls three layers at once, and a large cluster may pull the same image.
   std::size_t max_connections = 1024;
   std::size_t max_connections_per_address = 64;  ///< of IPv6, a /64 counts as one

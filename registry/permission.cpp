@@ -55,12 +55,17 @@ bool leaves_open(const Result<Exchange>& exchange) {
   return !exchange || is_trouble(exchange->response.status);
 }
 
+/// An origin that is known to be down isn't waited for, but one that limits this client is asked
+/// all the same: a HEAD may be free (Docker Hub's is), and nobody else can say yes.
 awaitable<Result<Exchange>> ask_for_yes(Inquiry& inquiry, Digest digest) {
   if (inquiry.origin_failure) co_return inquiry.origin_failure;
   auto& parts = inquiry.parts;
-  auto head = head_of(inquiry, digest.to_string());
-  co_return co_await with_deadline(parts.clock, parts.options.tag_patience,
-                                   parts.origin.ask(inquiry.origin, std::move(head)));
+  const auto head = head_of(inquiry, digest.to_string());
+  Asking how{.patience = parts.options.tag_patience, .others = true};
+  auto exchange = co_await parts.origin.ask(inquiry.origin, head, how);
+  if (exchange || exchange.error() != OriginErrc::limited) co_return exchange;
+  how.others = false;
+  co_return co_await parts.origin.ask(inquiry.origin, head, how);
 }
 
 std::string withheld_text(const Inquiry& inquiry, const Digest& digest) {

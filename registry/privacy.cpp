@@ -95,9 +95,15 @@ void Privacy::add(const Digest& digest, const std::string& repository) {
     changed_ = marks_.erase(digest) || changed_;
     return;
   }
-  const bool is_new = marks_.find(digest) == nullptr;
-  const bool added = add_to(marks_.touch(digest).repositories, repository);
-  changed_ = changed_ || is_new || added;
+  changed_ = add_mark(digest, {repository}) || changed_;
+}
+
+/// Under the lock. Whether that is news.
+bool Privacy::add_mark(const Digest& digest, const Names& names) {
+  bool news = marks_.find(digest) == nullptr;
+  auto& mark = marks_.touch(digest);
+  for (const auto& name : names) news = add_to(mark.repositories, name) || news;
+  return news;
 }
 
 void Privacy::add_field(const Digest& digest, std::string_view field) {
@@ -111,10 +117,7 @@ void Privacy::add_field(const Digest& digest, std::string_view field) {
     return audience_now(name) == Audience::everybody;
   };
   if (std::ranges::any_of(names, is_public)) return;
-  bool news = marks_.find(digest) == nullptr;
-  auto& mark = marks_.touch(digest);
-  for (const auto& name : names) news = add_to(mark.repositories, name) || news;
-  changed_ = changed_ || news;
+  changed_ = add_mark(digest, names) || changed_;
 }
 
 void Privacy::clear(const Digest& digest) {

@@ -85,8 +85,7 @@ class Privacy {
   /// All of it as text, to be kept over a restart; nullopt when nothing has changed since the last
   /// call.
   std::optional<std::string> take_changed();
-  /// Takes over what take_changed() gave. Errors: Errc::bad_message, and then nothing is taken
-  /// over.
+  /// Adds what take_changed() gave. Errors: Errc::bad_message, and then nothing is added.
   Result<void> restore(std::string_view text);
 
  private:
@@ -101,9 +100,10 @@ class Privacy {
 
   Audience audience_now(const std::string& repository) const;
   bool add_to(Names& names, const std::string& repository) const;
+  bool add_mark(const Digest& digest, const Names& names);
   std::string text() const;
-  Result<void> read(std::string_view text);
-  Result<void> read_line(std::string_view line);
+  struct Kept;
+  static Result<void> read_line(std::string_view line, Kept& into);
 
   Clock& clock_;
   const Options options_;

@@ -63,51 +63,56 @@ std::string Privacy::text() const {
   return all + std::string(kEnd) + to_hex(sha256(as_bytes(all))) + "\n";
 }
 
+/// What a text says.
+struct Privacy::Kept {
+  std::vector<std::pair<std::string, Known>> repositories{};
+  std::vector<std::pair<Digest, Names>> marks{};
+};
+
 Result<void> Privacy::restore(std::string_view text) {
   const auto end = text.rfind(kEnd);
   if (!text.starts_with(kHead) || end == std::string_view::npos || !text.ends_with('\n')) {
     return Errc::bad_message;
   }
-  const auto body = text.substr(0, end);
+  auto body = text.substr(0, end);
   const auto sum = text.substr(end + kEnd.size(), text.size() - end - kEnd.size() - 1);
   if (sum != to_hex(sha256(as_bytes(body)))) return Errc::bad_message;
+  Kept kept;
+  for (body.remove_prefix(kHead.size()); !body.empty();) {
+    const auto line = body.substr(0, body.find('\n'));
+    if (line.size() == body.size()) return Errc::bad_message;
+    CHECK_OK(read_line(line, kept));
+    body.remove_prefix(line.size() + 1);
+  }
   const std::lock_guard lock(mutex_);
-  const auto done = read(body.substr(kHead.size()));
-  if (!done) {
-    repositories_.erase_if([](const auto&) { return true; });
-    marks_.erase_if([](const auto&) { return true; });
+  for (auto& [name, known] : kept.repositories) {
+    auto& own = repositories_.touch(name);
+    if (own.audience != Audience::unknown && own.until >= known.until) continue;
+    own.audience = known.audience;
+    own.until = known.until;
   }
-  return done;
-}
-
-Result<void> Privacy::read(std::string_view text) {
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    if (end == std::string_view::npos) return Errc::bad_message;
-    CHECK_OK(read_line(text.substr(0, end)));
-    text.remove_prefix(end + 1);
-  }
+  for (const auto& [digest, names] : kept.marks) add_mark(digest, names);
   return {};
 }
 
-Result<void> Privacy::read_line(std::string_view line) {
+Result<void> Privacy::read_line(std::string_view line, Kept& into) {
   const auto kind = take_word(line);
   if (kind == "R") {
     const auto word = take_word(line);
     const auto audience = word == "public" ? Audience::everybody : Audience::some;
     const auto until = time_of(take_word(line));
     if (word != to_string(audience) || !until || !is_name(line)) return Errc::bad_message;
-    repositories_.touch(std::string(line)) = {.audience = audience, .until = *until};
+    into.repositories.emplace_back(line, Known{.audience = audience, .until = *until});
     return {};
   }
-  const auto digest = Digest::parse(take_word(line));
+  auto digest = Digest::parse(take_word(line));
   if (kind != "D" || !digest) return Errc::bad_message;
-  auto& mark = marks_.touch(*digest);
+  Names names;
   while (!line.empty()) {
-    const auto name = take_word(line);
-    if (!is_name(name)) return Errc::bad_message;
-    add_to(mark.repositories, std::string(name));
+    names.emplace_back(take_word(line));
+    if (!is_name(names.back())) return Errc::bad_message;
   }
+  into.marks.emplace_back(*std::move(digest), std::move(names));
   return {};
 }
 

@@ -24,8 +24,12 @@ bool others_may_answer(const Inquiry& inquiry, const Result<Exchange>& exchange)
   if (!exchange) return true;
   const auto status = exchange->response.status;
   if (is_trouble(status)) return true;
-  // Asked for credentials, a client that has some comes again with them.
-  if (!is_no(status) || (status == 401 && is_anonymous(inquiry))) return false;
+  if (!is_no(status)) return false;
+  // Asked for credentials, a client that has some comes again with them, if it can get them.
+  if (status == 401 && is_anonymous(inquiry) &&
+      inquiry.parts.origin.challenge_can_be_met(exchange->response)) {
+    return false;
+  }
   return inquiry.rule.authorize != Authorize::strict;
 }
 
@@ -78,6 +82,7 @@ awaitable<Result<void>> answer_from_origin(Inquiry& inquiry, Result<Exchange> ex
   if (!exchange || (is_trouble(exchange->response.status) && asks_in_place_of_origin(inquiry))) {
     co_return co_await refuse_for_origin(inquiry, exchange);
   }
+  inquiry.origin_failure = {};
   const auto& response = exchange->response;
   const auto digest = Digest::parse(response.headers.get("Docker-Content-Digest").value_or(""));
   note_answer(inquiry, digest, *exchange);
@@ -93,14 +98,19 @@ http::Request head_of(const Inquiry& inquiry) {
   return head;
 }
 
-/// The origin, asked while the search for peers goes on. All of it, connecting included, is
-/// bounded: a black-holed origin must leave time to ask peers.
+/// Asks the origin what the tag points to, with a bound on all of it, connecting included: a
+/// black-holed origin must leave time to ask peers.
+awaitable<Result<Exchange>> ask_head(Inquiry& inquiry, Asking how = {}) {
+  how.patience = inquiry.parts.options.tag_patience;
+  co_return co_await inquiry.parts.origin.ask(inquiry.origin, head_of(inquiry), how);
+}
+
+/// The origin, asked while the search for peers goes on.
 awaitable<Result<void>> read_origin_first(Inquiry& inquiry) {
   auto& parts = inquiry.parts;
   TagCandidates candidates(inquiry);
   Pending<Exchange> head(co_await asio::this_coro::executor, parts.clock,
-                         parts.options.tag_patience,
-                         parts.origin.ask(inquiry.origin, head_of(inquiry)));
+                         ask_head(inquiry, {.others = true}));
   Result<Found> early = Found::no;
   if (!co_await head.wait(parts.options.origin_patience)) {
     inquiry.pull.note = "the origin is slow";
@@ -125,6 +135,8 @@ awaitable<Result<void>> read_origin_first(Inquiry& inquiry) {
   }
   candidates.stop();
   inquiry.pull.note.clear();
+  const bool spared = !exchange && was_spared(exchange.error());
+  if (spared && !asks_in_place_of_origin(inquiry)) exchange = co_await ask_head(inquiry);
   co_return co_await answer_from_origin(inquiry, std::move(exchange));
 }
 
@@ -138,12 +150,9 @@ awaitable<Result<void>> read_peers_first(Inquiry& inquiry) {
         404, "MANIFEST_UNKNOWN",
         "hagring: neither this node nor a peer knows the tag, and a rule says tags=peers-only");
   }
-  if (inquiry.origin_failure) {
-    co_return co_await answer_from_origin(inquiry, inquiry.origin_failure);
-  }
-  auto& parts = inquiry.parts;
-  auto exchange = co_await with_deadline(parts.clock, parts.options.tag_patience,
-                                         parts.origin.ask(inquiry.origin, head_of(inquiry)));
+  const auto& failure = inquiry.origin_failure;
+  const bool known = failure && !was_spared(failure);
+  auto exchange = known ? Result<Exchange>(failure) : co_await ask_head(inquiry);
   co_return co_await answer_from_origin(inquiry, std::move(exchange));
 }
 

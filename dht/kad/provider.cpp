@@ -103,17 +103,19 @@ Provider::Next Provider::next(const Claim* within) const {
   return first;
 }
 
-/// What was told under other addresses is as good as not told. False while we have none.
+/// What was told without an address that we have now is as good as not told; one that went says
+/// nothing new, and may be back in a moment. False while we have none.
 bool Provider::notice_addresses() {
-  Addresses now = own_addresses_();
-  std::sort(now.begin(), now.end(), [](const Multiaddr& a, const Multiaddr& b) {
+  const auto as_bytes_are = [](const Multiaddr& a, const Multiaddr& b) {
     return as_text(a.bytes()) < as_text(b.bytes());
-  });
-  if (now.empty()) return false;
-  if (now == told_addresses_) return true;
+  };
+  addresses_ = own_addresses_();
+  std::ranges::sort(addresses_, as_bytes_are);
+  if (addresses_.empty()) return false;
+  if (std::ranges::includes(told_addresses_, addresses_, as_bytes_are)) return true;
   for (auto& [key, own] : keys_) own.told = own.not_before = TimePoint();
   remembered_.clear();
-  told_addresses_ = std::move(now);
+  told_addresses_ = addresses_;
   return true;
 }
 
@@ -176,7 +178,7 @@ awaitable<bool> Provider::tell_region(Claim claim, Bytes wire_key) {
     region = co_await search.complete(std::move(region), keys_);
   }
   const std::size_t peers = region.peers.size();
-  Announcement announcement(executor_, rpc_, keeper_, {table_.self(), told_addresses_},
+  Announcement announcement(executor_, rpc_, keeper_, {table_.self(), addresses_},
                             {.k = lookups_.k,
                              .peers = options_.tells,
                              .batch = options_.batch,

@@ -91,7 +91,8 @@ class Provider {
   ProviderOptions options_;
   SweepClock hand_;
   OwnKeys keys_;
-  Addresses told_addresses_;  ///< those that the others were last told
+  Addresses addresses_;       ///< sorted by their bytes, as the next
+  Addresses told_addresses_;  ///< all that others were told since the last new one
   OwnKeys remembered_;        ///< of a snapshot, until they are provided again
   std::vector<Claim> claims_;
   TimePoint next_repetition_{};

@@ -60,10 +60,10 @@ Setting path(std::string name, std::string help, std::string Config::* member) {
 constexpr std::chrono::hours kLongest{24};
 
 Setting duration(std::string name, std::string help, std::chrono::milliseconds Config::* member,
-                 std::chrono::milliseconds least) {
+                 std::chrono::milliseconds least, std::chrono::milliseconds most = kLongest) {
   return single(
       std::move(name), "TIME", std::move(help), member,
-      [least](const std::string& text) { return read_duration(text, least, kLongest); },
+      [least, most](const std::string& text) { return read_duration(text, least, most); },
       write_duration);
 }
 
@@ -126,6 +126,25 @@ log::Format read_format(const std::string& text) {
   if (text == "json") return log::Format::json;
   throw StartError(fmt::format("'{}' is neither text nor json", text));
 }
+
+using Endpoint = boost::asio::ip::tcp::endpoint;
+
+std::optional<Endpoint> read_optional_endpoint(const std::string& text) {
+  if (text == "off") return std::nullopt;
+  return read_endpoint(text);
+}
+
+std::string write_optional_endpoint(const std::optional<Endpoint>& endpoint) {
+  return endpoint ? write_endpoint(*endpoint) : "off";
+}
+std::string read_keep_layers(const std::string& text) {
+  if (text == "auto" || text == "always" || text == "never") return text;
+  throw StartError(fmt::format("'{}' is not auto, always or never", text));
+}
+
+/// Shorter, layers would go while pulls that share them are under way.
+constexpr std::chrono::minutes kBriefestAge{1};
+constexpr std::chrono::hours kLongestAge{24 * 365};
 
 /// Of times that are waited for others: shorter than a round trip nobody can be met.
 constexpr std::chrono::milliseconds kBriefest{100};
@@ -190,9 +209,35 @@ std::vector<Setting> content_settings() {
       single("verify-first", "SIZE",
              "blobs from peers up to this size are verified before their first byte is passed on",
              &Config::verify_first, read_size, write_size),
+      toggle("names",
+             "answer containerd when none of its name servers can tell the address of a mirrored "
+             "registry, so that peers are asked all the same; what servers answer is passed on",
+             &Config::names),
+      duration("name-timeout",
+               "how long name servers may take to tell a mirrored registry's address; at most 60 % "
+               "of the time-out in containerd's resolv.conf",
+               &Config::name_timeout, kBriefest),
       duration("rescan-interval",
                "how often containerd's store is listed anew (its garbage collector tells nobody)",
                &Config::rescan_interval, kBriefestRescan),
+  };
+}
+
+std::vector<Setting> layer_settings() {
+  return {
+      single("keep-layers", "WHEN",
+             "keep the layers of pulled images for other nodes: auto (where containerd throws them "
+             "away, discard_unpacked_layers), always or never",
+             &Config::keep_layers, read_keep_layers, as_is),
+      single("keep-layers-bytes", "SIZE",
+             "keep this much of them, those served longest ago go first; 0 keeps none",
+             &Config::keep_layers_bytes, read_size, write_size),
+      duration("keep-layers-age", "keep them so long after their image was last pulled",
+               &Config::keep_layers_age, kBriefestAge, kLongestAge),
+      count("keep-layers-until",
+            "let go of them when the image file system is so full, in percent; kubelet deletes "
+            "images from 85 on",
+            &Config::keep_layers_until, 1, 100),
   };
 }
 
@@ -229,6 +274,17 @@ std::vector<Setting> process_settings() {
       path("state-dir", "where the node's certificate authority is kept", &Config::state_dir),
       path("pin-dir", "where the BPF maps are pinned", &Config::pin_dir),
       path("admin-socket", "Unix socket that `hagring status` asks", &Config::admin_socket),
+      toggle("takeover",
+             "take the place of the agent that runs here, without a moment in between; the other "
+             "one lets its streams end",
+             &Config::takeover),
+      toggle("wait-when-replaced",
+             "when another agent has taken this one's place, wait for SIGTERM instead of ending: "
+             "for supervisors that would start it again",
+             &Config::wait_when_replaced),
+      single("metrics-listen", "ADDRESS:PORT|off",
+             "where Prometheus' /metrics and the probes /livez and /readyz are answered",
+             &Config::metrics_listen, read_optional_endpoint, write_optional_endpoint),
       toggle("install-ca",
              "put the node's certificate authority into the host's trusted certificates; without "
              "it TLS connections are passed through untouched unless containerd trusts it anyway",
@@ -262,7 +318,7 @@ bool is_service_link(std::string_view name) {
 const std::vector<Setting>& settings() {
   static const std::vector<Setting> all = [] {
     auto joined = client_settings();
-    for (auto part : {content_settings(), mesh_settings(), process_settings()}) {
+    for (auto part : {content_settings(), layer_settings(), mesh_settings(), process_settings()}) {
       joined.insert(joined.end(), part.begin(), part.end());
     }
     return joined;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,16 @@ struct Config {
   std::uint64_t verify_first = 4 << 20;
   std::chrono::milliseconds rescan_interval{300'000};
 
+  // Layers that the runtime throws away once they are unpacked.
+  std::string keep_layers = "auto";
+  std::uint64_t keep_layers_bytes = std::uint64_t{10} << 30;
+  std::chrono::milliseconds keep_layers_age = std::chrono::hours(24 * 7);
+  std::uint64_t keep_layers_until = 80;  ///< percent of the image file system
+
+  // Names.
+  bool names = true;
+  std::chrono::milliseconds name_timeout{2000};
+
   // The mesh of nodes.
   std::vector<std::string> bootstrap;  ///< read by mesh_options.hpp
   boost::asio::ip::tcp::endpoint dht_listen{boost::asio::ip::tcp::v6(), 5001};
@@ -47,6 +58,12 @@ struct Config {
   std::string state_dir = "/var/lib/hagring";
   std::string pin_dir = "/sys/fs/bpf/hagring";
   std::string admin_socket = "/run/hagring/hagring.sock";
+  bool takeover = false;            ///< replace the agent that holds admin_socket
+  bool wait_when_replaced = false;  ///< else end
+
+  /// Metrics and probes; nullopt: nowhere.
+  std::optional<boost::asio::ip::tcp::endpoint> metrics_listen{
+      std::in_place, boost::asio::ip::tcp::v6(), std::uint16_t{9090}};
 
   // Trust.
   bool install_ca = true;

@@ -6,12 +6,12 @@
 
 namespace hagring::agent {
 
-AdminServer::Page explain_page(const registry::Policy& policy, registry::Privacy& privacy) {
-  return [&policy, &privacy](std::string query) -> awaitable<AdminAnswer> {
+Page explain_page(const registry::Policy& policy, registry::Privacy& privacy) {
+  return [&policy, &privacy](std::string query) -> awaitable<PageAnswer> {
     const auto text = http::query_value(query, "reference");
     const auto reference = text ? registry::Reference::parse_familiar(*text) : std::nullopt;
-    if (!reference) co_return AdminAnswer{400, R"({"error":"reference must be an image's name"})"};
-    co_return AdminAnswer{200, explain(policy, *reference, &privacy)};
+    if (!reference) co_return PageAnswer{400, R"({"error":"reference must be an image's name"})"};
+    co_return PageAnswer{200, explain(policy, *reference, &privacy)};
   };
 }
 

@@ -3,12 +3,12 @@
 
 #include "registry/policy.hpp"
 #include "registry/privacy.hpp"
-#include "userspace/agent/admin_server.hpp"
+#include "userspace/agent/pages.hpp"
 
 namespace hagring::agent {
 
 /// Tells how reads of `?reference=…`, an image's name as people write it, are answered: what
 /// `hagring explain` shows. Both outlive the page.
-AdminServer::Page explain_page(const registry::Policy& policy, registry::Privacy& privacy);
+Page explain_page(const registry::Policy& policy, registry::Privacy& privacy);
 
 }  // namespace hagring::agent

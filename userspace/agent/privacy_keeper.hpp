@@ -13,7 +13,9 @@ namespace hagring::agent {
 class PrivacyKeeper {
  public:
   /// Reads what the last run has kept; a file that can't be read is told of and counts for nothing.
-  PrivacyKeeper(registry::Privacy& privacy, Clock& clock, std::filesystem::path path);
+  /// `succeeds`: this agent takes another's place, which may still learn of some while it ends.
+  PrivacyKeeper(registry::Privacy& privacy, Clock& clock, std::filesystem::path path,
+                bool succeeds);
 
   /// Writes what is new, again and again until cancelled: a mark is on the disk about as soon as
   /// the content that it is of.
@@ -23,11 +25,13 @@ class PrivacyKeeper {
   void finish();
 
  private:
+  void load();
   void save();
 
   registry::Privacy& privacy_;
   Clock& clock_;
   BackgroundFile file_;
+  std::optional<TimePoint> alone_at_;  ///< when the predecessor is gone for certain
 };
 
 /// Where the state directory keeps it.

@@ -20,6 +20,13 @@ std::string mounted_root(const Config& config) {
   return config.host_root == "/" ? std::string() : config.host_root;
 }
 
+/// Tells agents of one machine apart: each has a state directory of its own.
+std::string tag_of(const Config& config) {
+  constexpr std::size_t kTagBytes = 4;
+  const auto hash = sha256(as_bytes(config.state_dir));
+  return to_hex(ByteView(hash).first(kTagBytes));
+}
+
 }  // namespace
 
 registry::Policy make_policy(const Config& config) {
@@ -44,17 +51,25 @@ redirect::RedirectorOptions redirector_options(const Config& config,
       if (std::find(rules.begin(), rules.end(), rule) == rules.end()) rules.push_back(rule);
     }
   }
+  for (const auto& range : excluded_ranges(config)) {
+    rules.push_back({.destinations = range, .action = redirect::Rule::Action::leave});
+  }
+  return {.pin_directory = config.pin_dir,
+          .heartbeat_timeout = config.heartbeat_timeout,
+          .rules = std::move(rules)};
+}
+
+std::vector<Prefix> excluded_ranges(const Config& config) {
+  std::vector<Prefix> ranges;
   for (const auto& text : config.exclude) {
     const auto prefix = parse_prefix(text);
     if (!prefix) {
       throw StartError(
           fmt::format("--exclude: '{}' is not a range such as 10.0.0.0/8 or fd00::/8", text));
     }
-    rules.push_back({.destinations = *prefix, .action = redirect::Rule::Action::leave});
+    ranges.push_back(*prefix);
   }
-  return {.pin_directory = config.pin_dir,
-          .heartbeat_timeout = config.heartbeat_timeout,
-          .rules = std::move(rules)};
+  return ranges;
 }
 
 proxy::CertificateAuthorityOptions authority_options(const Config& config,
@@ -66,6 +81,12 @@ proxy::CertificateAuthorityOptions authority_options(const Config& config,
           .node_name = name};
 }
 
+NameKeeper::Options name_options(const Config& config) {
+  return {.enabled = config.names,
+          .stub = {.patience = config.name_timeout},
+          .host_root = config.host_root};
+}
+
 containerd::FollowerOptions store_options(const Config& config) {
   return {.socket = config.containerd_socket,
           .host_root = mounted_root(config),
@@ -73,13 +94,20 @@ containerd::FollowerOptions store_options(const Config& config) {
           .rescan_interval = config.rescan_interval};
 }
 
+containerd::LayerKeeperOptions layer_options(const Config& config) {
+  using containerd::KeepLayers;
+  return {.mode = config.keep_layers == "always"  ? KeepLayers::always
+                  : config.keep_layers == "never" ? KeepLayers::never
+                                                  : KeepLayers::automatic,
+          .budget = config.keep_layers_bytes,
+          .age = config.keep_layers_age,
+          .disk_limit = static_cast<unsigned>(config.keep_layers_until),
+          .owner = tag_of(config)};
+}
+
 proxy::TrustStoreOptions trust_store_options(const Config& config) {
-  constexpr std::size_t kTagBytes = 4;
   proxy::TrustStoreOptions options{.host = config.host_root};
-  if (config.state_dir != Config().state_dir) {
-    const auto hash = sha256(as_bytes(config.state_dir));
-    options.name += "-" + to_hex(ByteView(hash).first(kTagBytes));
-  }
+  if (config.state_dir != Config().state_dir) options.name += "-" + tag_of(config);
   return options;
 }
 

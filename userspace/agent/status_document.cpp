@@ -30,6 +30,25 @@ Json listeners(const StatusSources& sources) {
           {"peer", write_endpoint(sources.peer_server.endpoint())}};
 }
 
+/// By which proxies the client reaches servers, without credentials; null: by none.
+Json egress_proxies(const StatusSources& sources) {
+  const auto settings = sources.egress.settings();
+  const auto problem = sources.egress_keeper.problem();
+  const auto& https = settings->https();
+  const auto& http = settings->http();
+  if (!https && !http && problem.empty()) return {};
+  auto addresses = Json::array();
+  for (const auto& proxy : sources.egress.proxies()) {
+    addresses.push_back(write_endpoint(proxy.endpoint));
+  }
+  Json all{{"https", https ? Json(https->shown()) : Json()},
+           {"http", http ? Json(http->shown()) : Json()},
+           {"no_proxy", settings->no_proxy()},
+           {"redirected_addresses", std::move(addresses)}};
+  if (!problem.empty()) all["problem"] = problem;
+  return all;
+}
+
 Json clients(const StatusSources& sources) {
   const auto& state = sources.interception.state();
   auto list = Json::array();
@@ -41,7 +60,9 @@ Json clients(const StatusSources& sources) {
                {"cgroup", state.client->cgroup.path},
                {"intercepted", state.attached && !state.problem},
                {"trust", proxy::to_string(sources.trust.state())},
-               {"reason", sources.trust.reason()}};
+               {"reason", sources.trust.client() ? sources.trust.reason()
+                                                 : "it can't be probed yet: spliced"},
+               {"egress_proxies", egress_proxies(sources)}};
     if (state.problem) entry["problem"] = state.problem.message();
     list.push_back(std::move(entry));
   }
@@ -51,6 +72,31 @@ Json clients(const StatusSources& sources) {
 Json store(const containerd::FollowerState& state) {
   Json entry{{"connected", state.connected}, {"images", state.images},   {"blobs", state.blobs},
              {"socket", state.socket},       {"version", state.version}, {"root", state.root}};
+  if (!state.problem.empty()) entry["problem"] = state.problem;
+  return entry;
+}
+
+Json layers(const StatusSources& sources) {
+  const auto state = sources.store.layers();
+  Json released;
+  for (std::size_t i = 0; i < containerd::kReleases; ++i) {
+    released[std::string(containerd::to_string(static_cast<containerd::Release>(i)))] =
+        state.released[i];
+  }
+  Json entry{{"runtime_discards", containerd::to_string(state.finding.discards)},
+             {"how", state.finding.how},
+             {"mode", sources.layer_limits.mode},
+             {"keeping", state.keeping},
+             {"images", state.images},
+             {"pulling", state.pulling},
+             {"bytes", state.bytes},
+             {"budget_bytes", sources.layer_limits.budget},
+             {"oldest", state.oldest ? Json(timestamp(*state.oldest)) : Json()},
+             {"disk_percent", state.disk_percent ? Json(*state.disk_percent) : Json()},
+             {"disk_limit_percent", sources.layer_limits.disk_percent},
+             {"released", std::move(released)}};
+  if (!state.last_released.empty()) entry["last_released"] = state.last_released;
+  if (!state.refused.empty()) entry["refused"] = state.refused;
   if (!state.problem.empty()) entry["problem"] = state.problem;
   return entry;
 }
@@ -74,6 +120,28 @@ Json shunned(const registry::Conduct& conduct) {
                                           pause.reason.empty() ? "" : ": ", pause.reason)}});
   }
   return list;
+}
+
+/// Servers that are down, and those that limit the rate of requests.
+Json origins(const StatusSources& sources) {
+  auto down = Json::array();
+  for (const auto& outage : sources.breaker.outages()) {
+    down.push_back({{"server", outage.server.to_string()},
+                    {"trouble", registry::to_string(outage.trouble)},
+                    {"reason", outage.reason},
+                    {"since", timestamp(outage.since)},
+                    {"next_probe_seconds",
+                     outage.next_probe ? Json(whole_seconds(*outage.next_probe)) : Json()}});
+  }
+  auto limited = Json::array();
+  for (const auto& limit : sources.limits.all()) {
+    limited.push_back({{"server", limit.server.to_string()},
+                       {"requests", limit.manifests ? "manifests" : "blobs and others"},
+                       {"refused", limit.refused},
+                       {"counted_for", limit.source},
+                       {"remaining_seconds", whole_seconds(limit.remaining)}});
+  }
+  return {{"down", std::move(down)}, {"limited", std::move(limited)}};
 }
 
 Json mesh(const dht::NodeStatus& mesh) {
@@ -135,6 +203,12 @@ Json peer_server(const registry::PeerServer& server) {
           {"connections_refused", connections.refused.load()}};
 }
 
+/// Requests in which a peer was silent for so long that a second one was asked.
+Json hedges(const registry::Conduct& conduct) {
+  const auto counters = conduct.first_bytes().counters();
+  return {{"second_peer_asked", counters.hedges}, {"second_peer_was_first", counters.won}};
+}
+
 Json connections(const StatusSources& sources) {
   const auto& sessions = sources.sessions;
   Json all{{"open", sources.listener.connections()},
@@ -156,6 +230,24 @@ Json connections(const StatusSources& sources) {
   all["spliced_bytes_to_origin"] = sessions.bytes_to_origin.load();
   all["spliced_bytes_to_client"] = sessions.bytes_to_client.load();
   return all;
+}
+
+Json names(const dns::Stub& stub) {
+  auto servers = Json::array();
+  for (const auto& server : stub.servers()) servers.push_back(server.to_string());
+  const auto& counters = stub.counters();
+  Json invented = Json::object();
+  for (std::size_t i = 0; i < dns::kNoAnswers; ++i) {
+    if (counters.invented[i] == 0) continue;
+    invented[std::string(dns::to_string(static_cast<dns::NoAnswer>(i)))] = counters.invented[i];
+  }
+  return {{"name_servers", std::move(servers)},
+          {"queries", counters.queries},
+          {"passed_on", counters.passed_on},
+          {"answered_by_us", std::move(invented)},
+          {"told_unreachable", counters.told_unreachable},
+          {"unanswered", counters.unanswered},
+          {"dropped", counters.dropped}};
 }
 
 Json kernel(const redirect::Redirector& redirector) {
@@ -199,12 +291,16 @@ std::string make_status(const StatusSources& sources) {
       {"listeners", listeners(sources)},
       {"clients", clients(sources)},
       {"store", store(sources.store.state())},
+      {"layers", layers(sources)},
       {"mesh", mesh(sources.mesh)},
       {"shunned", shunned(sources.conduct)},
       {"access", access(sources)},
+      {"origins", origins(sources)},
       {"sources", content_sources(sources.record)},
+      {"hedges", hedges(sources.conduct)},
       {"peer_server", peer_server(sources.peer_server)},
       {"connections", connections(sources)},
+      {"names", names(sources.names)},
       {"kernel", kernel(sources.redirector)},
       {"recent", recent(sources.record)}};
   // Names from the network may be no UTF-8: shown with replacement characters.

@@ -4,18 +4,29 @@
 #include <string>
 
 #include "dht/node.hpp"
+#include "registry/breaker.hpp"
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/policy.hpp"
 #include "registry/privacy.hpp"
 #include "registry/pull_record.hpp"
+#include "registry/rate_limits.hpp"
+#include "userspace/agent/egress_keeper.hpp"
+#include "userspace/dns/stub.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
 #include "userspace/proxy/trust.hpp"
 #include "userspace/redirect/interception.hpp"
 
 namespace hagring::agent {
+
+/// What may be kept of layers that the runtime throws away, as it was set.
+struct LayerLimits {
+  std::string mode;
+  std::uint64_t budget = 0;        ///< bytes
+  std::uint64_t disk_percent = 0;  ///< of the image file system
+};
 
 /// What `hagring status` tells of, at the moment of asking.
 struct StatusSources {
@@ -25,10 +36,16 @@ struct StatusSources {
   const proxy::Trust& trust;
   const redirect::Interception& interception;
   const redirect::Redirector& redirector;
+  const egress::Egress& egress;
+  const EgressKeeper& egress_keeper;
+  const dns::Stub& names;
   const containerd::ContainerdStore& store;
+  LayerLimits layer_limits;
   const registry::PeerServer& peer_server;
   dht::NodeStatus mesh;
   const registry::Conduct& conduct;
+  const registry::Breaker& breaker;
+  const registry::RateLimits& limits;
   const registry::PullRecord& record;
   const registry::Policy& policy;
   const registry::Privacy& privacy;

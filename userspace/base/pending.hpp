@@ -14,12 +14,11 @@ namespace hagring {
 template <typename T>
 class Pending {
  public:
-  /// Starts `operation`, which has `limit` (Errc::timed_out).
-  Pending(asio::any_io_executor executor, Clock& clock, Duration limit,
-          awaitable<Result<T>> operation)
+  /// Starts `operation`, which needs a deadline of its own.
+  Pending(asio::any_io_executor executor, Clock& clock, awaitable<Result<T>> operation)
       : clock_(clock), task_(executor, "pending"), ended_(executor, TimePoint::max()) {
-    task_.spawn([this, limit, work = std::move(operation)]() mutable -> awaitable<void> {
-      result_.emplace(co_await with_deadline(clock_, limit, std::move(work)));
+    task_.spawn([this, work = std::move(operation)]() mutable -> awaitable<void> {
+      result_.emplace(co_await std::move(work));
       ended_.cancel();
     });
   }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "userspace/agent/admin_client.hpp"
 #include "userspace/base/clock.hpp"
 
 namespace hagring::cli {
@@ -11,11 +12,7 @@ namespace hagring::cli {
 /// Exit code: no agent answers.
 inline constexpr int kNoAgent = 3;
 
-/// What the agent answered.
-struct AdminReply {
-  unsigned status = 0;
-  std::string document;
-};
+using agent::AdminReply;
 
 /// Asks the agent at `socket` for `target`. When nobody answers within `limit`, says so on standard
 /// error, with what to check, and returns none.

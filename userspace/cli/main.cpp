@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <optional>
@@ -11,11 +12,15 @@
 
 #include "userspace/agent/agent.hpp"
 #include "userspace/agent/config.hpp"
+#include "userspace/agent/uninstall.hpp"
+#include "userspace/base/log.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/base/version.hpp"
 #include "userspace/cli/explain.hpp"
 #include "userspace/cli/lookup.hpp"
+#include "userspace/cli/preflight.hpp"
 #include "userspace/cli/status.hpp"
+#include "userspace/preflight/preflight.hpp"
 
 namespace hagring::cli {
 namespace {
@@ -25,10 +30,9 @@ constexpr int kFailed = 1;
 constexpr int kBadUsage = 2;
 
 constexpr const char* kFooter =
-    "Exit codes: 0 done, 1 failed (agent: this machine lacks something, see the last line;\n"
-    "lookup: nobody has it; explain: it isn't mirrored), 2 wrong usage or configuration, 3 no "
-    "agent\n"
-    "answers (status, lookup, explain).\n";
+    "Exit codes: 0 done, 1 failed (agent, preflight: this machine lacks something; lookup: nobody\n"
+    "has it; explain: it isn't mirrored), 2 wrong usage or configuration, 3 no agent answers\n"
+    "(status, lookup, explain).\n";
 
 constexpr const char* kAgentDetails =
     "Finds containerd, redirects its registry connections to the mirror in this process, and\n"
@@ -63,6 +67,8 @@ struct Arguments {
   agent::Values flags;
   std::string config_file;
   bool print_config = false;
+  bool preflight_json = false;
+  bool dry_run = false;
   StatusOptions status;
   LookupOptions lookup;
   ExplainOptions explain;
@@ -74,21 +80,21 @@ std::vector<std::string> environment() {
   return entries;
 }
 
-CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
-  auto* command = app.add_subcommand("agent", "Runs the node agent.");
-  command->footer(kAgentDetails + std::string(kFooter));
-  command->add_option("--config", arguments.config_file, "configuration file (TOML)")
+/// Options for settings: all, or those of these names.
+void add_settings(CLI::App& command, Arguments& arguments,
+                  const std::vector<std::string_view>& names = {}) {
+  command.add_option("--config", arguments.config_file, "configuration file (TOML)")
       ->type_name("PATH")
       ->envname("HAGRING_CONFIG");
-  command->add_flag("--print-config", arguments.print_config,
-                    "print the effective configuration and exit");
   const agent::Config defaults;
   for (const auto& setting : agent::settings()) {
+    const bool is_named = std::ranges::find(names, setting.name) != names.end();
+    if (!names.empty() && !is_named) continue;
     const auto help =
         wrapped(fmt::format("{} ({}default: {})", setting.help,
                             setting.list ? "may be repeated; " : "", setting.show(defaults)));
     command
-        ->add_option_function<std::string>(
+        .add_option_function<std::string>(
             "--" + setting.name,
             [&flags = arguments.flags, name = setting.name](const std::string& text) {
               flags[name].push_back(text);
@@ -97,6 +103,26 @@ CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
         ->type_name(setting.placeholder)
         ->trigger_on_parse();
   }
+}
+
+CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("agent", "Runs the node agent.");
+  command->footer(kAgentDetails + std::string(kFooter));
+  add_settings(*command, arguments);
+  command->add_flag("--print-config", arguments.print_config,
+                    "print the effective configuration and exit");
+  return command;
+}
+
+CLI::App* add_preflight(CLI::App& app, Arguments& arguments) {
+  auto* command =
+      app.add_subcommand("preflight", "Looks whether the agent could do its work on this machine.");
+  command->footer(
+      "Takes the agent's options, changes nothing, and says of each thing that the agent needs\n"
+      "whether it is there and, where it isn't, what to do.\n\n" +
+      std::string(kFooter));
+  command->add_flag("--json", arguments.preflight_json, "print JSON, for scripts");
+  add_settings(*command, arguments);
   return command;
 }
 
@@ -146,21 +172,23 @@ CLI::App* add_explain(CLI::App& app, Arguments& arguments) {
       ->required()
       ->type_name("REFERENCE");
   add_asking_options(*command, arguments.explain.json, arguments.explain.socket);
-  command->add_option("--config", arguments.config_file, "configuration file (TOML)")
-      ->type_name("PATH");
-  for (const auto& setting : agent::settings()) {
-    const auto& name = setting.name;
-    if (name != "rule" && name != "registry" && name != "default-registries") continue;
-    command
-        ->add_option_function<std::string>(
-            "--" + name,
-            [&flags = arguments.flags, name](const std::string& text) {
-              flags[name].push_back(text);
-            },
-            "as of `hagring agent`")
-        ->type_name(setting.placeholder)
-        ->trigger_on_parse();
-  }
+  add_settings(*command, arguments, {"default-registries", "registry", "rule"});
+  // In the agent's own container its file is named there, and it is the agent that is to be asked.
+  command->get_option("--config")->envname("");
+  return command;
+}
+
+CLI::App* add_uninstall(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("uninstall", "Removes what hagring has left on this node.");
+  command->footer(
+      "The authority's key and certificate, pins, containerd's leases and the state directory. "
+      "The\n"
+      "agent has to be stopped. Give it the agent's own configuration; can be run again.\n\n" +
+      std::string(kFooter));
+  add_settings(*command, arguments,
+               {"containerd-socket", "containerd-namespace", "host-root", "state-dir", "pin-dir",
+                "admin-socket"});
+  command->add_flag("--dry-run", arguments.dry_run, "say what would be removed, remove nothing");
   return command;
 }
 
@@ -173,7 +201,9 @@ agent::LoadedConfig load(const Arguments& arguments) {
   return loaded;
 }
 
-int run_agent(const Arguments& arguments) {
+/// Runs a command that needs the agent's configuration.
+template <typename Command>
+int with_config(const Arguments& arguments, Command command) {
   std::optional<agent::LoadedConfig> loaded;
   try {
     loaded = load(arguments);
@@ -181,11 +211,18 @@ int run_agent(const Arguments& arguments) {
     std::fprintf(stderr, "hagring: %s\n", error.what());
     return kBadUsage;
   }
-  if (arguments.print_config) {
-    std::cout << agent::describe(*loaded);
-    return 0;
-  }
-  return agent::run(*loaded);
+  return command(*loaded);
+}
+
+int run_preflight(const Arguments& arguments, const agent::LoadedConfig& loaded) {
+  log::configure(log::Level::error, loaded.config.log_format);
+  return show_preflight(preflight::run(loaded.config), arguments.preflight_json);
+}
+
+int run_agent(const Arguments& arguments, const agent::LoadedConfig& loaded) {
+  if (!arguments.print_config) return agent::run(loaded);
+  std::cout << agent::describe(loaded);
+  return 0;
 }
 
 int run_explain(const Arguments& arguments) {
@@ -223,6 +260,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   Arguments arguments;
   const auto* agent_command = add_agent(app, arguments);
+  const auto* preflight_command = add_preflight(app, arguments);
+  const auto* uninstall_command = add_uninstall(app, arguments);
   const auto* status_command = add_status(app, arguments);
   const auto* lookup_command = add_lookup(app, arguments);
   const auto* explain_command = add_explain(app, arguments);
@@ -235,7 +274,18 @@ int run(int argc, char** argv) {
     app.exit(error);
     return kBadUsage;
   }
-  if (agent_command->parsed()) return run_agent(arguments);
+  if (agent_command->parsed()) {
+    return with_config(arguments, [&](const auto& loaded) { return run_agent(arguments, loaded); });
+  }
+  if (preflight_command->parsed()) {
+    return with_config(arguments,
+                       [&](const auto& loaded) { return run_preflight(arguments, loaded); });
+  }
+  if (uninstall_command->parsed()) {
+    return with_config(arguments, [&](const auto& loaded) {
+      return agent::uninstall(loaded.config, arguments.dry_run, std::cout);
+    });
+  }
   if (status_command->parsed()) return show_status(arguments.status);
   if (lookup_command->parsed()) return look_up(arguments.lookup);
   if (explain_command->parsed()) return run_explain(arguments);

@@ -3,9 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "userspace/base/atomic_file.hpp"
+#include "userspace/base/open_in_root.hpp"
 
 namespace hagring::proxy {
 namespace {
@@ -63,18 +62,6 @@ error_code translate(const error_code& error) {
     return TrustErrc::not_permitted;
   }
   return error;
-}
-
-/// Opens a directory below `root` as if `root` were "/": on RHEL /etc/ssl/certs is an absolute
-/// link, which must not lead into the agent's own container.
-UniqueFd open_in_root(const fs::path& root, const fs::path& directory) {
-  const UniqueFd root_fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root_fd) return UniqueFd();
-  open_how how{};
-  how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return UniqueFd(static_cast<int>(
-      ::syscall(SYS_openat2, root_fd.get(), directory.c_str(), &how, sizeof(how))));
 }
 
 /// Whether `name` is one that OpenSSL's hashed directories use: eight hexadecimal digits, a dot, a
@@ -138,7 +125,8 @@ Result<TrustStore::Place> TrustStore::open() const {
   std::vector<fs::path> candidates(std::begin(kDirectories), std::end(kDirectories));
   if (!options_.directory.empty()) candidates = {options_.directory};
   for (const auto& directory : candidates) {
-    UniqueFd fd = open_in_root(options_.host, directory);
+    // On RHEL /etc/ssl/certs is an absolute link.
+    UniqueFd fd = open_in_root(options_.host, directory, O_RDONLY | O_DIRECTORY);
     if (fd) return Place{std::move(fd), directory};
     if (errno != ENOENT && errno != ENOTDIR) return translate(last_system_error());
   }

@@ -23,24 +23,6 @@ std::string parent_of(const std::string& directory) {
   return slash == 0 ? "/" : directory.substr(0, slash);
 }
 
-void require_bpf_file_system(const std::string& directory) {
-  struct statfs filesystem{};
-  const auto parent = parent_of(directory);
-  if (::statfs(parent.c_str(), &filesystem) != 0) {
-    throw StartError(
-        fmt::format("the maps can't be pinned at {}: {}: {}; create it or choose "
-                    "another pin directory",
-                    directory, parent, std::strerror(errno)));
-  }
-  if (static_cast<unsigned long>(filesystem.f_type) != BPF_FS_MAGIC) {
-    throw StartError(
-        fmt::format("the maps can't be pinned at {}: {} is not in a BPF file system; "
-                    "run: mount -t bpf bpf /sys/fs/bpf (in a pod: mount the host's "
-                    "/sys/fs/bpf)",
-                    directory, parent));
-  }
-}
-
 [[noreturn]] void fail(const std::string& what) {
   const int reason = errno;
   throw StartError(fmt::format(
@@ -60,6 +42,43 @@ __u32 map_id(int fd) {
 }
 
 }  // namespace
+
+void require_bpf_file_system(const std::string& directory) {
+  struct statfs filesystem{};
+  const auto parent = parent_of(directory);
+  if (::statfs(parent.c_str(), &filesystem) != 0) {
+    throw StartError(
+        fmt::format("the maps can't be pinned at {}: {}: {}; create it or choose "
+                    "another pin directory",
+                    directory, parent, std::strerror(errno)));
+  }
+  if (static_cast<unsigned long>(filesystem.f_type) != BPF_FS_MAGIC) {
+    throw StartError(
+        fmt::format("the maps can't be pinned at {}: {} is not in a BPF file system; "
+                    "run: mount -t bpf bpf /sys/fs/bpf (in a pod: mount the host's "
+                    "/sys/fs/bpf)",
+                    directory, parent));
+  }
+}
+
+Result<std::vector<std::string>> remove_left_pins(const std::string& directory, bool dry_run) {
+  std::vector<std::string> removed;
+  struct statfs filesystem{};
+  if (::statfs(directory.c_str(), &filesystem) != 0) {
+    if (errno == ENOENT) return removed;
+    return last_system_error();
+  }
+  if (static_cast<unsigned long>(filesystem.f_type) != BPF_FS_MAGIC) return removed;
+  for (const auto& name : kPinnedMaps) {
+    auto path = directory + "/" + std::string(name);
+    struct stat status{};
+    if (::lstat(path.c_str(), &status) != 0) continue;
+    if (!dry_run && ::unlink(path.c_str()) != 0) return last_system_error();
+    removed.push_back(std::move(path));
+  }
+  if (!dry_run) ::rmdir(directory.c_str());
+  return removed;
+}
 
 Pins::Pins(std::string directory, std::vector<Map> maps)
     : directory_(std::move(directory)), maps_(std::move(maps)) {

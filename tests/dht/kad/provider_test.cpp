@@ -238,6 +238,24 @@ TEST_F(KadProvider, ANewAddressIsToldAtOnce) {
   EXPECT_EQ(mesh->all_told.size(), 50 * 20);
 }
 
+TEST_F(KadProvider, AnAddressThatGoesAndComesBackIsNoNews) {
+  addresses.push_back(numbered_peer(999).addresses[0]);
+  start(100);
+  provider->provide(keys(50));
+  mesh->clock.run_for(minutes(1));
+  mesh->all_told.clear();
+  const auto both = addresses;
+  addresses.pop_back();
+  mesh->clock.run_for(seconds(10));
+  addresses = both;
+  mesh->clock.run_for(seconds(10));
+  EXPECT_LT(mesh->all_told.size(), 50 * 20 / 10) << "only what was due anyway";
+  addresses.pop_back();
+  mesh->clock.run_for(minutes(16));
+  ASSERT_GE(mesh->all_told.size(), 50 * 20);
+  EXPECT_EQ(mesh->all_told.back().provider.addresses, addresses) << "never one that has gone";
+}
+
 TEST_F(KadProvider, TellsNothingBeforeItHasAnAddress) {
   addresses.clear();
   start(100);
