@@ -79,6 +79,7 @@ void Breaker::answered(const OriginServer& server, unsigned status,
     const std::lock_guard lock(mutex_);
     auto* entry = find(server);
     if (entry == nullptr) return;
+    entry->well_at = clock_.now();
     close(*entry, deeds);
   }
   carry_out(std::move(deeds));
@@ -114,40 +115,6 @@ void Breaker::suspect(const OriginServer& server,
   carry_out(std::move(deeds));
 }
 
-bool Breaker::is_down(const OriginServer& server) const {
-  const std::lock_guard lock(mutex_);
-  const auto* entry = find(server);
-  return entry != nullptr && entry->state == State::open;
-}
-
-std::optional<Breaker::Outage> Breaker::outage(const OriginServer& server) const {
-  const std::lock_guard lock(mutex_);
-  const auto* entry = find(server);
-  if (entry == nullptr || entry->state == State::closed) return std::nullopt;
-  return outage_of(*entry);
-}
-
-std::vector<Breaker::Outage> Breaker::outages() const {
-  std::vector<Outage> result;
-  const std::lock_guard lock(mutex_);
-  for (const auto& entry : entries_) {
-    if (entry.state != State::closed) result.push_back(outage_of(entry));
-  }
-  return result;
-}
-
-Breaker::Outage Breaker::outage_of(const Entry& entry) const {
-  Outage outage{.server = entry.server,
-                .trouble = entry.trouble,
-                .reason = entry.reason,
-                .since = entry.since,
-                .next_probe = {}};
-  if (entry.state == State::open && entry.next_probe) {
-    outage.next_probe = std::max(*entry.next_probe - clock_.now(), Duration::zero());
-  }
-  return outage;
-}
-
 std::optional<Breaker::Probe> Breaker::next_probe(const OriginServer& server, double jitter) {
   const std::lock_guard lock(mutex_);
   auto* entry = find(server);
@@ -173,22 +140,32 @@ void Breaker::probed(const OriginServer& server, ProbeFinding finding, const std
   {
     const std::lock_guard lock(mutex_);
     if (auto* entry = find(server)) judge(*entry, finding, reason, deeds);
+    const auto [begin, end] = under_way_.equal_range(server);
+    for (auto other = begin; other != end; ++other) {
+      if (other->second.waits) deeds.sealed.push_back(other->second.fate);
+    }
   }
   carry_out(std::move(deeds));
 }
 
 void Breaker::judge(Entry& entry, ProbeFinding finding, const std::string& reason, Deeds& deeds) {
-  const bool dead = finding == ProbeFinding::dead;
-  if (dead || finding == ProbeFinding::mute) {
-    if (entry.state == State::closed) {
-      open(entry, dead ? Trouble::unreachable : Trouble::silent, reason, deeds);
-    }
-    return;
-  }
-  if (entry.state != State::open) return;
   const bool troubled = finding == ProbeFinding::troubled;
-  if (entry.trouble == Trouble::unreachable && !troubled) return close(entry, deeds);
-  if (entry.trouble != Trouble::failing || !troubled) half_open(entry);
+  const bool well = finding == ProbeFinding::answered || finding == ProbeFinding::reached;
+  if (well) entry.well_at = clock_.now();
+  // Of a server that we don't ask ourselves a probe tells all that can be known.
+  const bool tells_all = !entry.target.empty();
+  if (well && tells_all) return close(entry, deeds);
+  if (entry.state == State::open) {
+    if (tells_all) return;
+    if (well && entry.trouble == Trouble::unreachable) return close(entry, deeds);
+    if (well || (troubled && entry.trouble != Trouble::failing)) half_open(entry);
+  } else if (entry.state == State::closed && !well) {
+    open(entry,
+         troubled                        ? Trouble::failing
+         : finding == ProbeFinding::dead ? Trouble::unreachable
+                                         : Trouble::silent,
+         reason, deeds);
+  }
 }
 
 void Breaker::not_probed(const OriginServer& server) {

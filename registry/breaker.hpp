@@ -55,6 +55,8 @@ class Breaker {
     Duration relapse = std::chrono::minutes(1);
     /// A server that is only suspected is probed once in so long.
     Duration suspicion = std::chrono::seconds(10);
+    /// How long a server is well without being looked at again, for is_well().
+    Duration fresh = std::chrono::seconds(30);
     /// Servers remembered; beyond that the one forgotten is who was touched longest ago.
     std::size_t capacity = 1024;
     /// Between lines in the log about one server.
@@ -78,6 +80,7 @@ class Breaker {
       std::shared_ptr<Fate> fate;  ///< shared with the post that seals it
       bool shares = false;         ///< the fate of others
       bool trial = false;
+      bool waits = false;  ///< for the next probe's finding
     };
     using Position = std::multimap<OriginServer, UnderWay>::iterator;
     Leave(Breaker& breaker, Position position) : breaker_(&breaker), position_(position) {}
@@ -125,12 +128,18 @@ class Breaker {
   void suspect(const OriginServer& server, std::optional<asio::ip::tcp::endpoint> preferred);
 
   bool is_down(const OriginServer& server) const;
+  /// Whether a server that clients will ask themselves, for `target`, is well: if that isn't known,
+  /// it is probed, and what isn't found out within `limit` is a no. Without a prober all that
+  /// aren't down are well. Callers at the same time share one probe.
+  awaitable<bool> is_well(OriginServer server, std::string target, Duration limit);
   std::optional<Outage> outage(const OriginServer& server) const;
   /// For the status page.
   std::vector<Outage> outages() const;
 
   /// For the prober: when to probe next; `jitter` is between 0 and 1. Nothing: no longer at all.
   std::optional<Probe> next_probe(const OriginServer& server, double jitter);
+  /// For the prober: what to ask for.
+  std::string probe_target(const OriginServer& server) const;
   /// For the prober: what it has found.
   void probed(const OriginServer& server, ProbeFinding finding, const std::string& reason);
   /// For the prober: it can't probe this one.
@@ -145,6 +154,7 @@ class Breaker {
     std::string reason{};
     WallTime since{};
     std::optional<asio::ip::tcp::endpoint> preferred{};
+    std::string target{};      ///< what clients ask it for, of servers that we don't ask ourselves
     unsigned bad_answers = 0;  ///< in a row
     TimePoint first_bad_answer{};
     unsigned probes = 0;    ///< since it opened
@@ -153,6 +163,7 @@ class Breaker {
     bool suspected = false;
     bool trying = false;  ///< half open, and a request has gone
     std::optional<TimePoint> next_probe{};
+    TimePoint well_at{};
     TimePoint closed_at{};
     TimePoint suspected_at{};
     bool told = false;  ///< the log has its opening, so that it will have its end
@@ -172,6 +183,7 @@ class Breaker {
   void open(Entry& entry, Trouble trouble, std::string reason, Deeds& deeds);
   static void half_open(Entry& entry);
   void close(Entry& entry, Deeds& deeds);
+  bool is_fresh(const Entry& entry) const;
   void want_probe(Entry& entry, Deeds& deeds);
   void fail(Entry& entry, Trouble trouble, std::string reason, Deeds& deeds);
   void judge(Entry& entry, ProbeFinding finding, const std::string& reason, Deeds& deeds);

@@ -11,7 +11,7 @@
 namespace hagring::registry {
 
 /// Probes the servers whose breaker is open until they answer: a connection, a TLS handshake whose
-/// chain isn't verified (it is about life only, and no secret is sent), and `GET /v2/`.
+/// chain isn't verified (it is about life only, and no secret is sent), and a GET.
 class BreakerProbes {
  public:
   struct Options {

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "registry/inquiry.hpp"
+#include "registry/size_lesson.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/http/grammar.hpp"
@@ -139,7 +140,11 @@ awaitable<Result<void>> Session::answer(http::Request request) {
              pull.repository, pull.reference, pull.status, to_string(pull.source), pull.peers,
              pull.bytes, pull.note);
   if (parts_.hooks.answered) parts_.hooks.answered(pull);
+  const auto manifest = pull.kind == PullKind::manifest && pull.status == 200
+                            ? Digest::parse(pull.content)
+                            : std::nullopt;
   parts_.record.add(std::move(pull));
+  if (manifest && parts_.sizes) co_await learn_from_store(parts_.store, *parts_.sizes, *manifest);
   co_return answered;
 }
 

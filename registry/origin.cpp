@@ -128,13 +128,15 @@ void Origin::learn(const Upstream& to, const error_code& error, UpstreamClient::
   memory_.breaker.failed(server, trouble, error.message(), to.preferred);
 }
 
-bool Origin::challenge_can_be_met(const http::Response& response) const {
-  if (response.status != 401) return true;
+awaitable<bool> Origin::challenge_can_be_met(Upstream to, http::Response response) {
+  if (response.status != 401) co_return true;
   const auto service = token_service_of(response);
-  if (!service) return true;
+  if (!service) co_return true;
   const auto& realm = service->realm;
-  return !memory_.breaker.is_down(
-      {.host = realm.host, .port = realm.port, .tls = realm.scheme == "https"});
+  const OriginServer server{.host = realm.host, .port = realm.port, .tls = realm.scheme == "https"};
+  if (server == OriginServer::of(to)) co_return true;  // it has just answered
+  co_return co_await memory_.breaker.is_well(server, realm.target.substr(0, realm.target.find('?')),
+                                             options_.token_service);
 }
 
 std::string Origin::outage(const Upstream& to) const {

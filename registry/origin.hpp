@@ -36,6 +36,9 @@ class Origin {
     Duration suspicious_after = std::chrono::seconds(1);
     /// For the body of an answer that is kept.
     Duration kept_body = std::chrono::seconds(5);
+    /// For a token service to show that it is well: a slow one is a down one to those who have
+    /// others to ask.
+    Duration token_service = std::chrono::seconds(2);
   };
 
   Origin(Clock& clock, UpstreamClient& client, OriginMemory memory)
@@ -59,9 +62,9 @@ class Origin {
   /// Opens a connection for a request that can't be sent twice; the caller does the rest.
   awaitable<Result<Exchange>> open(Upstream to);
 
-  /// Whether a client that gets this answer can do what it asks for: false if it is to get a token
-  /// from a service that is known to be down.
-  bool challenge_can_be_met(const http::Response& response) const;
+  /// Whether a client that gets this answer can do what it asks for: false for one that is to get a
+  /// token from a service that is down. Where that isn't known it is found out.
+  awaitable<bool> challenge_can_be_met(Upstream to, http::Response response);
 
   /// Since when and why the origin is taken for dead, for people; empty: it isn't.
   std::string outage(const Upstream& to) const;

@@ -69,15 +69,19 @@ awaitable<OriginVerdict> OriginCheck::inspect(Destination origin) {
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) co_return OriginVerdict::unreachable;
   }
+  if (known_to_be_unreachable(origin)) co_return OriginVerdict::unreachable;
   auto executor = co_await asio::this_coro::executor;
   const auto ended =
       std::make_shared<asio::steady_timer>(executor, asio::steady_timer::time_point::max());
   under_way_.emplace(key, ended);
-  auto entry = co_await shake_hands(std::move(origin));
+  auto entry = co_await shake_hands(origin);
   const auto verdict = entry.verdict;
   const auto state = co_await asio::this_coro::cancellation_state;
   // What was cut short says nothing of the origin: whoever waits tries for itself.
-  if (state.cancelled() == asio::cancellation_type::none) remember(key, std::move(entry));
+  if (state.cancelled() == asio::cancellation_type::none) {
+    tell_breaker(origin, entry);
+    remember(key, std::move(entry));
+  }
   under_way_.erase(key);
   ended->cancel();
   co_return verdict;
@@ -104,6 +108,20 @@ awaitable<OriginCheck::Entry> OriginCheck::shake_hands(Destination origin) {
                                 : unreachable ? options_.unreachable
                                               : options_.refused);
   co_return entry;
+}
+
+bool OriginCheck::known_to_be_unreachable(const Destination& origin) const {
+  if (breaker_ == nullptr) return false;
+  const auto outage = breaker_->outage({.host = origin.host, .port = origin.port});
+  return outage && outage->trouble == Trouble::unreachable &&
+         breaker_->is_down({.host = origin.host, .port = origin.port});
+}
+
+void OriginCheck::tell_breaker(const Destination& origin, const Entry& entry) {
+  if (breaker_ == nullptr || entry.verdict == OriginVerdict::refused_by_proxy) return;
+  const OriginServer server{.host = origin.host, .port = origin.port};
+  if (entry.verdict != OriginVerdict::unreachable) return breaker_->reached(server);
+  breaker_->failed(server, Trouble::unreachable, entry.reason, origin.preferred);
 }
 
 void OriginCheck::remember(const std::string& key, Entry entry) {

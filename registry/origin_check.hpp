@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "registry/breaker.hpp"
 #include "userspace/base/clock.hpp"
 #include "userspace/base/dialer.hpp"
 #include "userspace/base/tls_context.hpp"
@@ -47,8 +48,10 @@ class OriginCheck {
 
   OriginCheck(Clock& clock, Dialer& dialer, SSL_CTX* tls)
       : OriginCheck(clock, dialer, tls, Options()) {}
-  OriginCheck(Clock& clock, Dialer& dialer, SSL_CTX* tls, Options options)
-      : clock_(clock), dialer_(dialer), tls_(tls), options_(options) {}
+  /// `breaker` may be null; it knows what other threads and requests have found out, and is told.
+  OriginCheck(Clock& clock, Dialer& dialer, SSL_CTX* tls, Options options,
+              Breaker* breaker = nullptr)
+      : clock_(clock), dialer_(dialer), tls_(tls), options_(options), breaker_(breaker) {}
 
   /// The verdict on `host`, a DNS name, connected to at `original`, the address that a client had
   /// chosen, or others of the name. Callers at the same time share one handshake. An unreachable
@@ -73,12 +76,15 @@ class OriginCheck {
     TimePoint until;
   };
   awaitable<Entry> shake_hands(Destination origin);
+  bool known_to_be_unreachable(const Destination& origin) const;
+  void tell_breaker(const Destination& origin, const Entry& entry);
   void remember(const std::string& key, Entry entry);
 
   Clock& clock_;
   Dialer& dialer_;
   SSL_CTX* tls_;
   const Options options_;
+  Breaker* const breaker_;
   std::map<std::string, Entry> entries_;
   /// Handshakes under way; whoever waits for one shares its timer with whoever makes it.
   std::map<std::string, std::shared_ptr<asio::steady_timer>> under_way_;

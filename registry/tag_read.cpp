@@ -20,17 +20,18 @@ bool is_anonymous(const Inquiry& inquiry) {
 }
 
 /// Whether others may answer in the origin's place; it has said no to the client, or nothing.
-bool others_may_answer(const Inquiry& inquiry, const Result<Exchange>& exchange) {
-  if (!exchange) return true;
-  const auto status = exchange->response.status;
-  if (is_trouble(status)) return true;
-  if (!is_no(status)) return false;
+awaitable<bool> others_may_answer(Inquiry& inquiry, const Result<Exchange>& exchange) {
+  if (!exchange) co_return true;
+  const auto& response = exchange->response;
+  if (is_trouble(response.status)) co_return true;
+  if (!is_no(response.status)) co_return false;
   // Asked for credentials, a client that has some comes again with them, if it can get them.
-  if (status == 401 && is_anonymous(inquiry) &&
-      inquiry.parts.origin.challenge_can_be_met(exchange->response)) {
-    return false;
+  auto& origin = inquiry.parts.origin;
+  if (response.status == 401 && is_anonymous(inquiry) &&
+      co_await origin.challenge_can_be_met(inquiry.origin, response)) {
+    co_return false;
   }
-  return inquiry.rule.authorize != Authorize::strict;
+  co_return inquiry.rule.authorize != Authorize::strict;
 }
 
 /// Answers with the manifest that a tag points to, from this node's store or from peers.
@@ -126,7 +127,7 @@ awaitable<Result<void>> read_origin_first(Inquiry& inquiry) {
   inquiry.pull.note = exchange ? fmt::format("the origin said {}", exchange->response.status)
                                : "the origin: " + exchange.error().message();
   if (exchange) note_answer(inquiry, std::nullopt, *exchange);
-  if (others_may_answer(inquiry, exchange)) {
+  if (co_await others_may_answer(inquiry, exchange)) {
     if (!exchange) inquiry.origin_failure = exchange.error();
     const bool refused = exchange && is_no(exchange->response.status);
     CO_TRY(const auto answered, co_await answer_without_origin(

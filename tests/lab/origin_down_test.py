@@ -18,7 +18,7 @@ LIMITED = """location /v2/ { default_type application/json; add_header Retry-Aft
 
 #: How long the agents here wait for an origin, and what a pull may take besides.
 ORIGIN_TIMEOUT_S = 2
-REST_S = 15
+REST_S = 30
 
 
 class OriginDownTest(EventTest):

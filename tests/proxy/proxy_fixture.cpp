@@ -64,6 +64,11 @@ SessionHooks ProxyFixture::hooks() {
     const std::lock_guard lock(mutex);
     alerts.push_back(alert);
   };
+  hooks.relayed = [this](const Original&, const std::string& name, RelayNews what,
+                         const std::string&) {
+    const std::lock_guard lock(mutex);
+    news.emplace_back(name, what);
+  };
   return hooks;
 }
 

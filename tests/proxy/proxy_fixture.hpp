@@ -78,6 +78,7 @@ class ProxyFixture : public testing::Test {
   std::vector<std::string> decided;  ///< `host:port` that was asked about
   std::vector<bool> probes;
   std::vector<int> alerts;
+  std::vector<std::pair<std::string, RelayNews>> news;  ///< of relayed connections, by name
 
   SslContext trusting = test::make_client_context_trusting(&certificate);
   SslContext distrusting = test::make_client_context_trusting(nullptr);

@@ -73,6 +73,23 @@ TEST_F(BreakerProbesTest, AnyAnswerOfWhomeverProvesLife) {
   EXPECT_TRUE(until([&] { return clock.sleepers() == 0; }));
 }
 
+TEST_F(BreakerProbesTest, ServerWithoutTlsBehindAProxyIsProbedByTheProxy) {
+  test::FakeRegistry proxy(context, clock);
+  proxy.behaviour.status = 401;
+  dialer.names["proxy.test"] = proxy.server.endpoint();
+  dialer.proxy = PlainProxy{.host = "proxy.test", .port = 3128, .authorization = "Basic abc"};
+  const OriginServer plain{.host = "plain.test", .port = 5000, .tls = false};
+  breaker.failed(plain, Trouble::unreachable, "timed out", std::nullopt);
+  ASSERT_TRUE(until([&] { return clock.sleepers() == 1; }));
+  probe(1200ms);
+  EXPECT_TRUE(until([&] { return !breaker.is_down(plain); }));
+  EXPECT_EQ(dialer.dialled.front().host, "proxy.test");
+  const auto& request = proxy.server.requests.front();
+  EXPECT_EQ(request.target, "http://plain.test:5000/v2/");
+  EXPECT_EQ(request.headers.get("Proxy-Authorization"), "Basic abc");
+  test::run(context, proxy.server.drain());
+}
+
 TEST_F(BreakerProbesTest, GoOnUntilTheServerIsBack) {
   dialer.names[server.host] = {asio::ip::address_v4::loopback(), 1};
   fail();
@@ -115,6 +132,80 @@ TEST_F(BreakerProbesTest, TroubledServerIsTriedByARequest) {
   probe(1200ms);
   ASSERT_TRUE(until([&] { return !is_open(); }));
   EXPECT_TRUE(breaker.outage(server));
+}
+
+struct TokenServiceLookTest : BreakerProbesTest {
+  /// Asks whether the service is well; the clock moves on by `pause` if that takes time.
+  bool is_well(Duration pause = 2s) {
+    std::optional<bool> well;
+    TaskGroup tasks(context.get_executor(), "look");
+    tasks.spawn(
+        [&]() -> awaitable<void> { well = co_await breaker.is_well(server, "/token", 2s); });
+    const bool at_once = until([&] { return well || clock.sleepers() >= pending; });
+    EXPECT_TRUE(at_once);
+    if (!well && pause > 0s && !until_within(200ms, [&] { return well.has_value(); })) {
+      clock.advance(pause);
+    }
+    EXPECT_TRUE(until([&] { return well.has_value(); }));
+    test::run(context, tasks.drain());
+    return well.value_or(false);
+  }
+  template <typename Condition>
+  bool until_within(Duration limit, Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    while (!condition() && std::chrono::steady_clock::now() < end) {
+      context.restart();
+      context.run_one_for(10ms);
+    }
+    return condition();
+  }
+  std::size_t pending = 1;
+};
+
+TEST_F(TokenServiceLookTest, OneThatAnswersIsWellForAWhile) {
+  origin.behaviour.status = 400;
+  EXPECT_TRUE(is_well());
+  EXPECT_TRUE(is_well());
+  EXPECT_EQ(origin.server.count("GET", "/token"), 1);
+  clock.advance(31s);
+  EXPECT_TRUE(is_well());
+  EXPECT_EQ(origin.server.count("GET", "/token"), 2);
+  EXPECT_TRUE(breaker.outages().empty());
+}
+
+TEST_F(TokenServiceLookTest, OneThatRefusesOrFailsIsFoundOutAtOnceAndComesBack) {
+  dialer.names[server.host] = {asio::ip::address_v4::loopback(), 1};
+  EXPECT_FALSE(is_well());
+  EXPECT_EQ(breaker.outages().front().trouble, Trouble::unreachable);
+  EXPECT_FALSE(is_well());
+  EXPECT_EQ(dialer.dialled.size(), 1U);
+  dialer.names[server.host] = origin.server.endpoint();
+  origin.behaviour.status = 503;
+  probe(1200ms);
+  ASSERT_TRUE(until([&] { return breaker.outage(server)->next_probe > 1s; }));
+  EXPECT_TRUE(is_open());
+  origin.behaviour.status = 200;
+  probe(2400ms);
+  EXPECT_TRUE(until([&] { return breaker.outages().empty(); }));
+  EXPECT_TRUE(is_well());
+}
+
+TEST_F(TokenServiceLookTest, OneThatFailsIsDown) {
+  origin.behaviour.status = 503;
+  EXPECT_FALSE(is_well());
+  EXPECT_EQ(breaker.outages().front().trouble, Trouble::failing);
+  origin.behaviour.status = 401;
+  probe(1200ms);
+  EXPECT_TRUE(until([&] { return breaker.outages().empty(); }));
+}
+
+TEST_F(TokenServiceLookTest, SlowOneIsNotWaitedForLong) {
+  dialer.black_hole = true;
+  pending = 2;
+  EXPECT_FALSE(is_well(2s));
+  EXPECT_TRUE(breaker.outages().empty());
+  clock.advance(3s);  // the probe's own end
+  EXPECT_TRUE(until([&] { return is_open(); }));
 }
 
 TEST_F(BreakerProbesTest, AreBounded) {

@@ -239,6 +239,21 @@ TEST_F(OriginCheckTest, TellsPrivateAuthoritiesAndUnreachableOnesApart) {
   EXPECT_EQ(inspect(check, "ghcr.io"), OriginVerdict::unreachable);
 }
 
+TEST_F(OriginCheckTest, UnreachableOriginIsFoundOutOnceByAll) {
+  dialer.names["registry-1.docker.io"] = {asio::ip::address_v4::loopback(), 1};
+  OriginCheck check(clock, dialer, client_tls.get(), {}, &breaker);
+  OriginCheck of_another_thread(clock, dialer, client_tls.get(), {}, &breaker);
+  EXPECT_EQ(inspect(check), OriginVerdict::unreachable);
+  EXPECT_EQ(inspect(of_another_thread), OriginVerdict::unreachable);
+  EXPECT_EQ(dialer.dialled.size(), 1U);
+  EXPECT_EQ(ask("HEAD", "/v2/library/nginx/manifests/1").status, 502U);
+  EXPECT_EQ(dialer.dialled.size(), 2U);  // the last resort only
+  breaker.not_probed({.host = "registry-1.docker.io"});
+  dialer.names["registry-1.docker.io"] = origin.server.endpoint();
+  EXPECT_EQ(inspect(of_another_thread), OriginVerdict::verified);
+  EXPECT_TRUE(breaker.outages().empty());
+}
+
 TEST_F(OriginCheckTest, CertificateForAnotherNameIsNotVerified) {
   dialer.names["ghcr.io"] = origin.server.endpoint();
   OriginCheck check(clock, dialer, client_tls.get());

@@ -36,7 +36,7 @@ MirrorWorker::MirrorWorker(asio::any_io_executor executor, const MirrorShared& s
       peers_(shared.clock, shared.dialer, nullptr, peer_options(config), gate_.get()),
       fetcher_(shared.clock, peers_, shared.router, shared.conduct, {}, &shared.privacy),
       origin_(shared.clock, origins_, shared.memory),
-      check_(shared.clock, shared.origin_dialer, shared.origin_tls),
+      check_(shared.clock, shared.origin_dialer, shared.origin_tls, {}, &shared.memory.breaker),
       mirror_({.clock = shared.clock,
                .policy = shared.policy,
                .store = shared.store,

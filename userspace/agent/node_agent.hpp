@@ -78,6 +78,9 @@ class NodeAgent {
   bool goes_by_proxy(bool tls, const std::string& host, std::uint16_t port) const;
   bool is_plain_registry(const proxy::Original& original) const;
 
+  void relayed(const proxy::Original& original, const std::string& server_name,
+               proxy::RelayNews news, const std::string& why);
+
   registry::MirrorHooks mirror_hooks();
   /// Whether `name` is a registry's that we can stand in for, if it doesn't resolve.
   bool may_answer_name(const std::string& name) const;

@@ -40,7 +40,24 @@ proxy::SessionHooks NodeAgent::session_hooks(MirrorWorker& worker) {
               trust_.certificate_alert(pid, alert);
             });
           },
+      .relayed = [this](const proxy::Original& original, const std::string& server_name,
+                        proxy::RelayNews news,
+                        const std::string& why) { relayed(original, server_name, news, why); },
   };
+}
+
+/// Token services aren't mirrored: what becomes of connections to them is all that we see of them.
+void NodeAgent::relayed(const proxy::Original& original, const std::string& server_name,
+                        proxy::RelayNews news, const std::string& why) {
+  const registry::OriginServer server{.host = server_name, .port = original.endpoint.port()};
+  switch (news) {
+    case proxy::RelayNews::unreachable:
+      return breaker_.failed(server, registry::Trouble::unreachable, why, original.endpoint);
+    case proxy::RelayNews::answered:
+      return breaker_.reached(server);
+    case proxy::RelayNews::silent:
+      return breaker_.suspect(server, original.endpoint);
+  }
 }
 
 Result<proxy::Original> NodeAgent::original_of(int fd) const {

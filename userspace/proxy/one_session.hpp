@@ -44,6 +44,7 @@ class Sessions::Session {
   awaitable<Result<asio::ip::tcp::socket>> dial_proxy();
 
   awaitable<void> splice(SpliceReason reason);
+  void tell(RelayNews news, const std::string& why);
   awaitable<Result<asio::ip::tcp::socket>> dial_original();
 
   SessionCounters& count() { return owner_.counters_; }

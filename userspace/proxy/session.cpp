@@ -15,6 +15,9 @@ namespace {
 
 using tcp = asio::ip::tcp;
 
+/// A client that leaves before has changed its mind; after it, the server is slow.
+constexpr Duration kSuspiciousWait = std::chrono::seconds(1);
+
 /// The whole of linger_close, whose own limit a client could stretch byte by byte.
 awaitable<Result<void>> linger(std::shared_ptr<ByteStream> stream, Duration limit,
                                std::size_t max_bytes) {
@@ -256,14 +259,30 @@ awaitable<void> Sessions::Session::splice(SpliceReason reason) {
     log::debug("session", "{} ({}) can't be reached for client {}: {}",
                describe(original_.endpoint), opening_.hello().server_name, original_.client_pid,
                origin.error().message());
+    if (!is_cancelled(origin.error())) tell(RelayNews::unreachable, origin.error().message());
     reset(client_);
     co_return;
   }
   const ByteView first = said();
-  const auto result = co_await owner_.splicer_.relay(std::move(client_), *std::move(origin),
-                                                     Bytes(first.begin(), first.end()));
+  const auto begun = owner_.clock_.now();
+  SpliceWatch watch{.answered = [this] { tell(RelayNews::answered, ""); },
+                    .silent = [this] { tell(RelayNews::silent, "it says nothing"); }};
+  const auto result = co_await owner_.splicer_.relay(
+      std::move(client_), *std::move(origin), Bytes(first.begin(), first.end()), std::move(watch));
+  const bool waited = owner_.clock_.now() - begun >= kSuspiciousWait;
+  const bool reset_at_once = result.error == asio::error::connection_reset;
+  if (result.to_client == 0 && (waited || reset_at_once)) {
+    tell(RelayNews::silent, "the connection ended without a byte from it");
+  }
   count().bytes_to_origin += result.to_origin;
   count().bytes_to_client += result.to_client;
+}
+
+/// What an egress proxy does says nothing of the server behind it.
+void Sessions::Session::tell(RelayNews news, const std::string& why) {
+  const auto& name = opening_.hello().server_name;
+  if (!hooks_.relayed || !proxy_host_.empty() || !is_host_name(name)) return;
+  hooks_.relayed(original_, name, news, why);
 }
 
 awaitable<Result<tcp::socket>> Sessions::Session::dial_original() {

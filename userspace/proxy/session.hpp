@@ -69,6 +69,14 @@ struct Decision {
   SpliceReason reason = SpliceReason::not_mirrored;
 };
 
+/// How the server of a relayed connection behaved.
+enum class RelayNews {
+  unreachable,  ///< no address of its name could be connected to
+  answered,     ///< something came from it
+  silent,       ///< it was sent something, and nothing came for Splicer::Options::silence, or until
+                ///< the connection ended
+};
+
 /// What sessions ask the rest of the agent, on the sessions' own data thread.
 struct SessionHooks {
   /// Where the accepted socket `fd` had been meant for. An error closes the connection: to guess,
@@ -94,6 +102,10 @@ struct SessionHooks {
   /// The client has refused our certificate with this alert (RFC 8446, section 6.2): it must not be
   /// shown one again before another probe.
   std::function<void(const Original& original, const std::string& server_name, int alert)> refused;
+  /// What is learnt of a server that is relayed to, where the client named it. May be empty.
+  std::function<void(const Original& original, const std::string& server_name, RelayNews news,
+                     const std::string& why)>
+      relayed{};
 };
 
 struct SessionOptions {
