@@ -54,11 +54,13 @@ awaitable<Result<void>> Answer::whole(http::Response response, std::string body)
   co_return Result<void>();
 }
 
-awaitable<Result<void>> Answer::refuse(unsigned status, std::string code, std::string message) {
+awaitable<Result<void>> Answer::refuse(unsigned status, std::string code, std::string message,
+                                       http::Headers more) {
   pull_.note = message;
   http::Response response{.status = status,
                           .headers = {{"Content-Type", "application/json"},
                                       {"Docker-Distribution-Api-Version", "registry/2.0"}}};
+  for (const auto& [name, value] : more) response.headers.add(name, value);
   co_return co_await whole(std::move(response), oci_error(code, message));
 }
 

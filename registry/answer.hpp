@@ -28,7 +28,8 @@ class Answer {
   /// A whole answer with its body.
   awaitable<Result<void>> whole(http::Response response, std::string body);
   /// An error in the form of the OCI distribution-spec.
-  awaitable<Result<void>> refuse(unsigned status, std::string code, std::string message);
+  awaitable<Result<void>> refuse(unsigned status, std::string code, std::string message,
+                                 http::Headers more = {});
   /// What a server answers, as it comes. `copy` gets the body, as far as kMaxManifestBytes; the
   /// client doesn't have the last of it before `before_end`, if given, has returned.
   awaitable<Result<void>> relay(Exchange& exchange, std::string* copy = nullptr,

@@ -155,7 +155,10 @@ awaitable<Result<ContentStream::Source>> ContentStream::ask(Peer peer) {
                                  exchange->connection().skip_body(kRefusalBytes));
     co_return co_await asked_to_stop() ? Errc::cancelled : Errc::not_found;
   }
-  if (exchange) co_return accepted(peer.key(), *std::move(exchange));
+  if (exchange) {
+    fetcher_->note_privacy(request_.digest, exchange->response);
+    co_return accepted(peer.key(), *std::move(exchange));
+  }
   if (!is_cancelled(exchange.error())) {
     log::info("fetcher", "peer {}: {}", peer.name, exchange.error().message());
   }

@@ -103,7 +103,7 @@ awaitable<Result<void>> answer_from_origin(Inquiry& inquiry, const Digest& diges
   CO_CHECK(co_await inquiry.answer.head(head_of(exchange.response, *what)));
   auto stream =
       inquiry.parts.fetcher.from_origin(std::move(request), what->part, std::move(exchange),
-                                        what->before, origin_continuation(inquiry));
+                                        what->before, origin_continuation(inquiry, digest));
   const bool is_whole = what->part.first == 0 && !what->part.end;
   if (!is_whole) co_return co_await send_part(inquiry, stream);
   co_return co_await send_whole(inquiry, digest, stream);
