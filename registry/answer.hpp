@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <functional>
 #include <string>
 
 #include "registry/content_store.hpp"
