@@ -54,6 +54,12 @@ static __always_inline __u32 rank(const struct rule_key *key) {
   return (rule->prefix_bits + 1) * 2 + (rule->action == redirect ? 0 : 1);
 }
 
+/*
+ * The rank of a rule that redirects one address: all that a loopback destination heeds, and only
+ * with its port (a local egress proxy). No range takes loopback in.
+ */
+#define NAMED_RANK(family) (((family) == ipv4 ? 32 + 1 : 128 + 1) * 2)
+
 static __always_inline int wanted(const struct destination *to) {
   struct rule_key key = {
       .matched_bits = EXACT_PREFIX_BITS,
@@ -63,11 +69,12 @@ static __always_inline int wanted(const struct destination *to) {
   };
   __u32 best, other;
 
+  best = rank(&key);
   if (is_loopback(to)) {
+    if (best == NAMED_RANK(to->family)) return 1;
     COUNT(passed_loopback);
     return 0;
   }
-  best = rank(&key);
   key.port = HAGRING_ANY_PORT;
   other = rank(&key);
   if (other > best) best = other;

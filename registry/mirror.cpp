@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "registry/inquiry.hpp"
+#include "registry/size_lesson.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/http/grammar.hpp"
@@ -85,10 +86,12 @@ awaitable<void> Session::run() {
 /// The server that the client meant, and no other: where it says another name than the one its
 /// connection is for, that doesn't change where its requests go.
 Upstream Session::upstream_for(const std::string& host, bool mirrored) const {
-  Upstream to{.host = about_.tls ? about_.host : "",
-              .port = about_.original.port(),
+  Upstream to{.host = about_.tls || about_.proxied() ? about_.host : "",
+              .port = about_.port(),
               .tls = about_.tls,
-              .preferred = about_.original};
+              .preferred = {}};
+  if (about_.proxied()) return to;
+  to.preferred = about_.original;
   // Without TLS the name is only in the request. A name among the mirrored registries may be
   // resolved anew; any other would make us a relay to wherever the client says.
   if (!about_.tls && mirrored) to.host = host;
@@ -98,9 +101,10 @@ Upstream Session::upstream_for(const std::string& host, bool mirrored) const {
 awaitable<Result<void>> Session::answer(http::Request request) {
   const auto begin = parts_.clock.now();
   const auto host = host_of(request);
-  const bool same_host = !about_.tls || http::equals_ignoring_case(host, about_.host);
-  auto registry = same_host ? parts_.policy.registry_of(host, about_.original.port(), !about_.tls)
-                            : std::nullopt;
+  const bool same_host =
+      !(about_.tls || about_.proxied()) || http::equals_ignoring_case(host, about_.host);
+  auto registry =
+      same_host ? parts_.policy.registry_of(host, about_.port(), !about_.tls) : std::nullopt;
   auto what = registry || host == kProbeHost ? route(request.method, request.target) : Route();
   // `?ns=` is for mirrors; a client that says so to an origin means something that we don't know.
   if (!what.registry.empty() && what.registry != registry) what = {};
@@ -131,7 +135,11 @@ awaitable<Result<void>> Session::answer(http::Request request) {
              pull.repository, pull.reference, pull.status, to_string(pull.source), pull.peers,
              pull.bytes, pull.note);
   if (parts_.hooks.answered) parts_.hooks.answered(pull);
+  const auto manifest = pull.kind == PullKind::manifest && pull.status == 200
+                            ? Digest::parse(pull.content)
+                            : std::nullopt;
   parts_.record.add(std::move(pull));
+  if (manifest && parts_.sizes) co_await learn_from_store(parts_.store, *parts_.sizes, *manifest);
   co_return answered;
 }
 

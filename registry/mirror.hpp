@@ -27,9 +27,15 @@ struct Interception {
   /// original address as text.
   std::string host;
   asio::ip::tcp::endpoint original;  ///< where the client had wanted to connect
+  /// Where that is an egress proxy, which was asked for `host`: the port it was asked for; else 0.
+  std::uint16_t proxied_port = 0;
   bool tls = true;
   std::uint32_t client = 0;  ///< its process; 0: not known
   Bytes read_ahead{};        ///< bytes that have been read from the stream already
+
+  bool proxied() const { return proxied_port != 0; }
+  /// The server's.
+  std::uint16_t port() const { return proxied() ? proxied_port : original.port(); }
 };
 
 struct MirrorOptions {

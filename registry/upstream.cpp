@@ -100,10 +100,19 @@ awaitable<Result<Exchange>> UpstreamClient::open(Upstream to, Stage* stage) {
   Stage untold{};
   if (stage == nullptr) stage = &untold;
   *stage = Stage::connecting;
-  CO_TRY(auto stream, co_await with_deadline(clock_, options_.connect, connect(to, stage)));
+  const auto proxy = proxy_of(to);
+  CO_TRY(auto stream, co_await with_deadline(clock_, options_.connect, connect(to, proxy, stage)));
   *stage = Stage::asking;
   stream->set_inactivity_limit(options_.stall);
-  co_return Exchange(pool_, to.key(), std::make_unique<http::Connection>(std::move(stream)));
+  auto connection = std::make_unique<http::Connection>(std::move(stream));
+  if (proxy) connection->ask_proxy(to.host, to.port, proxy->authorization);
+  co_return Exchange(pool_, to.key(), std::move(connection));
+}
+
+/// Peers have none.
+std::optional<PlainProxy> UpstreamClient::proxy_of(const Upstream& to) const {
+  if (to.tls || gate_) return std::nullopt;
+  return dialer_.plain_proxy({to.preferred, to.host, to.port});
 }
 
 Exchange UpstreamClient::exchange_over(std::unique_ptr<http::Connection> connection,
@@ -133,9 +142,12 @@ awaitable<Result<void>> UpstreamClient::ask_and_wait(Exchange& exchange,
   co_return Result<void>();
 }
 
-awaitable<Result<std::unique_ptr<ByteStream>>> UpstreamClient::connect(Upstream to, Stage* stage) {
+awaitable<Result<std::unique_ptr<ByteStream>>> UpstreamClient::connect(
+    Upstream to, std::optional<PlainProxy> proxy, Stage* stage) {
   CO_CHECK(check_identity(to));
-  CO_TRY(auto socket, co_await dialer_.dial({to.preferred, to.host, to.port}));
+  Destination destination{to.preferred, to.host, to.port, to.tls};
+  if (proxy) destination = {.preferred = {}, .host = proxy->host, .port = proxy->port};
+  CO_TRY(auto socket, co_await dialer_.dial(std::move(destination)));
   *stage = Stage::handshake;
   std::unique_ptr<ByteStream> plain = std::make_unique<SocketStream>(std::move(socket));
   if (to.tls) co_return co_await shake_hands(std::move(plain), std::move(to));

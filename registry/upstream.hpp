@@ -19,8 +19,10 @@ struct Upstream {
   std::string host;  ///< a name, or empty: only `preferred` is connected to
   std::uint16_t port = 443;
   bool tls = true;
-  std::optional<asio::ip::tcp::endpoint> preferred;  ///< tried first
-  std::string identity{};                            ///< who must answer, for the gate
+  /// Tried first. Without one `host` is asked the way that the client would have taken, which may
+  /// be an egress proxy.
+  std::optional<asio::ip::tcp::endpoint> preferred;
+  std::string identity{};  ///< who must answer, for the gate
 
   /// What connections to it are kept by.
   std::string key() const;
@@ -117,7 +119,10 @@ class UpstreamClient {
   std::size_t idle_connections() const { return pool_.size(); }
 
  private:
-  awaitable<Result<std::unique_ptr<ByteStream>>> connect(Upstream to, Stage* stage);
+  std::optional<PlainProxy> proxy_of(const Upstream& to) const;
+  awaitable<Result<std::unique_ptr<ByteStream>>> connect(Upstream to,
+                                                         std::optional<PlainProxy> proxy,
+                                                         Stage* stage);
   awaitable<Result<std::unique_ptr<ByteStream>>> shake_hands(std::unique_ptr<ByteStream> plain,
                                                              Upstream to);
   Result<void> check_identity(const Upstream& to);

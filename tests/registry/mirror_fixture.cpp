@@ -11,6 +11,7 @@ using asio::ip::tcp;
 
 awaitable<Result<tcp::socket>> FakeDialer::dial(Destination destination) {
   dialled.push_back(destination);
+  if (refusal) co_return refusal;
   const auto name = names.find(destination.host);
   if (name == names.end() && !destination.preferred) co_return Errc::not_found;
   if (black_hole && name != names.end()) {

@@ -22,9 +22,14 @@ class FakeDialer final : public Dialer {
  public:
   std::map<std::string, asio::ip::tcp::endpoint> names;
   std::vector<Destination> dialled;
-  bool black_hole = false;  ///< named connections neither succeed nor fail
+  bool black_hole = false;          ///< named connections neither succeed nor fail
+  error_code refusal;               ///< what dialling fails with, if it is to
+  std::optional<PlainProxy> proxy;  ///< of requests without TLS to names
 
   awaitable<Result<asio::ip::tcp::socket>> dial(Destination destination) override;
+  std::optional<PlainProxy> plain_proxy(const Destination& destination) const override {
+    return destination.preferred ? std::nullopt : proxy;
+  }
 };
 
 /// What a client got.

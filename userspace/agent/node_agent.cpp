@@ -21,11 +21,6 @@ using namespace std::chrono_literals;
 
 /// What streams under way have to end once nothing new is redirected.
 constexpr auto kDrainLimit = 10s;
-/// Until the heart beats for the first time: identity, store and listeners come before it.
-constexpr auto kFirstBeat = 30s;
-/// Several heartbeat time-outs: a probe must not kill an agent that the kernel goes around already
-/// and that may come back in a moment.
-constexpr auto kSilence = 5s;
 
 std::vector<asio::any_io_executor> executors(DataThreads& threads) {
   std::vector<asio::any_io_executor> all;
@@ -60,6 +55,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
       threads_(config.data_threads, "data"),
       dialer_(resolver_, connector_,
               {.refuses = [this](const Endpoint& endpoint) { return is_own(endpoint); }}),
+      origin_dialer_(clock_, dialer_, egress_),
       splicer_({}),
       trust_(clock_),
       prober_([this] { return store_.state().socket; }),
@@ -77,7 +73,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
           layer_options(config)),
       conduct_(clock_),
       breaker_(clock_),
-      breaker_probes_(control, clock_, dialer_, origin_tls_.get(), breaker_),
+      breaker_probes_(control, clock_, origin_dialer_, origin_tls_.get(), breaker_),
       rate_limits_(clock_),
       peer_server_(control, threads_, store_, clock_,
                    {.listen = config.peer_listen, .sharing = sharing_}, {}, gate_maker()),
@@ -89,6 +85,8 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
       heartbeat_(
           watched(threads_, control), [this] { return listener_.has_room(); }, [this] { beat(); },
           {}),
+      egress_keeper_(control, clock_, resolver_, egress_, {.excluded = excluded_ranges(config)},
+                     egress_hooks()),
       names_(control, clock_, redirector_, doubtful_, name_options(config),
              [this](const std::string& name) { return may_answer_name(name); }),
       interception_(redirector_, clock_, {.socket = [this] { return store_.state().socket; }},
@@ -110,6 +108,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                             .record = record_,
                             .sizes = sizes_,
                             .dialer = dialer_,
+                            .origin_dialer = origin_dialer_,
                             .origin_tls = origin_tls_.get(),
                             .client_tls = client_tls_.get(),
                             .authority = authority_,
@@ -167,6 +166,7 @@ void NodeAgent::beat() {
   asio::post(control_, [this] {
     if (stopping_) return;
     interception_tasks_.spawn([this] { return interception_.run(); });
+    interception_tasks_.spawn([this] { return egress_keeper_.run(); });
     control_tasks_.spawn([this] { return names_.run(); });
     control_tasks_.spawn([this] { return proxy::keep_proving(trust_, prober_, clock_); });
   });
@@ -237,18 +237,31 @@ void NodeAgent::install_ca() {
 }
 
 void NodeAgent::client_changed(const redirect::InterceptionState& state) {
-  names_.follow(state.attached ? std::optional(state.client->pid) : std::nullopt);
-  if (state.client && state.attached) {
-    const auto started = redirect::wall_time_of(state.client->start_time);
-    trust_.client_appeared(state.client->pid, started);
-    const bool vouched = predecessor_ && predecessor_->trusted &&
-                         predecessor_->client == state.client->pid &&
-                         predecessor_->client_start == state.client->start_time &&
-                         predecessor_->authority == authority_.fingerprint();
-    if (vouched) trust_.vouched(state.client->pid, started);
-  } else if (const auto former = trust_.client()) {
-    trust_.client_gone(*former);
-  }
+  // Connections that were led to us before the end are served as they would have been.
+  if (stopping_) return;
+  const bool there = state.client && state.attached;
+  const auto former = trust_.client();
+  if (former && (!there || *former != state.client->pid)) trust_.client_gone(*former);
+  names_.follow(there ? std::optional(state.client->pid) : std::nullopt);
+  egress_keeper_.follow(there ? state.client : std::nullopt);
+}
+
+/// Its connections are led to us, by whatever way it takes out.
+void NodeAgent::client_ready(const redirect::WatchedClient& client) {
+  const auto started = redirect::wall_time_of(client.start_time);
+  trust_.client_appeared(client.pid, started);
+  const bool vouched = predecessor_ && predecessor_->trusted &&
+                       predecessor_->client == client.pid &&
+                       predecessor_->client_start == client.start_time &&
+                       predecessor_->authority == authority_.fingerprint();
+  if (vouched) trust_.vouched(client.pid, started);
+}
+
+EgressKeeper::Hooks NodeAgent::egress_hooks() {
+  return {.set_rule = [this](const redirect::Rule& rule) { return redirector_.set_rule(rule); },
+          .remove_rule = [this](const redirect::Rule& rule) { redirector_.remove_rule(rule); },
+          .is_own = [this](const Endpoint& endpoint) { return is_own(endpoint); },
+          .ready = [this](const redirect::WatchedClient& client) { client_ready(client); }};
 }
 
 bool NodeAgent::is_own(const Endpoint& endpoint) const {
@@ -260,64 +273,6 @@ bool NodeAgent::is_own(const Endpoint& endpoint) const {
 registry::PeerGateMaker NodeAgent::gate_maker() {
   if (!mesh_key_) return {};
   return [this] { return std::make_unique<MeshGate>(identity_, *mesh_key_, clock_); };
-}
-
-Pages NodeAgent::admin_pages() {
-  return {{"/status",
-           [this](std::string) -> awaitable<PageAnswer> { co_return PageAnswer{200, status()}; }},
-          {"/lookup", lookup_page(clock_, node_)},
-          {"POST /takeover/begin", begin_takeover()},
-          {"POST /takeover/finish", finish_takeover()}};
-}
-
-Pages NodeAgent::telemetry_pages() {
-  const auto plain = "text/plain; charset=utf-8";
-  return {{"/metrics",
-           [this](std::string) -> awaitable<PageAnswer> {
-             co_return PageAnswer{200, metrics_.render(scrape(sources())),
-                                  "text/plain; version=0.0.4; charset=utf-8"};
-           }},
-          {"/livez",
-           [this, plain](std::string) -> awaitable<PageAnswer> {
-             const auto age = clock_.now() - TimePoint(Duration(last_beat_.load()));
-             const bool alive = clock_.now() - started_ < kFirstBeat || age < kSilence;
-             co_return alive ? PageAnswer{200, "ok\n", plain}
-                             : PageAnswer{503, "the mirror's heartbeat has stopped\n", plain};
-           }},
-          {"/readyz", [this](std::string) -> awaitable<PageAnswer> { co_return ready(); }}};
-}
-
-/// Whether what this node's runtime pulls goes through the mirror, as far as that is ours to bring
-/// about: other nodes and the runtime's trust aren't waited for.
-PageAnswer NodeAgent::ready() const {
-  const auto plain = "text/plain; charset=utf-8";
-  const auto& state = interception_.state();
-  if (stopping_) return {503, "the agent is ending\n", plain};
-  if (state.problem) return {503, state.problem.message() + "\n", plain};
-  if (!state.client || !state.attached) return {503, "containerd has not been found\n", plain};
-  return {200, "ok\n", plain};
-}
-
-std::string NodeAgent::status() const { return make_status(sources()); }
-
-StatusSources NodeAgent::sources() const {
-  return {.uptime = clock_.now() - started_,
-          .listener = listener_,
-          .sessions = session_counters_,
-          .trust = trust_,
-          .interception = interception_,
-          .redirector = redirector_,
-          .names = names_.stub(),
-          .store = store_,
-          .layer_limits = {.mode = config_.keep_layers,
-                           .budget = config_.keep_layers_bytes,
-                           .disk_percent = config_.keep_layers_until},
-          .peer_server = peer_server_,
-          .mesh = node_.status(),
-          .conduct = conduct_,
-          .breaker = breaker_,
-          .limits = rate_limits_,
-          .record = record_};
 }
 
 }  // namespace hagring::agent

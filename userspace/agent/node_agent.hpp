@@ -18,6 +18,7 @@
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/cri_prober.hpp"
 #include "userspace/agent/dht_router.hpp"
+#include "userspace/agent/egress_keeper.hpp"
 #include "userspace/agent/metrics.hpp"
 #include "userspace/agent/mirror_worker.hpp"
 #include "userspace/agent/name_keeper.hpp"
@@ -27,6 +28,7 @@
 #include "userspace/base/data_threads.hpp"
 #include "userspace/base/racing_dialer.hpp"
 #include "userspace/base/tls_context.hpp"
+#include "userspace/egress/egress_dialer.hpp"
 #include "userspace/proxy/certificate_authority.hpp"
 #include "userspace/proxy/heartbeat.hpp"
 #include "userspace/proxy/listener.hpp"
@@ -71,7 +73,11 @@ class NodeAgent {
   Result<proxy::Original> original_of(int fd) const;
   awaitable<proxy::Decision> may_terminate(MirrorWorker& worker, std::string server_name,
                                            proxy::Original original);
+  bool goes_by_proxy(bool tls, const std::string& host, std::uint16_t port) const;
   bool is_plain_registry(const proxy::Original& original) const;
+
+  void relayed(const proxy::Original& original, const std::string& server_name,
+               proxy::RelayNews news, const std::string& why);
 
   registry::MirrorHooks mirror_hooks();
   /// Whether `name` is a registry's that we can stand in for, if it doesn't resolve.
@@ -80,6 +86,8 @@ class NodeAgent {
   bool is_own(const Endpoint& endpoint) const;
 
   void client_changed(const redirect::InterceptionState& state);
+  void client_ready(const redirect::WatchedClient& client);
+  EgressKeeper::Hooks egress_hooks();
   void install_ca();
   void spawn_on_data_threads();
   void beat();
@@ -120,6 +128,8 @@ class NodeAgent {
   dns::ImpatientResolver resolver_{clock_, system_resolver_, doubtful_};
   SystemConnector connector_;
   RacingDialer dialer_;
+  egress::Egress egress_;
+  egress::EgressDialer origin_dialer_;
   proxy::Splicer splicer_;
 
   proxy::Trust trust_;
@@ -141,8 +151,9 @@ class NodeAgent {
   std::vector<std::unique_ptr<proxy::Sessions>> sessions_;  ///< one a data thread
   proxy::Listener listener_;
   proxy::Heartbeat heartbeat_;
-  NameKeeper names_;
   std::atomic<TimePoint::rep> last_beat_{0};
+  EgressKeeper egress_keeper_;
+  NameKeeper names_;
   redirect::Interception interception_;
 
   bool beaten_ = false;    ///< on the first data thread

@@ -20,6 +20,8 @@ namespace hagring::agent {
 registry::Policy make_policy(const Config& config);
 redirect::RedirectorOptions redirector_options(const Config& config,
                                                const registry::Policy& policy);
+/// What --exclude names. Throws StartError.
+std::vector<Prefix> excluded_ranges(const Config& config);
 proxy::CertificateAuthorityOptions authority_options(const Config& config,
                                                      const registry::Policy& policy);
 NameKeeper::Options name_options(const Config& config);

@@ -30,6 +30,25 @@ Json listeners(const StatusSources& sources) {
           {"peer", write_endpoint(sources.peer_server.endpoint())}};
 }
 
+/// By which proxies the client reaches servers, without credentials; null: by none.
+Json egress_proxies(const StatusSources& sources) {
+  const auto settings = sources.egress.settings();
+  const auto problem = sources.egress_keeper.problem();
+  const auto& https = settings->https();
+  const auto& http = settings->http();
+  if (!https && !http && problem.empty()) return {};
+  auto addresses = Json::array();
+  for (const auto& proxy : sources.egress.proxies()) {
+    addresses.push_back(write_endpoint(proxy.endpoint));
+  }
+  Json all{{"https", https ? Json(https->shown()) : Json()},
+           {"http", http ? Json(http->shown()) : Json()},
+           {"no_proxy", settings->no_proxy()},
+           {"redirected_addresses", std::move(addresses)}};
+  if (!problem.empty()) all["problem"] = problem;
+  return all;
+}
+
 Json clients(const StatusSources& sources) {
   const auto& state = sources.interception.state();
   auto list = Json::array();
@@ -41,7 +60,9 @@ Json clients(const StatusSources& sources) {
                {"cgroup", state.client->cgroup.path},
                {"intercepted", state.attached && !state.problem},
                {"trust", proxy::to_string(sources.trust.state())},
-               {"reason", sources.trust.reason()}};
+               {"reason", sources.trust.client() ? sources.trust.reason()
+                                                 : "it can't be probed yet: spliced"},
+               {"egress_proxies", egress_proxies(sources)}};
     if (state.problem) entry["problem"] = state.problem.message();
     list.push_back(std::move(entry));
   }

@@ -10,6 +10,7 @@
 #include "registry/peer_server.hpp"
 #include "registry/pull_record.hpp"
 #include "registry/rate_limits.hpp"
+#include "userspace/agent/egress_keeper.hpp"
 #include "userspace/dns/stub.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
@@ -33,6 +34,8 @@ struct StatusSources {
   const proxy::Trust& trust;
   const redirect::Interception& interception;
   const redirect::Redirector& redirector;
+  const egress::Egress& egress;
+  const EgressKeeper& egress_keeper;
   const dns::Stub& names;
   const containerd::ContainerdStore& store;
   LayerLimits layer_limits;

@@ -19,6 +19,7 @@ from . import paths
 from .cdn import Cdn
 from .cgroup import Cgroup, cgroup1_mounts, remove_tree
 from .certificates import Authority
+from .egress_proxy import EgressProxy
 from .host import Host, _unshare
 from .node import Node
 from .origin import Origin
@@ -134,6 +135,13 @@ class Lab:
         host.start()
         self._servers.append(host)
         return host
+
+    def egress_proxy(self, name: str = "proxy", credentials: str = "") -> EgressProxy:
+        """A machine with a proxy, started; see EgressProxy.be_the_only_way()."""
+        proxy = EgressProxy(self, name, next(self._numbers), credentials)
+        self.hosts.append(proxy)
+        proxy.server.start()
+        return proxy
 
     def node(self, name: str, containerd: Optional[str] = None, **options) -> Node:
         """A node, with containerd of that version started if one is named (see Node for options)."""
