@@ -4,13 +4,16 @@
 #include <algorithm>
 #include <random>
 
-#include "dht/records_file.hpp"
+#include "userspace/base/background_file.hpp"
 #include "userspace/base/log.hpp"
 
 namespace hagring::dht {
 namespace {
 
 constexpr std::string_view kPart = "dht";
+/// 400,000 records (kad::ProviderStoreOptions) take about 40 MB.
+constexpr std::size_t kMaxRecords = std::size_t{256} << 20;
+
 std::uint64_t random_seed() {
   std::random_device device;
   return std::uint64_t{device()} << 32 | device();
@@ -39,7 +42,7 @@ struct Node::State {
   kad::KadNode kademlia;
   Bootstrap bootstrap;
   Joiner joiner;
-  RecordsFile records;
+  BackgroundFile records;
   TaskGroup tasks;
 };
 
@@ -53,7 +56,7 @@ Node::State::State(asio::any_io_executor on, Clock& with, const Identity& identi
       kademlia(executor, clock, rng, streams, dht::to_kad(identity.peer_id()), kad_options()),
       bootstrap(executor, clock, resolver, dialer, bootstrap_options()),
       joiner(executor, clock, rng, host, kademlia, bootstrap, options.joining),
-      records(options.records_file),
+      records(options.records_file, "provider records", "dht", kMaxRecords),
       tasks(executor, std::string(kPart)) {
   streams.serve([this](const PeerId& sender, const kad::Message& request) {
     return kademlia.handle(kad_info(host, sender), request);

@@ -5,6 +5,7 @@
 
 #include "registry/file_body.hpp"
 #include "registry/forwarding.hpp"
+#include "registry/manifest.hpp"
 #include "registry/oci_error.hpp"
 
 namespace hagring::registry {
@@ -12,17 +13,21 @@ namespace {
 
 constexpr std::size_t kPiece = 128UL * 1024;
 
+std::string content_of(const http::Response& response) {
+  return std::string(response.headers.get("Docker-Content-Digest").value_or(""));
+}
+
 }  // namespace
 
-void Answer::note_head(unsigned status) {
+void Answer::note_head(unsigned status, std::string content) {
   pull_.status = status;
+  pull_.content = std::move(content);
   pull_.first_byte = clock_.now() - pull_.begin;
 }
 
 awaitable<Result<void>> Answer::head(http::Response response) {
-  const auto status = response.status;
   CO_CHECK(co_await client_.write_response(response));
-  note_head(status);
+  note_head(response.status, content_of(response));
   co_return Result<void>();
 }
 
@@ -40,23 +45,27 @@ awaitable<Result<void>> Answer::finish() {
 
 awaitable<Result<void>> Answer::whole(http::Response response, std::string body) {
   const auto status = response.status;
+  auto content = content_of(response);
   const auto size = pull_.method == "HEAD" ? 0 : body.size();
   CO_CHECK(co_await client_.write_response_with(std::move(response), std::move(body)));
-  note_head(status);
+  note_head(status, std::move(content));
   pull_.bytes += size;
   pull_.complete = true;
   co_return Result<void>();
 }
 
-awaitable<Result<void>> Answer::refuse(unsigned status, std::string code, std::string message) {
+awaitable<Result<void>> Answer::refuse(unsigned status, std::string code, std::string message,
+                                       http::Headers more) {
   pull_.note = message;
   http::Response response{.status = status,
                           .headers = {{"Content-Type", "application/json"},
                                       {"Docker-Distribution-Api-Version", "registry/2.0"}}};
+  for (const auto& [name, value] : more) response.headers.add(name, value);
   co_return co_await whole(std::move(response), oci_error(code, message));
 }
 
-awaitable<Result<void>> Answer::relay(Exchange& exchange) {
+awaitable<Result<void>> Answer::relay(Exchange& exchange, std::string* copy,
+                                      std::function<awaitable<void>()> before_end) {
   auto response = forwarded(exchange.response);
   if (response.body.kind == http::BodyLength::Kind::until_close) {
     response.body.kind = http::BodyLength::Kind::chunked;
@@ -73,8 +82,17 @@ awaitable<Result<void>> Answer::relay(Exchange& exchange) {
       co_return size.error();
     }
     if (*size == 0) break;
-    CO_CHECK(co_await body(ByteView(buffer).first(*size)));
+    const auto part = ByteView(buffer).first(*size);
+    if (copy != nullptr && copy->size() + part.size() <= kMaxManifestBytes) {
+      copy->append(as_text(part));
+    }
+    if (before_end && connection.body_ended()) {
+      co_await before_end();
+      before_end = {};
+    }
+    CO_CHECK(co_await body(part));
   }
+  if (before_end) co_await before_end();
   co_return co_await finish();
 }
 

@@ -27,9 +27,12 @@ class Answer {
   /// A whole answer with its body.
   awaitable<Result<void>> whole(http::Response response, std::string body);
   /// An error in the form of the OCI distribution-spec.
-  awaitable<Result<void>> refuse(unsigned status, std::string code, std::string message);
-  /// What a server answers, as it comes.
-  awaitable<Result<void>> relay(Exchange& exchange);
+  awaitable<Result<void>> refuse(unsigned status, std::string code, std::string message,
+                                 http::Headers more = {});
+  /// What a server answers, as it comes. `copy` gets the body, as far as kMaxManifestBytes; the
+  /// client doesn't have the last of it before `before_end`, if given, has returned.
+  awaitable<Result<void>> relay(Exchange& exchange, std::string* copy = nullptr,
+                                std::function<awaitable<void>()> before_end = {});
   /// A head, then bytes of a file.
   awaitable<Result<void>> file(http::Response response, OpenBlob blob, std::uint64_t first,
                                std::uint64_t length);
@@ -38,7 +41,7 @@ class Answer {
   bool begun() const { return pull_.status != 0; }
 
  private:
-  void note_head(unsigned status);
+  void note_head(unsigned status, std::string content);
 
   Clock& clock_;
   http::Connection& client_;

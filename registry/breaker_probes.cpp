@@ -76,14 +76,18 @@ awaitable<void> BreakerProbes::keep_probing(OriginServer server) {
 
 awaitable<BreakerProbes::Found> BreakerProbes::probe(
     OriginServer server, std::optional<asio::ip::tcp::endpoint> preferred) {
+  Destination to{preferred, server.host, server.port};
+  const auto proxy = server.tls ? std::nullopt : dialer_.plain_proxy(to);
+  if (proxy) to = {.preferred = {}, .host = proxy->host, .port = proxy->port};
   error_code not_an_address;
-  const bool named = (asio::ip::make_address(server.host, not_an_address), not_an_address.failed());
-  if (!named && !preferred) preferred = {asio::ip::make_address(server.host), server.port};
-  auto stream = co_await with_deadline(
-      clock_, options_.connect,
-      connect({preferred, named ? server.host : "", server.port}, server.tls));
+  const auto address = asio::ip::make_address(to.host, not_an_address);
+  if (!not_an_address && !to.preferred && !proxy) to.preferred = {address, server.port};
+  if (!not_an_address && !proxy) to.host.clear();
+  auto stream =
+      co_await with_deadline(clock_, options_.connect, connect(std::move(to), server.tls));
   if (!stream) co_return Found{ProbeFinding::dead, stream.error().message()};
   http::Connection connection(*std::move(stream));
+  if (proxy) connection.ask_proxy(server.host, server.port, proxy->authorization);
   const http::Url url{.scheme = server.tls ? "https" : "http",
                       .host = server.host,
                       .port = server.port,

@@ -19,19 +19,6 @@ std::string media_type_of(const Inquiry& inquiry, std::string_view content) {
   return std::string(kOctets);
 }
 
-Result<std::string> read_file(const OpenBlob& blob) {
-  std::string content(blob.size, '\0');
-  std::size_t offset = 0;
-  while (offset < content.size()) {
-    const auto got = ::pread(blob.file.get(), content.data() + offset, content.size() - offset,
-                             static_cast<off_t>(offset));
-    if (got < 0) return last_system_error();
-    if (got == 0) return Errc::bad_message;
-    offset += static_cast<std::size_t>(got);
-  }
-  return content;
-}
-
 /// Whether a list of entity tags names `tag` (RFC 9110, section 13.1.2: compared weakly).
 bool names_tag(std::string_view list, std::string_view tag) {
   for (auto element : http::list_elements(list)) {
@@ -91,6 +78,19 @@ awaitable<Result<void>> say_unchanged(Inquiry& inquiry, ContentAnswer answer) {
   co_return co_await inquiry.answer.finish();
 }
 
+Result<std::string> read_file(const OpenBlob& blob) {
+  std::string content(blob.size, '\0');
+  std::size_t offset = 0;
+  while (offset < content.size()) {
+    const auto got = ::pread(blob.file.get(), content.data() + offset, content.size() - offset,
+                             static_cast<off_t>(offset));
+    if (got < 0) return last_system_error();
+    if (got == 0) return Errc::bad_message;
+    offset += static_cast<std::size_t>(got);
+  }
+  return content;
+}
+
 bool is_content(const Digest& digest, std::string_view content) {
   Hasher hasher(digest.algorithm());
   hasher.update(as_bytes(content));
@@ -98,7 +98,7 @@ bool is_content(const Digest& digest, std::string_view content) {
 }
 
 awaitable<void> note_manifest(Inquiry& inquiry, const Digest& digest, std::string_view manifest) {
-  if (inquiry.parts.sizes != nullptr) inquiry.parts.sizes->learn(manifest);
+  if (inquiry.parts.sizes != nullptr) inquiry.parts.sizes->learn(digest, manifest);
   const auto& hook = inquiry.parts.hooks.manifest_served;
   if (!hook || inquiry.route.head) co_return;
   co_await hook(inquiry.registry, inquiry.route.repository, digest, manifest);

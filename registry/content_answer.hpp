@@ -24,6 +24,9 @@ ContentAnswer content_answer(const Inquiry& inquiry, const Digest& digest, std::
 /// Sends an answer without a body, for content that is `unchanged`.
 awaitable<Result<void>> say_unchanged(Inquiry& inquiry, ContentAnswer answer);
 
+/// The whole of a blob. Errors: Errc::bad_message for a file that has shrunk, or the system's.
+Result<std::string> read_file(const OpenBlob& blob);
+
 /// Whether `content` is what `digest` says.
 bool is_content(const Digest& digest, std::string_view content);
 

@@ -15,6 +15,9 @@ namespace hagring::registry {
 namespace {
 
 constexpr std::size_t kPiece = 128UL * 1024;
+/// What is read of a refusal's own body, and for how long, to keep its connection.
+constexpr std::size_t kRefusalBytes = 16UL * 1024;
+constexpr auto kRefusal = std::chrono::milliseconds(200);
 
 /// Whether the bytes of the body are those of the content itself.
 bool is_coded(const http::Response& response) {
@@ -146,7 +149,16 @@ awaitable<Result<ContentStream::Source>> ContentStream::next_peer() {
 awaitable<Result<ContentStream::Source>> ContentStream::ask(Peer peer) {
   auto exchange =
       co_await fetcher_->ask(peer, peer_request(peer, "GET", request_, {offset_, wanted_end_}));
-  if (exchange) co_return accepted(peer.key(), *std::move(exchange));
+  if (exchange && exchange->response.status >= 400) {
+    // Only for the connection's sake, which costs a handshake and a proof of membership.
+    (void)co_await with_deadline(fetcher_->clock_, kRefusal,
+                                 exchange->connection().skip_body(kRefusalBytes));
+    co_return co_await asked_to_stop() ? Errc::cancelled : Errc::not_found;
+  }
+  if (exchange) {
+    fetcher_->note_privacy(request_.digest, exchange->response);
+    co_return accepted(peer.key(), *std::move(exchange));
+  }
   if (!is_cancelled(exchange.error())) {
     log::info("fetcher", "peer {}: {}", peer.name, exchange.error().message());
   }

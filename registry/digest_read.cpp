@@ -2,6 +2,7 @@
 #include "registry/content_answer.hpp"
 #include "registry/forwarding.hpp"
 #include "registry/origin_answer.hpp"
+#include "registry/permission.hpp"
 
 namespace hagring::registry {
 namespace {
@@ -17,21 +18,41 @@ bool wants_part(const Inquiry& inquiry) {
 /// Whether an origin's answer is one that peers can't better.
 bool is_settled(unsigned status) { return status / 100 == 2 || status / 100 == 3 || status == 416; }
 
+/// As a last resort, or, if there are others to ask, unless it is known to be down.
 awaitable<Result<Exchange>> ask_origin(Inquiry& inquiry, Asking how = {}) {
+  const auto& failure = inquiry.origin_failure;
+  if (failure && (!was_spared(failure) || asks_in_place_of_origin(inquiry))) co_return failure;
   co_return co_await inquiry.parts.origin.read(inquiry.origin, forwarded(inquiry.request), how);
 }
 
 awaitable<Result<void>> relay_origin(Inquiry& inquiry, const Digest& digest,
                                      Result<Exchange> exchange) {
-  if (!exchange) co_return co_await refuse_unreachable(inquiry, exchange.error());
-  co_return co_await answer_from_origin(inquiry, digest, *std::move(exchange));
+  if (!exchange || (is_trouble(exchange->response.status) && asks_in_place_of_origin(inquiry))) {
+    co_return co_await refuse_for_origin(inquiry, exchange);
+  }
+  note_answer(inquiry, digest, *exchange);
+  const bool content = exchange->response.status == 200;
+  CO_CHECK(co_await answer_from_origin(inquiry, digest, *std::move(exchange)));
+  if (content && inquiry.pull.verified) note_yes(inquiry, digest);  // wherever it has come from
+  co_return Result<void>();
+}
+
+/// Where a rule keeps the origin out of it.
+awaitable<Result<void>> refuse_absent(Inquiry& inquiry) {
+  if (!inquiry.withheld.empty()) co_return co_await refuse_withheld(inquiry, Errc::unavailable);
+  const bool manifest = inquiry.route.kind == Route::Kind::manifest;
+  co_return co_await inquiry.answer.refuse(
+      404, manifest ? "MANIFEST_UNKNOWN" : "BLOB_UNKNOWN",
+      "hagring: neither this node nor a peer has it, and a rule says tags=peers-only");
 }
 
 awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest) {
+  const bool peers_only = inquiry.rule.tags == TagOrder::peers_only;
   const bool origin_first = wants_part(inquiry) || inquiry.parts.conduct.origin_first(digest);
-  if (!origin_first) {
+  if (peers_only || !origin_first) {
     CO_TRY(const auto answered, co_await answer_from_peers(inquiry, digest));
     if (answered == Found::yes) co_return Result<void>();
+    if (peers_only) co_return co_await refuse_absent(inquiry);
     co_return co_await relay_origin(inquiry, digest, co_await ask_origin(inquiry));
   }
   auto exchange = co_await ask_origin(inquiry, {.others = true});
@@ -44,14 +65,7 @@ awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest)
   co_return co_await relay_origin(inquiry, digest, std::move(exchange));
 }
 
-}  // namespace
-
-awaitable<Result<void>> read_by_digest(Inquiry& inquiry, Digest digest) {
-  auto blob = co_await inquiry.parts.store.open(digest);
-  if (blob) {
-    const auto answered = co_await answer_with(inquiry, digest, *std::move(blob));
-    if (answered || inquiry.answer.begun()) co_return answered;
-  }
+awaitable<Result<void>> read_from_elsewhere(Inquiry& inquiry, const Digest& digest) {
   CO_CHECK(co_await read_from_others(inquiry, digest));
   const auto& pull = inquiry.pull;
   const bool from_elsewhere = pull.source == PullSource::peer || pull.source == PullSource::origin;
@@ -60,6 +74,23 @@ awaitable<Result<void>> read_by_digest(Inquiry& inquiry, Digest digest) {
     inquiry.parts.hooks.seen(inquiry.registry, inquiry.route.repository, digest, pull.bytes);
   }
   co_return Result<void>();
+}
+
+}  // namespace
+
+awaitable<Result<void>> read_by_digest(Inquiry& inquiry, Digest digest) {
+  auto blob = co_await inquiry.parts.store.open(digest);
+  if (blob) {
+    CO_TRY(const auto permission, co_await may_have(inquiry, digest));
+    if (permission == Permission::withheld && inquiry.rule.tags == TagOrder::peers_only) {
+      co_return co_await refuse_absent(inquiry);
+    }
+    if (permission == Permission::withheld)
+      co_return co_await relay_origin(inquiry, digest, co_await ask_origin(inquiry));
+    const auto answered = co_await answer_with(inquiry, digest, *std::move(blob));
+    if (answered || inquiry.answer.begun()) co_return answered;
+  }
+  co_return co_await read_from_elsewhere(inquiry, digest);
 }
 
 }  // namespace hagring::registry

@@ -67,29 +67,8 @@ awaitable<Result<std::uint64_t>> Fetcher::size_at(Peer peer, const ContentReques
   const bool known = response.body.kind == http::BodyLength::Kind::length;
   if (response.status != 200 || !known) co_return Errc::not_found;
   if (request.size && *request.size != response.body.bytes) co_return Errc::bad_message;
+  note_privacy(request.digest, response);
   co_return response.body.bytes;
-}
-
-awaitable<Result<Digest>> Fetcher::resolve(std::string registry, std::string repository,
-                                           std::string tag, std::string accept) {
-  const auto search = router_.find(fmt::format("{}/{}:{}", registry, repository, tag));
-  const auto path = fmt::format("{}/manifests/{}", repository, tag);
-  const auto end = clock_.now() + options_.budget;
-  for (std::size_t asked = 0; asked < options_.max_peers && clock_.now() < end; ++asked) {
-    const auto peer = co_await next(*search);
-    if (!peer) co_return is_cancelled(peer.error()) ? peer.error() : Errc::not_found;
-    auto digest = co_await digest_at(*peer, peer_read(*peer, "HEAD", path, registry, accept));
-    if (digest || is_cancelled(digest.error())) co_return digest;
-  }
-  co_return Errc::not_found;
-}
-
-awaitable<Result<Digest>> Fetcher::digest_at(Peer peer, http::Request request) {
-  CO_TRY(const auto exchange, co_await ask(std::move(peer), std::move(request)));
-  const auto& response = exchange.response;
-  const auto digest = Digest::parse(response.headers.get("Docker-Content-Digest").value_or(""));
-  if (response.status != 200 || !digest) co_return Errc::not_found;
-  co_return *digest;
 }
 
 }  // namespace hagring::registry

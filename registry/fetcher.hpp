@@ -5,8 +5,17 @@
 
 #include "registry/conduct.hpp"
 #include "registry/content_stream.hpp"
+#include "registry/privacy.hpp"
 
 namespace hagring::registry {
+
+/// A tag that is asked for.
+struct TagRequest {
+  std::string registry{};
+  std::string repository{};
+  std::string tag{};
+  std::string accept{};  ///< as ContentRequest's
+};
 
 struct FetcherOptions {
   Duration search = std::chrono::seconds(1);      ///< for the router to name one more peer
@@ -32,9 +41,15 @@ class Fetcher {
  public:
   using Options = FetcherOptions;
 
+  /// `privacy` learns which content peers say is private; null: nobody does.
   Fetcher(Clock& clock, UpstreamClient& client, ContentRouter& router, Conduct& conduct,
-          Options options = {})
-      : clock_(clock), client_(client), router_(router), conduct_(conduct), options_(options) {}
+          Options options = {}, Privacy* privacy = nullptr)
+      : clock_(clock),
+        client_(client),
+        router_(router),
+        conduct_(conduct),
+        options_(options),
+        privacy_(privacy) {}
 
   /// Finds a peer that sends the part of the content. `continuation` may be empty; it is never the
   /// first source. Errors: Errc::not_found when no peer has it.
@@ -50,10 +65,13 @@ class Fetcher {
   /// Asks peers for the size of a blob. Errors: Errc::not_found.
   awaitable<Result<std::uint64_t>> size_of(ContentRequest request);
 
-  /// Asks peers what a tag points to. A tag isn't self-certifying: the router must name members
-  /// of the mesh only. Errors: Errc::not_found.
-  awaitable<Result<Digest>> resolve(std::string registry, std::string repository, std::string tag,
-                                    std::string accept);
+  /// Begins to look for peers that have `key`.
+  std::unique_ptr<PeerSearch> find(std::string key) { return router_.find(std::move(key)); }
+
+  /// Asks the peers of `search` what a tag points to. A tag isn't self-certifying: the router must
+  /// name members of the mesh only, and what two of them say goes before what one does, if that can
+  /// be had at once. Errors: Errc::not_found. (tag_candidates.cpp)
+  awaitable<Result<Digest>> resolve(PeerSearch& search, TagRequest request);
 
  private:
   friend class ContentStream;
@@ -62,12 +80,17 @@ class Fetcher {
   awaitable<Result<Peer>> next(PeerSearch& search);
   awaitable<Result<std::uint64_t>> size_at(Peer peer, const ContentRequest& request);
   awaitable<Result<Digest>> digest_at(Peer peer, http::Request request);
+  awaitable<Result<std::optional<Digest>>> next_opinion(PeerSearch& search,
+                                                        const TagRequest& request);
+  /// Keeps the mark that came with content, before the content is passed on.
+  void note_privacy(const Digest& digest, const http::Response& response);
 
   Clock& clock_;
   UpstreamClient& client_;
   ContentRouter& router_;
   Conduct& conduct_;
   const Options options_;
+  Privacy* privacy_;
 };
 
 }  // namespace hagring::registry

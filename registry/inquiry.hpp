@@ -17,6 +17,12 @@ struct Inquiry {
   std::string registry;  ///< the origin's name among registries
   Pull& pull;
   Answer answer;
+  Decision rule{};  ///< what the rules say of what is asked for
+  /// Why content that is here, or at a peer, isn't given to this client; empty: nothing is
+  /// withheld.
+  std::string withheld{};
+  /// Why the origin couldn't be asked a moment ago: it isn't asked again for the same request.
+  error_code origin_failure{};
 };
 
 /// Each answers the request; an error means that the connection must be closed.
@@ -29,8 +35,13 @@ struct Inquiry {
 awaitable<Result<void>> read_by_digest(Inquiry& inquiry, Digest digest);
 
 /// Reads a manifest by its tag: the origin says what the tag points to, and, if it can't, the local
-/// store or a peer does.
+/// store or a peer does; or as the rules say. A tag isn't self-certifying: peers must be members of
+/// the mesh.
 awaitable<Result<void>> read_by_tag(Inquiry& inquiry);
+
+/// Reads content that a rule excludes: it goes to the origin, and its answer to the client,
+/// unchanged.
+awaitable<Result<void>> read_excluded(Inquiry& inquiry);
 
 /// Sends the request to the origin and its answer to the client, unchanged.
 awaitable<Result<void>> pass_through(Inquiry& inquiry);

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "registry/inquiry.hpp"
+#include "registry/size_lesson.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/http/grammar.hpp"
@@ -107,6 +108,10 @@ awaitable<Result<void>> Session::answer(http::Request request) {
   auto what = registry || host == kProbeHost ? route(request.method, request.target) : Route();
   // `?ns=` is for mirrors; a client that says so to an origin means something that we don't know.
   if (!what.registry.empty() && what.registry != registry) what = {};
+  const auto rule = parts_.policy.decide({.registry = registry.value_or(host),
+                                          .repository = what.repository,
+                                          .tag = what.tag,
+                                          .digest = what.digest});
   Pull pull{.time = parts_.clock.wall(),
             .registry = registry.value_or(host),
             .mirrored = registry.has_value(),
@@ -126,7 +131,8 @@ awaitable<Result<void>> Session::answer(http::Request request) {
                   .route = std::move(what),
                   .registry = registry.value_or(host),
                   .pull = pull,
-                  .answer = Answer(parts_.clock, client_, pull)};
+                  .answer = Answer(parts_.clock, client_, pull),
+                  .rule = rule};
   const auto answered = co_await dispatch(inquiry, registry.has_value());
   pull.duration = parts_.clock.now() - begin;
   if (!answered && pull.note.empty()) pull.note = answered.error().message();
@@ -134,7 +140,11 @@ awaitable<Result<void>> Session::answer(http::Request request) {
              pull.repository, pull.reference, pull.status, to_string(pull.source), pull.peers,
              pull.bytes, pull.note);
   if (parts_.hooks.answered) parts_.hooks.answered(pull);
+  const auto manifest = pull.kind == PullKind::manifest && pull.status == 200
+                            ? Digest::parse(pull.content)
+                            : std::nullopt;
   parts_.record.add(std::move(pull));
+  if (manifest && parts_.sizes) co_await learn_from_store(parts_.store, *parts_.sizes, *manifest);
   co_return answered;
 }
 
@@ -142,6 +152,7 @@ awaitable<Result<void>> Session::dispatch(Inquiry& inquiry, bool mirrored) {
   // By name, not by address: names that don't resolve are given addresses of the same network.
   if (about_.host == kProbeHost && !mirrored) co_return co_await answer_probe(inquiry);
   if (asks_before_push(inquiry.request)) co_return co_await pass_through(inquiry);
+  if (!inquiry.rule.mirror) co_return co_await read_excluded(inquiry);
   switch (inquiry.route.kind) {
     case Route::Kind::manifest:
       if (inquiry.route.tag) co_return co_await read_by_tag(inquiry);

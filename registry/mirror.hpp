@@ -10,9 +10,11 @@
 #include "registry/conduct.hpp"
 #include "registry/content_store.hpp"
 #include "registry/fetcher.hpp"
+#include "registry/grants.hpp"
 #include "registry/known_sizes.hpp"
 #include "registry/origin.hpp"
 #include "registry/policy.hpp"
+#include "registry/privacy.hpp"
 #include "registry/pull_record.hpp"
 
 namespace hagring::registry {
@@ -47,6 +49,13 @@ struct MirrorOptions {
   Duration client_stall = std::chrono::minutes(6);
   /// The origin's time to be reached and to answer what a tag points to, before peers are asked.
   Duration tag_patience = std::chrono::seconds(5);
+  /// Of that time, how much a slow origin is given when peers know the tag.
+  Duration origin_patience = std::chrono::seconds(1);
+  /// How long an origin's yes to a client's credentials is good for. Tokens of Docker Hub's live as
+  /// long (distribution/docs/content/spec/auth/token.md: a minute at least).
+  Duration grant = std::chrono::minutes(5);
+  /// The same while the origin can't be asked; zero: no longer than that.
+  Duration offline_credentials{0};
   /// The origin's time to answer what is passed through.
   Duration passthrough_patience = std::chrono::minutes(2);
   /// Blobs from peers up to this size are verified before the first byte is sent.
@@ -71,6 +80,8 @@ struct MirrorHooks {
   std::function<void(std::string registry, std::string repository, Digest digest,
                      std::uint64_t size)>
       seen{};
+  /// Runs a task on the mirror's thread, besides all requests; it ends before what it works with.
+  std::function<void(std::function<awaitable<void>()> task)> background{};
   /// A request has been answered, or couldn't be.
   std::function<void(const Pull& pull)> answered{};
   /// A client is about to have the whole of a manifest that it reads by digest, which is verified:
@@ -94,6 +105,10 @@ struct MirrorParts {
   MirrorHooks hooks{};
   /// Sizes that peers must not contradict, shared by all threads; null: peers are believed.
   KnownSizes* sizes = nullptr;
+  /// What is private and who may have it, shared by all threads; null, both of them: everything is
+  /// everybody's.
+  Privacy* privacy = nullptr;
+  Grants* grants = nullptr;
   /// Bytes held for verification at the moment.
   std::size_t held = 0;
   /// Connections that have been served and wait for another request.

@@ -180,7 +180,10 @@ awaitable<Result<Exchange>> Origin::follow(http::Url base, Upstream to, http::Re
     request.headers.set("Host", url.authority());
     CO_TRY(auto exchange, co_await client_.send(to, request));
     const auto& response = exchange.response;
-    if (response.status == 200 || response.status == 206) co_return std::move(exchange);
+    if (response.status == 200 || response.status == 206) {
+      exchange.redirected = true;
+      co_return std::move(exchange);
+    }
     const auto next = location_of(response);
     if (!next) co_return Errc::unavailable;
     location = *next;

@@ -77,6 +77,20 @@ http::Response head_of(const http::Response& response, const Begun& begun) {
   return head;
 }
 
+/// The origin's answer as it comes. A manifest whose length isn't stated is one all the same, if
+/// its digest says so.
+awaitable<Result<void>> hand_on(Inquiry& inquiry, const Digest& digest, Exchange exchange) {
+  const bool manifest = inquiry.route.kind == Route::Kind::manifest && !inquiry.route.head;
+  if (!manifest || exchange.response.status != 200) {
+    co_return co_await inquiry.answer.relay(exchange);
+  }
+  std::string content;
+  co_return co_await inquiry.answer.relay(exchange, &content, [&]() -> awaitable<void> {
+    inquiry.pull.verified = is_content(digest, content);
+    if (inquiry.pull.verified) co_await note_manifest(inquiry, digest, content);
+  });
+}
+
 }  // namespace
 
 awaitable<Result<void>> answer_from_origin(Inquiry& inquiry, const Digest& digest,
@@ -84,12 +98,12 @@ awaitable<Result<void>> answer_from_origin(Inquiry& inquiry, const Digest& diges
   inquiry.pull.source = PullSource::origin;
   auto request = content_request(inquiry, digest);
   const auto what = begun(inquiry, exchange.response, request.size);
-  if (!what) co_return co_await inquiry.answer.relay(exchange);
+  if (!what) co_return co_await hand_on(inquiry, digest, std::move(exchange));
   request.size = what->size;
   CO_CHECK(co_await inquiry.answer.head(head_of(exchange.response, *what)));
   auto stream =
       inquiry.parts.fetcher.from_origin(std::move(request), what->part, std::move(exchange),
-                                        what->before, origin_continuation(inquiry));
+                                        what->before, origin_continuation(inquiry, digest));
   const bool is_whole = what->part.first == 0 && !what->part.end;
   if (!is_whole) co_return co_await send_part(inquiry, stream);
   co_return co_await send_whole(inquiry, digest, stream);

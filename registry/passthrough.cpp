@@ -3,6 +3,7 @@
 
 #include "registry/forwarding.hpp"
 #include "registry/inquiry.hpp"
+#include "registry/permission.hpp"
 #include "userspace/base/task_group.hpp"
 
 namespace hagring::registry {
@@ -61,6 +62,23 @@ awaitable<Result<void>> pass_through(Inquiry& inquiry) {
   co_return co_await inquiry.answer.relay(*exchange);
 }
 
+awaitable<Result<void>> read_excluded(Inquiry& inquiry) {
+  const auto kind = inquiry.route.kind;
+  const bool is_read = kind == Route::Kind::manifest || kind == Route::Kind::blob;
+  if (!is_read || inquiry.request.body.kind != http::BodyLength::Kind::none) {
+    co_return co_await pass_through(inquiry);
+  }
+  inquiry.pull.source = PullSource::passthrough;
+  const auto patience = inquiry.parts.options.passthrough_patience;
+  auto exchange = co_await inquiry.parts.origin.ask(inquiry.origin, forwarded(inquiry.request),
+                                                    {.response = patience});
+  if (!exchange) co_return co_await refuse_unreachable(inquiry, exchange.error());
+  exchange->connection().stream().set_inactivity_limit(patience);
+  // What the runtime keeps of it could be asked for under another name.
+  note_answer(inquiry, inquiry.route.digest, *exchange);
+  co_return co_await inquiry.answer.relay(*exchange);
+}
+
 awaitable<Result<void>> refuse_unreachable(Inquiry& inquiry, error_code cause) {
   if (is_cancelled(cause)) co_return cause;
   const auto& hooks = inquiry.parts.hooks;
@@ -78,7 +96,9 @@ awaitable<Result<void>> refuse_unreachable(Inquiry& inquiry, error_code cause) {
                   to.host.empty() ? to.preferred->address().to_string() : to.host, to.port,
                   late ? "did not answer in time" : "can't be asked", cause.message(),
                   outage.empty() ? "" : "; " + outage,
-                  shared ? ", and neither this node nor a peer has the content" : ""));
+                  !inquiry.withheld.empty() ? ", and " + inquiry.withheld
+                  : shared ? std::string(", and neither this node nor a peer has the content")
+                           : ""));
 }
 
 }  // namespace hagring::registry

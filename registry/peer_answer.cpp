@@ -4,6 +4,7 @@
 
 #include "registry/content_answer.hpp"
 #include "registry/manifest.hpp"
+#include "registry/permission.hpp"
 #include "registry/stream_answer.hpp"
 
 namespace hagring::registry {
@@ -28,6 +29,8 @@ awaitable<Result<Found>> send_part_from_peers(Inquiry& inquiry, const Digest& di
                                               ContentPart part) {
   auto stream = co_await inquiry.parts.fetcher.open(content_request(inquiry, digest), part, {});
   if (!stream) co_return is_cancelled(stream.error()) ? Result<Found>(stream.error()) : Found::no;
+  CO_TRY(const auto permission, co_await may_have(inquiry, digest));
+  if (permission == Permission::withheld) co_return Found::no;
   auto answer = content_answer(inquiry, digest, "application/octet-stream", stream->size());
   if (answer.part.kind != Selection::Kind::part || answer.part.first != part.first ||
       answer.part.first + answer.part.length != stream->end()) {
@@ -59,8 +62,10 @@ awaitable<Result<Found>> send_blob(Inquiry& inquiry, const Digest& digest) {
   auto& parts = inquiry.parts;
   for (unsigned attempt = 0; attempt < parts.options.attempts; ++attempt) {
     auto stream = co_await parts.fetcher.open(content_request(inquiry, digest), {},
-                                              origin_continuation(inquiry));
+                                              origin_continuation(inquiry, digest));
     if (!stream) co_return is_cancelled(stream.error()) ? Result<Found>(stream.error()) : Found::no;
+    CO_TRY(const auto permission, co_await may_have(inquiry, digest));
+    if (permission == Permission::withheld) co_return Found::no;
     const auto size = stream->size();
     if (size > parts.options.verify_whole || parts.held + size > parts.options.verify_budget) {
       co_return co_await send_large_blob(inquiry, digest, *stream);
@@ -80,6 +85,8 @@ awaitable<Result<Found>> send_blob(Inquiry& inquiry, const Digest& digest) {
 awaitable<Result<Found>> send_blob_head(Inquiry& inquiry, const Digest& digest) {
   const auto size = co_await inquiry.parts.fetcher.size_of(content_request(inquiry, digest));
   if (!size) co_return is_cancelled(size.error()) ? Result<Found>(size.error()) : Found::no;
+  CO_TRY(const auto permission, co_await may_have(inquiry, digest));
+  if (permission == Permission::withheld) co_return Found::no;
   inquiry.pull.source = PullSource::peer;
   auto answer = content_answer(inquiry, digest, "application/octet-stream", *size);
   CO_CHECK(co_await inquiry.answer.head(std::move(answer.response)));
@@ -95,6 +102,8 @@ awaitable<Result<std::string>> verified_from_peers(Inquiry& inquiry, const Diges
   for (unsigned attempt = 0; attempt < parts.options.attempts; ++attempt) {
     auto stream = co_await parts.fetcher.open(content_request(inquiry, digest), {}, {});
     if (!stream) co_return stream.error();
+    CO_TRY(const auto permission, co_await may_have(inquiry, digest));
+    if (permission == Permission::withheld) co_return Errc::not_found;
     if (stream->size() > limit || parts.held + stream->size() > parts.options.verify_budget) {
       co_return Errc::too_large;
     }

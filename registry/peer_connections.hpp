@@ -10,6 +10,7 @@
 #include "registry/peer_gate.hpp"
 #include "registry/peer_responder.hpp"
 #include "userspace/base/connection_slots.hpp"
+#include "userspace/base/rare_log.hpp"
 #include "userspace/base/task_group.hpp"
 #include "userspace/base/tcp_listen.hpp"
 
@@ -82,13 +83,12 @@ class PeerConnections {
   const asio::any_io_executor executor_;
   const Shared shared_;
   const std::unique_ptr<PeerGate> gate_;
+  RareLog rare_log_;
   TaskGroup connections_;
   std::unordered_set<ByteStream*> idle_;         ///< those that wait for a request
   std::map<std::uint64_t, TaskGroup*> at_gate_;  ///< by slot
   bool draining_ = false;
   bool cut_ = false;
-  std::uint64_t untold_ = 0;  ///< turned away since the last line in the log
-  TimePoint next_word_{};
 };
 
 }  // namespace hagring::registry

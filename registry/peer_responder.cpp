@@ -6,6 +6,7 @@
 #include "registry/file_body.hpp"
 #include "registry/manifest.hpp"
 #include "registry/oci_error.hpp"
+#include "registry/permission.hpp"
 #include "registry/range.hpp"
 #include "userspace/base/deadline.hpp"
 
@@ -50,6 +51,7 @@ struct PeerResponder::Content {
   Digest digest;
   OpenBlob blob;
   std::string media_type;
+  std::optional<Privacy::Names> private_under{};
 };
 
 awaitable<Result<void>> PeerResponder::answer(http::Connection& connection, http::Request request,
@@ -84,7 +86,7 @@ awaitable<Result<void>> PeerResponder::answer_malformed(http::Connection& connec
 
 awaitable<Result<PeerResponder::Content>> PeerResponder::find(const Route& asked) {
   const bool is_read = asked.kind == Route::Kind::manifest || asked.kind == Route::Kind::blob;
-  if (!is_read) co_return Errc::not_found;
+  if (!is_read || excluded(asked)) co_return Errc::not_found;
   auto digest = asked.digest;
   if (!digest) {
     // Without `ns` nobody knows whose tag is meant.
@@ -94,11 +96,26 @@ awaitable<Result<PeerResponder::Content>> PeerResponder::find(const Route& asked
     digest = std::move(descriptor.digest);
   }
   CO_TRY(auto blob, co_await store_.open(*digest));
+  std::optional<Privacy::Names> secret;
+  if (options_.policy != nullptr && options_.privacy != nullptr) {
+    secret = private_under(*options_.policy, *options_.privacy, *digest);
+  }
+  if (secret && options_.anybody) co_return Errc::not_found;
   std::string media_type = "application/octet-stream";
   if (asked.kind == Route::Kind::manifest) {
     CO_TRY(media_type, manifest_media_type(blob));
   }
-  co_return Content{std::move(*digest), std::move(blob), std::move(media_type)};
+  co_return Content{std::move(*digest), std::move(blob), std::move(media_type), std::move(secret)};
+}
+
+bool PeerResponder::excluded(const Route& asked) const {
+  if (options_.policy == nullptr || asked.registry.empty()) return false;
+  return !options_.policy
+              ->decide({.registry = asked.registry,
+                        .repository = asked.repository,
+                        .tag = asked.tag,
+                        .digest = asked.digest})
+              .mirror;
 }
 
 awaitable<Result<void>> PeerResponder::refuse(http::Connection& connection, http::Response response,
@@ -134,6 +151,9 @@ awaitable<Result<void>> PeerResponder::send(http::Connection& connection,
   response.headers = {{"Content-Type", content.media_type},
                       {"Docker-Content-Digest", content.digest.to_string()},
                       {"Accept-Ranges", "bytes"}};
+  if (content.private_under) {
+    response.headers.add(std::string(kPrivateField), Privacy::field(*content.private_under));
+  }
   if (selection.kind != Selection::Kind::whole) {
     response.headers.add("Content-Range", content_range(selection, size));
   }

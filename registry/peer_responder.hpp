@@ -5,6 +5,8 @@
 #include <functional>
 
 #include "registry/content_store.hpp"
+#include "registry/policy.hpp"
+#include "registry/privacy.hpp"
 #include "registry/route.hpp"
 #include "userspace/base/clock.hpp"
 #include "userspace/http/connection.hpp"
@@ -37,6 +39,13 @@ class PeerResponder {
     /// peer that takes a byte now and then holds a connection no longer than that.
     std::uint64_t least_speed = 32 * 1024;
     Duration grace = std::chrono::seconds(60);
+    /// What rules exclude isn't given to peers; null: nothing is excluded.
+    const Policy* policy = nullptr;
+    /// Private content goes to members of the mesh with its mark, which they hold themselves to;
+    /// null: nothing is private. Used only with `policy`.
+    Privacy* privacy = nullptr;
+    /// Whoever asks is served: nobody could be held to a mark, so that private content isn't.
+    bool anybody = false;
   };
   /// Called on the data thread that served it.
   using OnServed = std::function<void(const Served&)>;
@@ -57,6 +66,7 @@ class PeerResponder {
  private:
   struct Content;
   awaitable<Result<Content>> find(const Route& route);
+  bool excluded(const Route& asked) const;
   awaitable<Result<void>> refuse(http::Connection& connection, http::Response response,
                                  std::string_view code, std::string_view message);
   awaitable<Result<void>> refuse_missing(http::Connection& connection, const Route& route,

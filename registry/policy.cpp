@@ -187,6 +187,22 @@ std::optional<std::string> Policy::registry_of(std::string_view host, std::uint1
   return std::nullopt;
 }
 
+bool Policy::mirrors(std::string_view registry) const {
+  const auto host = host_of_registry(registry);
+  const auto colon = host.rfind(':');
+  const bool has_port = colon != std::string::npos && host.find(']', colon) == std::string::npos;
+  if (!has_port) return registry_of(host, kTlsPort, false) || registry_of(host, kPlainPort, true);
+  std::uint16_t port = 0;
+  std::from_chars(host.data() + colon + 1, host.data() + host.size(), port);
+  const auto name = std::string_view(host).substr(0, colon);
+  return registry_of(name, port, false) || registry_of(name, port, true);
+}
+
+bool Policy::may_announce(std::string_view key) const {
+  const auto reference = Reference::parse(key);
+  return !reference || decide(*reference).mirror;
+}
+
 std::vector<std::string> Policy::name_constraints() const {
   std::set<std::string> suffixes;
   for (const auto& host : hosts_) {

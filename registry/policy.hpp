@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "registry/rule.hpp"
+
 namespace hagring::registry {
 
 /// Hosts whose requests are mirrored as those of one registry.
@@ -17,7 +19,7 @@ struct MirroredHost {
   std::string registry;  ///< the name that images have it under; empty: the host's own name
 };
 
-/// Which registries are mirrored. Immutable once the agent runs, so any thread may ask.
+/// Which registries are mirrored, and how. Immutable once the agent runs, so any thread may ask.
 class Policy {
  public:
   /// No registry at all.
@@ -38,6 +40,21 @@ class Policy {
   std::optional<std::string> registry_of(std::string_view host, std::uint16_t port,
                                          bool plain) const;
 
+  /// Adds what `--rule` says, behind the rules that are there. Throws StartError.
+  void add_rule(std::string_view text) { rules_.add(text); }
+
+  /// What the rules say of `reference`, whether its registry is mirrored or not.
+  Decision decide(const Reference& reference) const { return rules_.decide(reference); }
+
+  /// Whether connections to the host of `registry`, as images name it, are mirrored.
+  bool mirrors(std::string_view registry) const;
+
+  /// Whether other nodes should learn that this one has `key` (ContentRouter's): not names that a
+  /// rule excludes.
+  bool may_announce(std::string_view key) const;
+
+  const Rules& rules() const { return rules_; }
+
   /// DNS suffixes that a certificate authority must be allowed to name (RFC 5280, 4.2.1.10): for
   /// each host that speaks TLS the labels after its last `*`; a `*` among the labels of ECR's names
   /// is spelled out by region, since `amazonaws.com` would let it speak for all of AWS.
@@ -47,6 +64,7 @@ class Policy {
 
  private:
   std::vector<MirroredHost> hosts_;
+  Rules rules_;
 };
 
 }  // namespace hagring::registry

@@ -37,6 +37,7 @@ struct Pull {
   bool mirrored = false;     ///< else `registry` is what the client says
   std::string repository{};  ///< `library/nginx`; of PullKind::other the target's path
   std::string reference{};   ///< tag or digest
+  std::string content{};     ///< the digest that the answer's head tells, if it does
   std::string method{};
   PullKind kind = PullKind::other;
   PullSource source = PullSource::none;

@@ -35,22 +35,38 @@ class Race {
     }
     co_await stop();
     if (co_await asked_to_stop()) co_return Outcome{Errc::cancelled};
-    const bool second_won = silent && !has_won(first_) && has_won(second_);
-    co_return Outcome{*std::move(second_won ? second_.result : first_.result), second_won};
+    const bool second_won = !has_won(first_) && has_won(second_);
+    auto& result = second_won ? second_.result : first_.result;
+    // Without a result it has thrown, and the task group has logged that.
+    if (!result) co_return Outcome{Errc::unavailable};
+    co_return Outcome{*std::move(result), second_won};
   }
 
  private:
   struct Runner {
     std::optional<Result<T>> result;
   };
+  /// Tells whoever waits, at an operation's end.
+  class Ending {
+   public:
+    explicit Ending(Race& race) : race_(race) {}
+    Ending(const Ending&) = delete;
+    Ending& operator=(const Ending&) = delete;
+    ~Ending() {
+      --race_.running_;
+      race_.changed_.cancel();
+    }
+
+   private:
+    Race& race_;
+  };
   static bool has_won(const Runner& runner) { return runner.result && *runner.result; }
 
   void start(Runner& runner, Operation operation) {
     ++running_;
     tasks_.spawn([this, &runner, operation = std::move(operation)]() -> awaitable<void> {
+      const Ending ending(*this);
       runner.result.emplace(co_await operation());
-      --running_;
-      changed_.cancel();
     });
   }
 

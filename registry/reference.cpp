@@ -155,7 +155,9 @@ std::optional<Reference> Reference::parse_familiar(std::string_view text) {
   } else if (!looks_like_registry(text.substr(0, slash))) {
     full.append("/").append(text);
   } else {
-    full = text;
+    const auto registry = registry_of_host(text.substr(0, slash));
+    const bool official = registry == kDockerHub && text.find('/', slash + 1) == text.npos;
+    full = registry + (official ? "/library" : "") + std::string(text.substr(slash));
   }
   auto reference = parse(full);
   if (reference && !reference->tag && !reference->digest) reference->tag = "latest";

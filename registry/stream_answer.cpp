@@ -8,6 +8,7 @@
 #include "registry/content_answer.hpp"
 #include "registry/forwarding.hpp"
 #include "registry/manifest.hpp"
+#include "registry/permission.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
 
@@ -151,12 +152,15 @@ awaitable<Result<std::string>> collect_verified(Inquiry& inquiry, const Digest& 
   co_return content;
 }
 
-Continuation origin_continuation(Inquiry& inquiry) {
-  return [&inquiry](ByteRange range) -> awaitable<Result<Exchange>> {
+Continuation origin_continuation(Inquiry& inquiry, const Digest& digest) {
+  if (inquiry.rule.tags == TagOrder::peers_only) return {};
+  return [&inquiry, digest](ByteRange range) -> awaitable<Result<Exchange>> {
     auto request = forwarded(inquiry.request);
     request.headers.erase("If-Range");
     request.headers.set("Range", range.to_string());
-    co_return co_await inquiry.parts.origin.read(inquiry.origin, std::move(request));
+    auto exchange = co_await inquiry.parts.origin.read(inquiry.origin, std::move(request));
+    if (exchange) note_answer(inquiry, digest, *exchange);
+    co_return exchange;
   };
 }
 

@@ -25,7 +25,8 @@ awaitable<Result<void>> send_part(Inquiry& inquiry, ContentStream& stream);
 awaitable<Result<std::string>> collect_verified(Inquiry& inquiry, const Digest& digest,
                                                 ContentStream& stream);
 
-/// Asks the origin for parts of what the inquiry is about. The inquiry must outlive it.
-Continuation origin_continuation(Inquiry& inquiry);
+/// Asks the origin for parts of `digest`, which the inquiry is about; empty where a rule keeps the
+/// origin out of it. The inquiry must outlive it.
+Continuation origin_continuation(Inquiry& inquiry, const Digest& digest);
 
 }  // namespace hagring::registry

@@ -55,6 +55,7 @@ Exchange& Exchange::operator=(Exchange&& other) noexcept {
   if (this == &other) return *this;
   release();
   response = std::move(other.response);
+  redirected = other.redirected;
   pool_ = other.pool_;
   key_ = std::move(other.key_);
   connection_ = std::move(other.connection_);

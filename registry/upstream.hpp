@@ -71,6 +71,8 @@ class Exchange {
   http::Connection& connection() { return *connection_; }
   /// Empty until UpstreamClient has read it.
   http::Response response{};
+  /// It is of a server that the one which was asked has named instead.
+  bool redirected = false;
 
  private:
   void release();

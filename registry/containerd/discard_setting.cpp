@@ -41,10 +41,10 @@ std::optional<bool> discards_in_status(std::string_view config_json) {
   return setting->get<bool>();
 }
 
-awaitable<DiscardFinding> find_discards(std::shared_ptr<Client> client, RuntimeProcess process) {
+awaitable<DiscardFinding> find_discards(Client& client, RuntimeProcess process) {
   // plugins/cri/images/plugin.go
   const auto exported =
-      co_await client->plugin_export("io.containerd.cri.v1", "images", "DiscardUnpackedLayers");
+      co_await client.plugin_export("io.containerd.cri.v1", "images", "DiscardUnpackedLayers");
   if (exported) co_return found(*exported == "true", "its images plugin says so");
   CriProbe cri(process.socket);
   if (const auto config = co_await cri.configuration()) {

@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +35,6 @@ std::optional<bool> discards_in_status(std::string_view config_json);
 
 /// Asks, in this order, the images plugin's exports (from 2.4 on), CRI's status (1.6 and 1.7), and
 /// the configuration file that the process was started with.
-awaitable<DiscardFinding> find_discards(std::shared_ptr<Client> client, RuntimeProcess process);
+awaitable<DiscardFinding> find_discards(Client& client, RuntimeProcess process);
 
 }  // namespace hagring::containerd

@@ -6,6 +6,9 @@
 namespace hagring::containerd {
 namespace {
 
+/// Threat: indexes that name each other without end; real ones have one level, seldom two.
+constexpr std::size_t kMaxIndexes = 100;
+
 bool is_index(std::string_view media_type) {
   return media_type == "application/vnd.oci.image.index.v1+json" ||
          media_type == "application/vnd.docker.distribution.manifest.list.v2+json";
@@ -24,10 +27,10 @@ awaitable<DiscardFinding> FollowedHost::discards() {
   const auto client = follower_.client();
   if (!client) co_return DiscardFinding{.how = "containerd isn't connected"};
   const auto& state = follower_.state();
-  co_return co_await find_discards(client, {.socket = state.socket,
-                                            .version = state.version,
-                                            .pid = follower_.pid(),
-                                            .host_root = follower_.options().host_root});
+  co_return co_await find_discards(*client, {.socket = state.socket,
+                                             .version = state.version,
+                                             .pid = follower_.pid(),
+                                             .host_root = follower_.options().host_root});
 }
 
 awaitable<RpcResult<std::unordered_set<registry::Digest>>> FollowedHost::manifests() {
@@ -55,14 +58,21 @@ awaitable<RpcResult<std::unordered_set<registry::Digest>>> FollowedHost::manifes
 awaitable<RpcResult<FollowedHost::Children>> FollowedHost::read_index(
     std::shared_ptr<Client> client, registry::Digest digest) {
   Children children;
-  const auto bytes = co_await client->read(digest, registry::kMaxManifestBytes);
-  if (!bytes) {
-    const auto& code = bytes.error().code;
-    if (code == Errc::not_found || code == Errc::too_large) co_return children;
-    co_return bytes.error();
-  }
-  if (const auto manifest = registry::parse_manifest(*bytes)) {
-    for (const auto& child : manifest->children) children.push_back(child.digest);
+  std::vector<registry::Digest> open{std::move(digest)};
+  // An index may name indexes.
+  for (std::size_t i = 0; i < open.size() && i < kMaxIndexes; ++i) {
+    const auto bytes = co_await client->read(open[i], registry::kMaxManifestBytes);
+    if (!bytes) {
+      const auto& code = bytes.error().code;
+      if (code == Errc::not_found || code == Errc::too_large) continue;
+      co_return bytes.error();
+    }
+    const auto manifest = registry::parse_manifest(*bytes);
+    if (!manifest) continue;
+    for (const auto& child : manifest->children) {
+      children.push_back(child.digest);
+      if (is_index(child.media_type)) open.push_back(child.digest);
+    }
   }
   co_return children;
 }

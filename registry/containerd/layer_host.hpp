@@ -27,6 +27,7 @@ class FollowedHost final : public LayerHost {
 
  private:
   using Children = std::vector<registry::Digest>;
+  /// All that an index leads to.
   awaitable<RpcResult<Children>> read_index(std::shared_ptr<Client> client,
                                             registry::Digest digest);
 

@@ -198,7 +198,8 @@ DiscardFinding discards_by_config(const RuntimeProcess& process) {
     const std::string command_line{std::istreambuf_iterator<char>(file), {}};
     if (command_line.empty()) return {.how = "its command line can't be read"};
     named = config_argument(command_line);
-    root = folder + "/root";
+    // What containerd itself sees is the truth; another process's root takes CAP_SYS_PTRACE to see.
+    if (open_in_root(folder + "/root", "/", O_PATH)) root = folder + "/root";
     std::error_code error;
     if (named && fs::path(*named).is_relative()) {
       named = fs::read_symlink(folder + "/cwd", error) / *named;

@@ -35,6 +35,8 @@ constexpr const char* kStatus = R"({
                       "connected": true, "answered_seconds_ago": 4}],
            "provided_keys": 12, "untold_keys": 2, "records": 30, "record_keys": 20},
   "shunned": [{"peer": "192.0.2.8:5000", "state": "banned for 9 s: wrong bytes"}],
+  "access": {"rules": 2, "private_repositories": 3, "public_repositories": 4,
+             "private_digests": 50},
   "origins": {"down": [
     {"server": "registry-1.docker.io:443", "trouble": "unreachable", "reason": "timed out",
      "since": "2026-01-01T00:00:00.000Z", "next_probe_seconds": 3},
@@ -52,6 +54,11 @@ constexpr const char* kStatus = R"({
               "registry": "docker.io", "repository": "library/nginx", "reference": "sha256:00",
               "bytes": 1536, "source": "peer 192.0.2.7:5000", "duration_ms": 3, "verified": true}]
 })";
+
+TEST(RenderStatus, SaysWhatIsPrivate) {
+  EXPECT_THAT(render_status(kStatus), HasSubstr("2 rules; 3 repositories known as private, 4 as "
+                                                "public; 50 digests marked private"));
+}
 
 TEST(RenderStatus, SaysWhoIsInterceptedAndWhereBlobsCameFrom) {
   const auto text = render_status(kStatus);
@@ -90,7 +97,7 @@ TEST(RenderStatus, SaysWhatBecameOfNames) {
   const auto text = render_status(kStatus);
   EXPECT_THAT(text, HasSubstr("Names\n  asked        127.0.0.53 2001:db8::53\n"));
   EXPECT_THAT(text,
-              HasSubstr("9 queries: 4 answers passed on, 3 of our own (2 silent, 1 nxdomain)"));
+              HasSubstr("9 queries: 4 answers passed on, 3 of our own (1 nxdomain, 2 silent)"));
 }
 
 TEST(RenderStatus, SaysWhatIsKeptOfDiscardedLayers) {

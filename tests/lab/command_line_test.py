@@ -27,7 +27,7 @@ class CommandLineTest(unittest.TestCase):
     def test_help(self):
         done = self.hagring("--help")
         self.assertEqual(done.returncode, 0)
-        for word in ("agent", "status", "lookup", "version", "Exit codes"):
+        for word in ("agent", "status", "lookup", "explain", "version", "Exit codes"):
             self.assertIn(word, done.stdout)
         done = self.hagring("agent", "--help")
         self.assertEqual(done.returncode, 0)
@@ -69,7 +69,7 @@ class CommandLineTest(unittest.TestCase):
             self.assertIn(line, done.stdout.replace("environment HAGRING", "environment"))
 
     def test_status_and_lookup_without_an_agent(self):
-        for command in (("status",), ("lookup", "nginx")):
+        for command in (("status",), ("lookup", "nginx"), ("explain", "nginx")):
             done = self.hagring(*command, "--admin-socket", f"/run/hagring-none-{os.getpid()}.sock")
             self.assertEqual(done.returncode, 3)
             self.assertIn("hagring-none", done.stderr)
@@ -78,6 +78,31 @@ class CommandLineTest(unittest.TestCase):
         for what in ("", "sha256:", "UPPER/case", "a b"):
             self.refused(self.hagring("lookup", what), "neither a digest", what)
         self.refused(self.hagring("lookup"), "required")
+
+
+    def test_explain_by_a_configuration(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "hagring.toml"
+            file.write_text('rule = ["docker.io/library/* tags=peers-first", "ghcr.io/** mirror=no"]\n',
+                            encoding="utf-8")
+            config = ("--config", str(file))
+            done = self.hagring("explain", *config, "nginx")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("peers-first   rule 1: docker.io/library/* tags=peers-first", done.stdout)
+            done = self.hagring("explain", *config, "ghcr.io/a/b")
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn("rule 2 excludes it", done.stdout)
+        done = self.hagring("explain", "--rule", "**:1 authorize=open", "nginx:1",
+                            HAGRING_REGISTRY="registry.test")
+        self.assertIn("open          rule 1: **:1 authorize=open", done.stdout)
+        self.refused(self.hagring("explain", "--rule", "nginx tags=fast", "nginx"), "number 1",
+                     "'nginx tags=fast'")
+        self.refused(self.hagring("explain", "UPPER/case"), "no image's name")
+
+    def test_rules_that_make_no_sense(self):
+        self.refused(self.hagring("agent", "--print-config", "--rule", "docker.io/** mirror=no",
+                                  "--rule", "docker.io tags=peers-only"),
+                     "--rule: number 2, 'docker.io tags=peers-only'", "write docker.io/**")
 
 
 class StatusTest(unittest.TestCase):
@@ -97,7 +122,7 @@ class StatusTest(unittest.TestCase):
                           "docker.io/library/only-here"):
                 self.assertIn(words, shown)
             status = b.agent.status()
-            self.assertLessEqual({"clients", "mesh", "recent", "kernel", "connections", "sources"},
+            self.assertLessEqual({"access", "clients", "mesh", "recent", "kernel", "connections", "sources"},
                                  set(status))
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A runtime that throws layers away once they are unpacked: the agent has them kept for its peers."""
 
+import datetime
 import shutil
 import unittest
 
@@ -86,6 +87,12 @@ class _Discard:
         self.a.agent.wait_until_told(full("shared"), *made.layers)
         lease, = leases(self.a)
         self.assertEqual(self.a.containerd.client.leased_blobs(lease), set(made.layers))
+        labels = self.a.containerd.client.leases()[lease]
+        self.assertEqual(labels["hagring.io/image"], "docker.io/library/shared")
+        # By itself, should the agent never come back.
+        expires = datetime.datetime.fromisoformat(labels["containerd.io/gc.expire"])
+        days = (expires - datetime.datetime.now(datetime.timezone.utc)).total_seconds() / 86400
+        self.assertTrue(7 < days < 8, labels)
         # The agent's restart waits for a collection on this containerd, and shows that layers stay.
         marker_collected(self.a, self.origin, "marker")
         self.assertEqual(present(self.a, made), set(made.layers))
@@ -108,6 +115,8 @@ class _Discard:
                       layers["how"])
         shown = self.a.agent.hagring("status", agent.ADMIN_SOCKET, self.a.agent.admin_socket).stdout
         self.assertIn("it does so   yes", shown)
+        checked = self.a.agent.hagring("preflight", check=False).stdout
+        self.assertRegex(checked, r"(?m)^ok +unpacked layers +containerd throws them away, the agent")
 
     def test_3_leases_outlive_containerds_restart(self):
         made = publish(self.origin, "outlives", 4000)

@@ -16,7 +16,8 @@ class MapDumpTest(unittest.TestCase):
         cls.node.pull("docker.io/library/only-here:1")
         cls.status = cls.node.agent.status()
         cls.text = {name: cls.node.agent.dump_map(name)
-                    for name in ("flows", "rules", "clients", "config", "counters")}
+                    for name in ("flows", "rules", "clients", "config", "name_servers",
+                                 "counters")}
         cls.entries = {name: json.loads(text) for name, text in cls.text.items()}
 
     def port_of(self, listener: str) -> int:
@@ -50,6 +51,12 @@ class MapDumpTest(unittest.TestCase):
         self.assertEqual((client["value"]["comm"], client["value"]["policy"]),
                          ("containerd", "redirected"))
         self.assertTrue(client["value"]["cgroup"].endswith(self.node.containerd.cgroup_path))
+
+    def test_name_servers_name_their_stubs(self):
+        server, = (entry["value"] for entry in self.entries["name_servers"])
+        self.assertEqual((server["name_server"], server["stub"]), ("127.0.0.1", "127.0.0.1"))
+        self.assertGreater(server["stub_udp_port"], 1024)
+        self.assertGreater(server["stub_tcp_port"], 1024)
 
     def test_config_names_the_mirror(self):
         config = self.entries["config"][0]["value"]

@@ -52,8 +52,8 @@ class PreflightTest(unittest.TestCase):
         code, checks = self.preflight()
         self.assertEqual(code, 0)
         for name in ("privileges", "kernel", "cgroup v2", "BPF file system", "containerd",
-                     "runtime's cgroup", "content store", "trust", "peer port", "DHT port",
-                     "metrics port"):
+                     "runtime's cgroup", "content store", "unpacked layers", "trust", "peer port",
+                     "DHT port", "metrics port"):
             self.assertEqual(checks[name]["level"], "ok", checks[name])
         self.assertIn("1.7", checks["containerd"]["found"])
         self.assertFalse(self.node.path("/var/lib/hagring").exists(), "it has changed something")

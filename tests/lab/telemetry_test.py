@@ -58,6 +58,7 @@ class TelemetryTest(unittest.TestCase):
         self.assertEqual(samples["hagring_client_intercepted", ""], 1)
         self.assertEqual(samples["hagring_client_trusted", ""], 1)
         self.assertGreater(samples["hagring_connects_total", 'outcome="redirected"'], 0)
+        self.assertIn(("hagring_name_queries_total", 'outcome="passed_on"'), samples)
         asked = sum(value for (name, labels), value in samples.items()
                     if name == "hagring_mirror_requests_total" and 'registry="docker.io"' in labels)
         recorded = [pull for pull in self.node.agent.status()["recent"]

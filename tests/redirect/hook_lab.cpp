@@ -252,6 +252,26 @@ void HookTest::set_client(Redirector& redirector, pid_t pid) {
   ASSERT_TRUE(set) << set.error().message();
 }
 
+void AttachedHookTest::SetUp() {
+  HookTest::SetUp();
+  if (!IsSkipped()) attach(options());
+}
+
+void AttachedHookTest::attach(const RedirectorOptions& with) {
+  attachment_.reset();
+  redirector_ = std::make_unique<Redirector>(with);
+  start_mirror(*redirector_);
+  auto attached = redirector_->attach(cgroup_->path());
+  ASSERT_TRUE(attached) << attached.error().message();
+  attachment_ = std::make_unique<Attachment>(std::move(*attached));
+}
+
+std::unique_ptr<ClientProcess> AttachedHookTest::client(ClientProcess::Body body) {
+  auto process = std::make_unique<ClientProcess>(cgroup_->path(), std::move(body));
+  set_client(*redirector_, process->pid());
+  return process;
+}
+
 std::uint64_t HookTest::counter(const Redirector& redirector, std::string_view name) {
   for (const auto& one : redirector.counters()) {
     if (one.name == name) return one.value;

@@ -106,4 +106,18 @@ class HookTest : public ::testing::Test {
   std::unique_ptr<ScratchCgroup> cgroup_;
 };
 
+/// The same with the hook attached to the cgroup.
+class AttachedHookTest : public HookTest {
+ protected:
+  void SetUp() override;
+
+  /// Loads the hook anew with these options, and attaches it.
+  void attach(const RedirectorOptions& with);
+  /// A client that is redirected and runs `body`.
+  std::unique_ptr<ClientProcess> client(ClientProcess::Body body);
+
+  std::unique_ptr<Redirector> redirector_;
+  std::unique_ptr<Attachment> attachment_;
+};
+
 }  // namespace hagring::redirect::test

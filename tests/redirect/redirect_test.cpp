@@ -11,28 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-class RedirectTest : public HookTest {
- protected:
-  void SetUp() override {
-    HookTest::SetUp();
-    if (IsSkipped()) return;
-    redirector_ = std::make_unique<Redirector>(options());
-    start_mirror(*redirector_);
-    auto attached = redirector_->attach(cgroup_->path());
-    ASSERT_TRUE(attached) << attached.error().message();
-    attachment_ = std::make_unique<Attachment>(std::move(*attached));
-  }
-
-  /// A client that is redirected and runs `body` once told to.
-  std::unique_ptr<ClientProcess> client(ClientProcess::Body body) {
-    auto process = std::make_unique<ClientProcess>(cgroup_->path(), std::move(body));
-    set_client(*redirector_, process->pid());
-    return process;
-  }
-
-  std::unique_ptr<Redirector> redirector_;
-  std::unique_ptr<Attachment> attachment_;
-};
+class RedirectTest : public AttachedHookTest {};
 
 /// Says the errno and the peer's name of one connect, and keeps the connection.
 ClientProcess::Body connects_to(Endpoint to) {

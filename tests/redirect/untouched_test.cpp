@@ -14,29 +14,21 @@ namespace {
 
 using std::chrono::seconds;
 
-class UntouchedTest : public HookTest {
+class UntouchedTest : public AttachedHookTest {
  protected:
   void SetUp() override {
-    HookTest::SetUp();
-    if (IsSkipped()) return;
-    redirector_ = std::make_unique<Redirector>(options());
-    start_mirror(*redirector_);
-    auto attached = redirector_->attach(cgroup_->path());
-    ASSERT_TRUE(attached) << attached.error().message();
-    attachment_ = std::make_unique<Attachment>(std::move(*attached));
-    origin_ = listen_on(at(kOriginV4, 443));
+    AttachedHookTest::SetUp();
+    if (!IsSkipped()) origin_ = listen_on(at(kOriginV4, 443));
   }
 
   /// A client that connects to `to` whenever it is told to, and says the errno.
   std::unique_ptr<ClientProcess> client(Endpoint to = at(kOriginV4, 443)) {
-    auto process = std::make_unique<ClientProcess>(cgroup_->path(), [to](Conversation& parent) {
+    return AttachedHookTest::client([to](Conversation& parent) {
       while (!parent.hear().empty()) {
         const auto socket = make_socket(to);
         parent.say(std::to_string(connect_to(socket.get(), to)));
       }
     });
-    set_client(*redirector_, process->pid());
-    return process;
   }
 
   /// One more connect of `process`; whether it succeeded.
@@ -62,8 +54,6 @@ class UntouchedTest : public HookTest {
     ASSERT_EQ(::bpf_map_update_elem(map.get(), &only, &config, BPF_ANY), 0);
   }
 
-  std::unique_ptr<Redirector> redirector_;
-  std::unique_ptr<Attachment> attachment_;
   UniqueFd origin_;
 };
 

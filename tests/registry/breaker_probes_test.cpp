@@ -73,6 +73,23 @@ TEST_F(BreakerProbesTest, AnyAnswerOfWhomeverProvesLife) {
   EXPECT_TRUE(until([&] { return clock.sleepers() == 0; }));
 }
 
+TEST_F(BreakerProbesTest, ServerWithoutTlsBehindAProxyIsProbedByTheProxy) {
+  test::FakeRegistry proxy(context, clock);
+  proxy.behaviour.status = 401;
+  dialer.names["proxy.test"] = proxy.server.endpoint();
+  dialer.proxy = PlainProxy{.host = "proxy.test", .port = 3128, .authorization = "Basic abc"};
+  const OriginServer plain{.host = "plain.test", .port = 5000, .tls = false};
+  breaker.failed(plain, Trouble::unreachable, "timed out", std::nullopt);
+  ASSERT_TRUE(until([&] { return clock.sleepers() == 1; }));
+  probe(1200ms);
+  EXPECT_TRUE(until([&] { return !breaker.is_down(plain); }));
+  EXPECT_EQ(dialer.dialled.front().host, "proxy.test");
+  const auto& request = proxy.server.requests.front();
+  EXPECT_EQ(request.target, "http://plain.test:5000/v2/");
+  EXPECT_EQ(request.headers.get("Proxy-Authorization"), "Basic abc");
+  test::run(context, proxy.server.drain());
+}
+
 TEST_F(BreakerProbesTest, GoOnUntilTheServerIsBack) {
   dialer.names[server.host] = {asio::ip::address_v4::loopback(), 1};
   fail();

@@ -85,23 +85,30 @@ TEST(Conduct, RemembersNoMoreThanItsCapacity) {
 }
 
 TEST(KnownSizes, LearnsFromManifestsOnlyAndForgetsTheOldest) {
-  KnownSizes sizes(2);
-  const auto learn = [&](char digit, int size) {
-    sizes.learn(R"({"schemaVersion":2,"manifests":[{"digest":"sha256:)" + std::string(64, digit) +
-                R"(","size":)" + std::to_string(size) +
-                R"(,"mediaType":"application/vnd.oci.image.manifest.v1+json"}]})");
+  const auto digest = [](char digit) {
+    return Digest::parse("sha256:" + std::string(64, digit)).value();
   };
-  const auto of = [&](char digit) {
-    return sizes.of(Digest::parse("sha256:" + std::string(64, digit)).value());
+  KnownSizes sizes(4);  // each of two manifests and what it names
+  const auto learn = [&](char manifest, char child, int size) {
+    sizes.learn(digest(manifest), R"({"schemaVersion":2,"manifests":[{"digest":")" +
+                                      digest(child).to_string() + R"(","size":)" +
+                                      std::to_string(size) + R"(,"mediaType":"a/b"}]})");
   };
-  sizes.learn("no manifest");
-  learn('a', 1);
-  learn('b', 2);
-  learn('a', 3);
-  learn('c', 4);
-  EXPECT_EQ(of('a'), std::optional<std::uint64_t>(3));
-  EXPECT_EQ(of('b'), std::nullopt);
-  EXPECT_EQ(of('c'), std::optional<std::uint64_t>(4));
+  sizes.learn(digest('0'), "no manifest");
+  EXPECT_FALSE(sizes.has_learned_from(digest('0')));
+  learn('1', 'a', 1);
+  learn('2', 'b', 2);
+  EXPECT_TRUE(sizes.has_learned_from(digest('1')));
+  EXPECT_EQ(sizes.of(digest('1')), std::nullopt);  // nobody has told its own
+  learn('1', 'a', 3);
+  learn('3', 'c', 4);
+  EXPECT_EQ(sizes.of(digest('a')), std::optional<std::uint64_t>(3));
+  EXPECT_EQ(sizes.of(digest('b')), std::nullopt);
+  EXPECT_FALSE(sizes.has_learned_from(digest('2')));
+  EXPECT_EQ(sizes.of(digest('c')), std::optional<std::uint64_t>(4));
+  learn('4', '3', 5);  // named by another one after it was learned from
+  EXPECT_TRUE(sizes.has_learned_from(digest('3')));
+  EXPECT_EQ(sizes.of(digest('3')), std::optional<std::uint64_t>(5));
 }
 
 TEST(PullRecord, KeepsTheLastPullsAndCountsAll) {

@@ -181,8 +181,9 @@ TEST_F(HugeBlob, OfPeersOfWhichOneDiesAt4GiB) {
 /// Parts of a small blob whose size a manifest has told.
 struct PartOfASmallBlob : MirrorTest {
   PartOfASmallBlob() {
-    sizes.learn(R"({"schemaVersion":2,"layers":[],"config":{"digest":")" + digest.to_string() +
-                R"(","size":5000,"mediaType":"application/vnd.oci.image.config.v1+json"}})");
+    sizes.learn(digest,
+                R"({"schemaVersion":2,"layers":[],"config":{"digest":")" + digest.to_string() +
+                    R"(","size":5000,"mediaType":"application/vnd.oci.image.config.v1+json"}})");
     origin.contents.clear();
     origin.behaviour.status = 503;
   }

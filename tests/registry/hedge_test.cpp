@@ -94,6 +94,15 @@ TEST_F(RaceTest, FailureOfOneLeavesTheOther) {
             Errc::bad_message);
 }
 
+TEST_F(RaceTest, OperationThatThrowsHasFailed) {
+  const auto throwing = []() -> awaitable<Result<int>> {
+    throw std::runtime_error("for want of memory");
+    co_return 1;
+  };
+  EXPECT_EQ(run(throwing, 20s, after(0ms, 2)).result.error(), Errc::unavailable);
+  EXPECT_EQ(run(after(30ms, 1), 5ms, throwing).result, Result<int>(1));
+}
+
 TEST_F(RaceTest, CancellationEndsBoth) {
   TaskGroup caller(context.get_executor(), "caller");
   std::optional<Outcome> outcome;

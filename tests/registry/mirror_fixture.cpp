@@ -37,6 +37,8 @@ MirrorTest::MirrorTest(FirstByteTimes::Options times) : conduct(clock, {.first_b
 }
 
 MirrorTest::~MirrorTest() {
+  background_.cancel();
+  finish_background();
   test::run(context, origin.server.drain());
   for (auto& peer : peers) test::run(context, peer.server.drain());
   mirror_.reset();
@@ -57,7 +59,8 @@ void MirrorTest::start() {
   router_.emplace(peer_list);
   peer_client_.emplace(clock, dialer, nullptr, peer_limits);
   origin_client_.emplace(clock, dialer, client_tls.get(), origin_limits);
-  fetcher_.emplace(clock, *peer_client_, *router_, conduct, fetcher_options);
+  fetcher_.emplace(clock, *peer_client_, *router_, conduct, fetcher_options, &privacy);
+  hooks.background = [this](auto task) { background_.spawn(std::move(task)); };
   origin_part_.emplace(clock, *origin_client_, OriginMemory{breaker, limits});
   mirror_.emplace(MirrorParts{.clock = clock,
                               .policy = policy,
@@ -68,7 +71,9 @@ void MirrorTest::start() {
                               .origin = *origin_part_,
                               .options = options,
                               .hooks = hooks,
-                              .sizes = &sizes});
+                              .sizes = &sizes,
+                              .privacy = &privacy,
+                              .grants = &grants});
 }
 
 std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> MirrorTest::connect() {

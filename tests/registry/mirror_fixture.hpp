@@ -65,6 +65,8 @@ struct MirrorTest : testing::Test {
   }
   /// Runs `client` with a connection to the mirror.
   void with_client(std::function<awaitable<void>(http::Connection&)> client);
+  /// Returns when nothing goes on besides requests.
+  void finish_background() { test::run(context, background_.drain()); }
   /// Tells the mirror to drain, from within with_client().
   void drain() { mirror_->drain(); }
   /// Tells the mirror to stop, from within with_client().
@@ -93,6 +95,8 @@ struct MirrorTest : testing::Test {
   UpstreamClient::Options origin_limits;
   MirrorHooks hooks;
   KnownSizes sizes;
+  Privacy privacy{clock};
+  Grants grants{clock};
   Interception about;
 
  private:
@@ -101,6 +105,7 @@ struct MirrorTest : testing::Test {
   awaitable<Reply> exchange(http::Connection& connection, http::Request request);
 
   TaskGroup* serving_ = nullptr;
+  TaskGroup background_{context.get_executor(), "background"};
   std::optional<StaticRouter> router_;
   std::optional<UpstreamClient> peer_client_, origin_client_;
   std::optional<Fetcher> fetcher_;

@@ -93,7 +93,7 @@ TEST_F(OriginStream, ThatGivesNothingMoreIsAskedTwice) {
 }
 
 TEST_F(OriginStream, GoesOnAtAPeerWithItsTailHeldBackUntilAllIsVerified) {
-  origin.turns = {{.status = 404}, {.cut_at = 1'000'000}};  // the tag's, the blob's
+  origin.turns = {{.cut_at = 1'000'000}};
   origin.behaviour.status = 503;
   auto& peer = add_peer();
   // It has the content only by then.
@@ -105,7 +105,6 @@ TEST_F(OriginStream, GoesOnAtAPeerWithItsTailHeldBackUntilAllIsVerified) {
     co_return co_await answer(connection, std::move(request));
   };
   peer.add(content);
-  origin.turns.pop_front();
   expect_whole(get_blob(digest));
   EXPECT_EQ(last_pull().source, PullSource::origin);
   EXPECT_EQ(last_pull().peers, "peer-1");
@@ -162,6 +161,47 @@ TEST_F(OriginStream, WithoutRangesStillGivesTheRest) {
   EXPECT_EQ(get_blob(digest, {{"Range", "bytes=0-"}}).status, 200U);
 }
 
+TEST_F(OriginStream, PipelinedRequestsAreAnsweredInOrderThoughOneBreaksOff) {
+  origin.turns = {{.cut_at = 700'000}};
+  const auto here = store.add("here");
+  std::string bodies;
+  with_client([&](http::Connection& connection) -> awaitable<void> {
+    std::string wire;
+    for (const auto& wanted : {digest, here, digest}) {
+      wire +=
+          "GET /v2/a/blobs/" + wanted.to_string() + " HTTP/1.1\r\nHost: " + about.host + "\r\n\r\n";
+    }
+    (void)co_await connection.stream().write(as_bytes(wire));
+    Bytes buffer(64UL * 1024);
+    for (int i = 0; i < 3; ++i) {
+      (void)co_await connection.read_response("GET");
+      while (true) {
+        const auto size = co_await connection.read_body(buffer);
+        if (!size || *size == 0) break;
+        bodies += as_text(ByteView(buffer).first(*size));
+      }
+    }
+    EXPECT_TRUE(connection.reusable());
+  });
+  EXPECT_TRUE(bodies == content + "here" + content);
+}
+
+TEST_F(OriginStream, ConnectionsAreKeptOnBothSides) {
+  auto& peer = add_peer();
+  const auto large = peer.add(test::noise(5'000'000, 2));
+  const auto small = peer.add(test::noise(5'000, 2));
+  for (const auto* range : {"bytes=0-", "bytes=100-200", "bytes=100-"}) {
+    EXPECT_EQ(get_blob(digest, {{"Range", range}}).error, error_code());
+    EXPECT_EQ(last_pull().source, PullSource::origin);
+    for (const auto& theirs : {large, small}) {
+      EXPECT_EQ(get_blob(theirs).error, error_code());
+      EXPECT_EQ(last_pull().source, PullSource::peer);
+    }
+  }
+  EXPECT_EQ(origin.server.connections, 1);
+  EXPECT_EQ(peer.server.connections, 1);
+}
+
 TEST_F(OriginStream, ManifestThatBreaksOffGoesOn) {
   const auto path = "/v2/library/nginx/manifests/" + digest.to_string();
   origin.turns = {{.cut_at = 1000}};
@@ -183,8 +223,9 @@ TEST_F(OriginStream, OfUnknownLengthIsHandedOnAsItComes) {
 /// A manifest has told the blob's size.
 struct OriginStreamOfKnownSize : OriginStream {
   OriginStreamOfKnownSize() {
-    sizes.learn(R"({"schemaVersion":2,"layers":[],"config":{"digest":")" + digest.to_string() +
-                R"(","size":2000000,"mediaType":"application/vnd.oci.image.config.v1+json"}})");
+    sizes.learn(digest,
+                R"({"schemaVersion":2,"layers":[],"config":{"digest":")" + digest.to_string() +
+                    R"(","size":2000000,"mediaType":"application/vnd.oci.image.config.v1+json"}})");
   }
 };
 

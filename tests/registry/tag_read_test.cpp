@@ -42,18 +42,109 @@ TEST_F(MirrorTest, GetByTagIsServedByThePeerThatHasTheDigest) {
   EXPECT_EQ(origin.server.count("HEAD", kTarget), 1);
 }
 
-TEST_F(MirrorTest, OriginsNoToThisClientIsFinal) {
+TEST_F(MirrorTest, OriginsChallengeIsForAClientWithoutCredentials) {
   auto& peer = add_peer();
   peer.tag(kTag, peer.add(kManifest));
-  for (const unsigned status : {401U, 403U}) {
-    origin.behaviour.status = status;
-    origin.behaviour.headers = {{"WWW-Authenticate", "Bearer realm=\"r\""}};
-    const auto reply = ask("HEAD", kTarget);
-    EXPECT_EQ(reply.status, status);
-    EXPECT_EQ(reply.header("WWW-Authenticate"), "Bearer realm=\"r\"");
-    EXPECT_EQ(ask("GET", kTarget).body, "refused");
-  }
+  origin.behaviour.status = 401;
+  origin.behaviour.headers = {{"WWW-Authenticate", "Bearer realm=\"r\""}};
+  const auto reply = ask("HEAD", kTarget);
+  EXPECT_EQ(reply.status, 401U);
+  EXPECT_EQ(reply.header("WWW-Authenticate"), "Bearer realm=\"r\"");
+  EXPECT_EQ(ask("GET", kTarget).body, "refused");
   EXPECT_TRUE(peer.server.requests.empty());
+}
+
+/// The origin says no to a client with credentials.
+struct OriginsNo : MirrorTest, testing::WithParamInterface<unsigned> {
+  OriginsNo() { origin.behaviour.status = GetParam(); }
+  Reply get() { return ask("GET", kTarget, {{"Authorization", "Bearer mine"}}); }
+};
+
+TEST_P(OriginsNo, LeavesContentThatIsNotPrivateToPeers) {
+  auto& peer = add_peer();
+  peer.tag(kTag, peer.add(kManifest));
+  EXPECT_EQ(get().body, kManifest);
+  EXPECT_EQ(last_pull().source, PullSource::peer);
+}
+
+TEST_P(OriginsNo, IsFinalForContentThatAPeerKnowsAsPrivate) {
+  auto& peer = add_peer();
+  peer.tag(kTag, peer.add(kManifest));
+  peer.behaviour.headers = {{std::string(kPrivateField), "docker.io/library/nginx"}};
+  const auto reply = get();
+  EXPECT_EQ(reply.status, GetParam());
+  EXPECT_EQ(reply.body, "refused");
+}
+
+TEST_P(OriginsNo, IsFinalForContentThatThisNodeKnowsAsPrivate) {
+  const auto digest = store.add(kManifest);
+  store.tag("docker.io/library/nginx:1.25", digest, kType);
+  privacy.add(digest, "docker.io/library/nginx");
+  EXPECT_EQ(get().body, "refused");
+  EXPECT_EQ(ask("HEAD", kTarget, {{"Authorization", "Bearer mine"}}).status, GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(Mirror, OriginsNo, testing::Values(401U, 403U, 404U));
+
+/// The origin answers, but not at once.
+struct SlowOrigin : MirrorTest {
+  SlowOrigin() {
+    options.origin_patience = 30ms;
+    digest = origin.add(kManifest);
+    origin.tag(kTag, digest);
+    origin.server.handler = [this, answer = origin.server.handler](
+                                http::Connection& connection,
+                                http::Request request) -> awaitable<bool> {
+      co_await clock.sleep_for(delay);
+      co_return co_await answer(connection, std::move(request));
+    };
+  }
+  Duration delay = 1h;
+  const std::string older = kManifest + "\n";
+  Digest digest = Digest::parse("sha256:" + std::string(64, '0')).value();
+};
+
+TEST_F(SlowOrigin, IsNotWaitedForWhenAPeerKnowsTheTag) {
+  auto& peer = add_peer();
+  peer.tag(kTag, peer.add(older));
+  EXPECT_EQ(ask("GET", kTarget).body, older);
+  EXPECT_EQ(last_pull().source, PullSource::peer);
+  EXPECT_EQ(last_pull().note, "the origin is slow");
+}
+
+TEST_F(SlowOrigin, IsNotWaitedForWhenThisNodeKnowsTheTag) {
+  store.tag("docker.io/library/nginx:1.25", store.add(older), kType);
+  EXPECT_EQ(ask("HEAD", kTarget).status, 200U);
+  EXPECT_EQ(last_pull().source, PullSource::local);
+}
+
+TEST_F(SlowOrigin, IsWaitedForWhenNobodyElseKnows) {
+  delay = 300ms;
+  add_peer();
+  EXPECT_EQ(ask("GET", kTarget).body, kManifest);
+  EXPECT_EQ(last_pull().source, PullSource::origin);
+  EXPECT_EQ(last_pull().note, "");
+}
+
+TEST_F(SlowOrigin, IsWaitedForWhenWhatOthersKnowIsPrivate) {
+  delay = 300ms;
+  auto& peer = add_peer();
+  peer.tag(kTag, peer.add(older));
+  peer.behaviour.headers = {{std::string(kPrivateField), "docker.io/library/nginx"}};
+  EXPECT_EQ(ask("GET", kTarget).body, kManifest);
+}
+
+TEST_F(MirrorTest, WhatTwoPeersSayOfATagGoesBeforeWhatOneDoes) {
+  origin.server.close();
+  const auto older = kManifest + "\n";
+  for (int i = 0; i < 4; ++i) {
+    auto& peer = add_peer();
+    const auto digest = peer.add(i == 1 ? older : kManifest);
+    if (i != 0) peer.tag(kTag, digest);
+  }
+  for (std::size_t first = 0; first < peer_list.size(); ++first) {
+    EXPECT_EQ(ask("GET", kTarget).body, kManifest);
+  }
 }
 
 struct OriginTrouble : MirrorTest, testing::WithParamInterface<int> {

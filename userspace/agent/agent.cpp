@@ -9,6 +9,7 @@
 #include <csignal>
 #include <exception>
 
+#include "userspace/agent/explanation.hpp"
 #include "userspace/agent/mesh_options.hpp"
 #include "userspace/agent/node_agent.hpp"
 #include "userspace/agent/start_options.hpp"
@@ -83,6 +84,10 @@ awaitable<void> serve(NodeAgent& agent, asio::signal_set& signals, bool wait_whe
 void check(const Config& config) {
   redirector_options(config, make_policy(config));
   check_mesh(config);
+}
+
+std::string explain(const Config& config, const registry::Reference& reference) {
+  return explain(make_policy(config), reference, nullptr);
 }
 
 int run(const LoadedConfig& loaded) {

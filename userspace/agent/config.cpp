@@ -87,6 +87,20 @@ std::string as_is(const std::string& text) {
   return text;
 }
 
+/// A rule has white space between its words; what they mean is for registry::Rule.
+std::string read_rule(const std::string& text) {
+  if (text.find('=') == std::string::npos) {
+    throw StartError(fmt::format(
+        "'{}' is no rule, a pattern and what it sets, as 'ghcr.io/** tags=peers-first' is", text));
+  }
+  return text;
+}
+
+std::string show_rule(const std::string& text) { return "'" + text + "'"; }
+
+/// The longest that credentials may be good for without the registry's word.
+constexpr std::chrono::hours kLongestOffline{7 * 24};
+
 constexpr std::array<std::pair<std::string_view, log::Level>, 5> kLevels{
     {{"trace", log::Level::trace},
      {"debug", log::Level::debug},
@@ -157,6 +171,13 @@ std::vector<Setting> client_settings() {
           "mirror this registry too; http://HOST:PORT for one without TLS; a label may be *, as in "
           "*.example.com",
           &Config::registries, as_is, as_is),
+      list("rule", "RULE",
+           "'PATTERN key=value…': how images are read whose registry/repository, …:tag or …@digest "
+           "the pattern describes, with * for any text within a part of the path and ** for any; "
+           "keys: tags=origin-first|peers-first|peers-only, authorize=auto|open|strict, "
+           "mirror=yes|no; each key is decided by the first rule that sets it; `hagring explain` "
+           "shows by which",
+           &Config::rules, read_rule, show_rule),
       list("exclude", "CIDR", "never redirect connections to these addresses", &Config::exclude,
            as_is, as_is),
   };
@@ -170,6 +191,19 @@ std::vector<Setting> content_settings() {
       duration("origin-timeout",
                "how long an origin may take to begin its answer before peers are asked for a tag",
                &Config::origin_timeout, kBriefest),
+      duration("origin-patience",
+               "of origin-timeout, how long a slow origin is waited for when peers know the tag",
+               &Config::origin_patience, std::chrono::milliseconds(0)),
+      single(
+          "offline-credentials", "TIME",
+          "while an origin can't be asked, credentials that it has accepted for a repository "
+          "within "
+          "this time are still good for private content of it; 0s: none are",
+          &Config::offline_credentials,
+          [](const std::string& text) {
+            return read_duration(text, std::chrono::milliseconds(0), kLongestOffline);
+          },
+          write_duration),
       duration("stall-timeout", "how long a source may send nothing before another takes over",
                &Config::stall_timeout, kBriefest),
       single("verify-first", "SIZE",

@@ -24,11 +24,14 @@ struct Config {
   // What is mirrored.
   bool default_registries = true;
   std::vector<std::string> registries;
+  std::vector<std::string> rules;    ///< registry/rule.hpp, in order
   std::vector<std::string> exclude;  ///< destinations that are never redirected, CIDR
 
   // Where content comes from and goes to.
   boost::asio::ip::tcp::endpoint peer_listen{boost::asio::ip::tcp::v6(), 5000};
   std::chrono::milliseconds origin_timeout{5000};
+  std::chrono::milliseconds origin_patience{1000};
+  std::chrono::milliseconds offline_credentials{0};
   std::chrono::milliseconds stall_timeout{10'000};
   std::uint64_t verify_first = 4 << 20;
   std::chrono::milliseconds rescan_interval{300'000};

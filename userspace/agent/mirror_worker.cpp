@@ -19,19 +19,22 @@ registry::UpstreamClient::Options origin_options(const Config& config) {
 
 registry::MirrorOptions mirror_options(const Config& config) {
   return {.tag_patience = config.origin_timeout,
+          .origin_patience = config.origin_patience,
+          .offline_credentials = config.offline_credentials,
           .verify_whole = static_cast<std::size_t>(config.verify_first)};
 }
 
 }  // namespace
 
-MirrorWorker::MirrorWorker(const MirrorShared& shared, const Config& config)
+MirrorWorker::MirrorWorker(asio::any_io_executor executor, const MirrorShared& shared,
+                           const Config& config)
     : clock_(shared.clock),
       client_tls_(shared.client_tls),
       mint_(shared.authority, shared.clock),
       origins_(shared.clock, shared.origin_dialer, shared.origin_tls, origin_options(config)),
       gate_(shared.make_gate ? shared.make_gate() : nullptr),
       peers_(shared.clock, shared.dialer, nullptr, peer_options(config), gate_.get()),
-      fetcher_(shared.clock, peers_, shared.router, shared.conduct),
+      fetcher_(shared.clock, peers_, shared.router, shared.conduct, {}, &shared.privacy),
       origin_(shared.clock, origins_, shared.memory),
       check_(shared.clock, shared.origin_dialer, shared.origin_tls, {}, &shared.memory.breaker),
       mirror_({.clock = shared.clock,
@@ -42,8 +45,23 @@ MirrorWorker::MirrorWorker(const MirrorShared& shared, const Config& config)
                .fetcher = fetcher_,
                .origin = origin_,
                .options = mirror_options(config),
-               .hooks = shared.hooks,
-               .sizes = &shared.sizes}) {}
+               .hooks = hooks(shared.hooks),
+               .sizes = &shared.sizes,
+               .privacy = &shared.privacy,
+               .grants = &shared.grants}),
+      background_(std::move(executor), "background") {}
+
+registry::MirrorHooks MirrorWorker::hooks(registry::MirrorHooks shared) {
+  shared.background = [this](std::function<awaitable<void>()> task) {
+    background_.spawn(std::move(task));
+  };
+  return shared;
+}
+
+awaitable<void> MirrorWorker::stop() {
+  background_.cancel();
+  co_await background_.drain();
+}
 
 awaitable<void> MirrorWorker::serve(proxy::Intercepted connection) {
   registry::Interception about{

@@ -4,12 +4,15 @@
 #include <memory>
 
 #include "registry/fetcher.hpp"
+#include "registry/grants.hpp"
 #include "registry/known_sizes.hpp"
 #include "registry/mirror.hpp"
 #include "registry/origin.hpp"
 #include "registry/origin_check.hpp"
+#include "registry/privacy.hpp"
 #include "registry/upstream.hpp"
 #include "userspace/agent/config.hpp"
+#include "userspace/base/task_group.hpp"
 #include "userspace/proxy/leaf_mint.hpp"
 #include "userspace/proxy/session.hpp"
 
@@ -25,6 +28,8 @@ struct MirrorShared {
   registry::OriginMemory memory;
   registry::PullRecord& record;
   registry::KnownSizes& sizes;
+  registry::Privacy& privacy;
+  registry::Grants& grants;
   Dialer& dialer;         ///< for peers
   Dialer& origin_dialer;  ///< by the client's egress proxies
   SSL_CTX* origin_tls;
@@ -38,13 +43,17 @@ struct MirrorShared {
 /// thread's own, so that nothing is locked. Used on that thread only.
 class MirrorWorker {
  public:
-  MirrorWorker(const MirrorShared& shared, const Config& config);
+  /// `executor` is the thread's.
+  MirrorWorker(asio::any_io_executor executor, const MirrorShared& shared, const Config& config);
 
   /// Answers the requests of one connection until it ends.
   awaitable<void> serve(proxy::Intercepted connection);
 
   /// Ends connections that wait for a request, and others when theirs is answered.
   void drain() { mirror_.drain(); }
+
+  /// Ends what goes on besides connections, which must have ended before.
+  awaitable<void> stop();
 
   /// Whether we could stand in for the client at this origin.
   awaitable<registry::OriginVerdict> inspect(Destination origin) {
@@ -61,6 +70,8 @@ class MirrorWorker {
   awaitable<void> sweep();
 
  private:
+  registry::MirrorHooks hooks(registry::MirrorHooks shared);
+
   Clock& clock_;
   SSL_CTX* client_tls_;
   proxy::LeafMint mint_;
@@ -71,6 +82,7 @@ class MirrorWorker {
   registry::Origin origin_;
   registry::OriginCheck check_;
   registry::Mirror mirror_;
+  TaskGroup background_;
 };
 
 }  // namespace hagring::agent

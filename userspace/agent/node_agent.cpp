@@ -67,16 +67,16 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
       advertiser_(control, clock_, router_),
       store_(
           control, clock_, store_options(config),
-          [this](containerd::Changes changes) {
-            advertiser_.notify({std::move(changes.added), std::move(changes.removed)});
-          },
+          [this](containerd::Changes changes) { store_changed(std::move(changes)); },
           layer_options(config)),
       conduct_(clock_),
       breaker_(clock_),
       breaker_probes_(control, clock_, origin_dialer_, origin_tls_.get(), breaker_),
       rate_limits_(clock_),
-      peer_server_(control, threads_, store_, clock_,
-                   {.listen = config.peer_listen, .sharing = sharing_}, {}, gate_maker()),
+      privacy_(clock_),
+      grants_(clock_),
+      privacy_keeper_(privacy_, clock_, privacy_file(config), predecessor_.has_value()),
+      peer_server_(control, threads_, store_, clock_, peer_server_options(), {}, gate_maker()),
       listener_(threads_.at(0).get_executor(), executors(threads_),
                 {.max_connections = static_cast<std::size_t>(config.max_connections)},
                 [this](asio::ip::tcp::socket client, std::size_t thread) {
@@ -107,6 +107,8 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                             .memory = {breaker_, rate_limits_},
                             .record = record_,
                             .sizes = sizes_,
+                            .privacy = privacy_,
+                            .grants = grants_,
                             .dialer = dialer_,
                             .origin_dialer = origin_dialer_,
                             .origin_tls = origin_tls_.get(),
@@ -115,7 +117,8 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                             .hooks = mirror_hooks(),
                             .make_gate = gate_maker()};
   for (std::size_t i = 0; i < threads_.size(); ++i) {
-    workers_.push_back(std::make_unique<MirrorWorker>(shared, config_));
+    workers_.push_back(
+        std::make_unique<MirrorWorker>(threads_.at(i).get_executor(), shared, config_));
     sessions_.push_back(
         std::make_unique<proxy::Sessions>(clock_, dialer_, splicer_, session_counters_,
                                           session_hooks(*workers_[i]), proxy::SessionOptions()));
@@ -139,6 +142,7 @@ void NodeAgent::start() {
   if (!predecessor_) admin_.start();
   if (telemetry_) telemetry_->start();
   control_tasks_.spawn([this] { return advertiser_.run(); });
+  control_tasks_.spawn([this] { return privacy_keeper_.run(); });
   log::info("agent", "mirror at {} and {}, peers served at {}",
             write_endpoint(listener_.endpoint_v4()), write_endpoint(listener_.endpoint_v6()),
             write_endpoint(peer_server_.endpoint()));
@@ -189,6 +193,7 @@ awaitable<void> NodeAgent::stop() {
   co_await router_.stop();
   co_await node_.stop();
   co_await peer_server_.drain();
+  privacy_keeper_.finish();
   // A coroutine that has told that it ended may still be leaving its thread.
   threads_.join();
   co_await breaker_probes_.stop();
@@ -221,6 +226,7 @@ awaitable<void> NodeAgent::end_streams() {
 awaitable<void> NodeAgent::end_data_tasks(std::size_t thread) {
   data_tasks_[thread]->cancel();
   co_await data_tasks_[thread]->drain();
+  co_await workers_[thread]->stop();
 }
 
 void NodeAgent::install_ca() {
@@ -271,6 +277,18 @@ bool NodeAgent::is_own(const Endpoint& endpoint) const {
 registry::PeerGateMaker NodeAgent::gate_maker() {
   if (!mesh_key_) return {};
   return [this] { return std::make_unique<MeshGate>(identity_, *mesh_key_, clock_); };
+}
+
+registry::PeerServerOptions NodeAgent::peer_server_options() {
+  return {.listen = config_.peer_listen,
+          .sharing = sharing_,
+          .responder = {.policy = &policy_, .privacy = &privacy_, .anybody = !mesh_key_}};
+}
+
+void NodeAgent::store_changed(containerd::Changes changes) {
+  std::erase_if(changes.added,
+                [this](const std::string& key) { return !policy_.may_announce(key); });
+  advertiser_.notify({std::move(changes.added), std::move(changes.removed)});
 }
 
 }  // namespace hagring::agent

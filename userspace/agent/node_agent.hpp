@@ -11,6 +11,7 @@
 #include "registry/breaker_probes.hpp"
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
+#include "registry/grants.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/policy.hpp"
 #include "registry/pull_record.hpp"
@@ -22,6 +23,7 @@
 #include "userspace/agent/metrics.hpp"
 #include "userspace/agent/mirror_worker.hpp"
 #include "userspace/agent/name_keeper.hpp"
+#include "userspace/agent/privacy_keeper.hpp"
 #include "userspace/agent/status_document.hpp"
 #include "userspace/agent/succession.hpp"
 #include "userspace/agent/telemetry_server.hpp"
@@ -97,6 +99,8 @@ class NodeAgent {
   awaitable<void> end_streams();
   awaitable<void> end_data_tasks(std::size_t thread);
   registry::PeerGateMaker gate_maker();
+  registry::PeerServerOptions peer_server_options();
+  void store_changed(containerd::Changes changes);
   Pages admin_pages();
   Page begin_takeover();
   Page finish_takeover();
@@ -145,6 +149,9 @@ class NodeAgent {
   registry::PullRecord record_;
   Metrics metrics_;
   registry::KnownSizes sizes_;
+  registry::Privacy privacy_;
+  registry::Grants grants_;
+  PrivacyKeeper privacy_keeper_;
   registry::PeerServer peer_server_;
   proxy::SessionCounters session_counters_;
   std::vector<std::unique_ptr<MirrorWorker>> workers_;      ///< one a data thread

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the agent answers on its admin socket and on the port for metrics and probes.
+#include "userspace/agent/explain_page.hpp"
 #include "userspace/agent/lookup_page.hpp"
 #include "userspace/agent/node_agent.hpp"
 #include "userspace/agent/scrape.hpp"
@@ -21,6 +22,7 @@ constexpr auto kSilence = 5s;
 Pages NodeAgent::admin_pages() {
   return {{"/status",
            [this](std::string) -> awaitable<PageAnswer> { co_return PageAnswer{200, status()}; }},
+          {"/explain", explain_page(policy_, privacy_)},
           {"/lookup", lookup_page(clock_, node_)},
           {"POST /takeover/begin", begin_takeover()},
           {"POST /takeover/finish", finish_takeover()}};
@@ -75,7 +77,9 @@ StatusSources NodeAgent::sources() const {
           .conduct = conduct_,
           .breaker = breaker_,
           .limits = rate_limits_,
-          .record = record_};
+          .record = record_,
+          .policy = policy_,
+          .privacy = privacy_};
 }
 
 }  // namespace hagring::agent

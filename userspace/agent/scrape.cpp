@@ -87,6 +87,20 @@ void add_connections(std::vector<MetricFamily>& all, const StatusSources& source
                     .take());
 }
 
+void add_names(std::vector<MetricFamily>& all, const dns::StubCounters& names) {
+  auto queries = counter("hagring_name_queries_total",
+                         "Queries of the runtime's to its name servers, by what became of them.")
+                     .add(number(names.passed_on), {{"outcome", "passed_on"}})
+                     .add(number(names.told_unreachable), {{"outcome", "told_unreachable"}})
+                     .add(number(names.unanswered), {{"outcome", "unanswered"}})
+                     .add(number(names.dropped), {{"outcome", "dropped"}});
+  for (std::size_t i = 0; i < dns::kNoAnswers; ++i) {
+    const auto reason = dns::to_string(static_cast<dns::NoAnswer>(i));
+    queries.add(number(names.invented[i]), {{"outcome", fmt::format("answered_{}", reason)}});
+  }
+  all.push_back(queries.take());
+}
+
 void add_runtime(std::vector<MetricFamily>& all, const StatusSources& sources) {
   const auto& state = sources.interception.state();
   const auto& store = sources.store.state();
@@ -196,6 +210,7 @@ std::vector<MetricFamily> scrape(const StatusSources& sources) {
   std::vector<MetricFamily> all;
   add_kernel(all, sources.redirector);
   add_connections(all, sources);
+  add_names(all, sources.names.counters());
   add_runtime(all, sources);
   add_peers(all, sources);
   add_mesh(all, sources.mesh);

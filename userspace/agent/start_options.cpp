@@ -32,6 +32,7 @@ std::string tag_of(const Config& config) {
 registry::Policy make_policy(const Config& config) {
   auto policy = config.default_registries ? registry::Policy::defaults() : registry::Policy();
   for (const auto& registry : config.registries) policy.add(registry);
+  for (const auto& rule : config.rules) policy.add_rule(rule);
   if (policy.hosts().empty()) {
     throw StartError("no registry is mirrored: give --registry, or leave --default-registries on");
   }

@@ -170,6 +170,14 @@ Json mesh(const dht::NodeStatus& mesh) {
           {"refused_by_limits", mesh.host.refused}};
 }
 
+Json access(const StatusSources& sources) {
+  const auto totals = sources.privacy.totals();
+  return {{"rules", sources.policy.rules().all().size()},
+          {"private_repositories", totals.private_repositories},
+          {"public_repositories", totals.public_repositories},
+          {"private_digests", totals.marked}};
+}
+
 Json content_sources(const registry::PullRecord& record) {
   Json all;
   for (std::size_t i = 0; i < registry::kPullSources; ++i) {
@@ -286,6 +294,7 @@ std::string make_status(const StatusSources& sources) {
       {"layers", layers(sources)},
       {"mesh", mesh(sources.mesh)},
       {"shunned", shunned(sources.conduct)},
+      {"access", access(sources)},
       {"origins", origins(sources)},
       {"sources", content_sources(sources.record)},
       {"hedges", hedges(sources.conduct)},

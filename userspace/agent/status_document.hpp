@@ -8,6 +8,8 @@
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
+#include "registry/policy.hpp"
+#include "registry/privacy.hpp"
 #include "registry/pull_record.hpp"
 #include "registry/rate_limits.hpp"
 #include "userspace/agent/egress_keeper.hpp"
@@ -45,6 +47,8 @@ struct StatusSources {
   const registry::Breaker& breaker;
   const registry::RateLimits& limits;
   const registry::PullRecord& record;
+  const registry::Policy& policy;
+  const registry::Privacy& privacy;
 };
 
 /// The status as JSON. Called on the control thread.

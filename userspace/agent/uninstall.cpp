@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// What the agent keeps in its state directory besides the authority's key.
-constexpr const char* kStateFiles[] = {"ca.crt", "identity", "mesh.key", "records"};
+constexpr const char* kStateFiles[] = {"ca.crt", "identity", "mesh.key", "private", "records"};
 
 /// Removes files of `folder`, those that a crash in write_file_atomically leaves included.
 void remove_files(const fs::path& folder, const std::vector<std::string>& names, bool dry_run,

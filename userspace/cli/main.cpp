@@ -16,6 +16,7 @@
 #include "userspace/base/log.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/base/version.hpp"
+#include "userspace/cli/explain.hpp"
 #include "userspace/cli/lookup.hpp"
 #include "userspace/cli/preflight.hpp"
 #include "userspace/cli/status.hpp"
@@ -30,8 +31,8 @@ constexpr int kBadUsage = 2;
 
 constexpr const char* kFooter =
     "Exit codes: 0 done, 1 failed (agent, preflight: this machine lacks something; lookup: nobody\n"
-    "has it), 2 wrong usage or configuration, 3 no agent answers (status, "
-    "lookup).\n";
+    "has it; explain: it isn't mirrored), 2 wrong usage or configuration, 3 no agent answers\n"
+    "(status, lookup, explain).\n";
 
 constexpr const char* kAgentDetails =
     "Finds containerd, redirects its registry connections to the mirror in this process, and\n"
@@ -70,6 +71,7 @@ struct Arguments {
   bool dry_run = false;
   StatusOptions status;
   LookupOptions lookup;
+  ExplainOptions explain;
 };
 
 std::vector<std::string> environment() {
@@ -158,6 +160,24 @@ CLI::App* add_lookup(CLI::App& app, Arguments& arguments) {
   return command;
 }
 
+CLI::App* add_explain(CLI::App& app, Arguments& arguments) {
+  auto* command =
+      app.add_subcommand("explain", "Tells how pulls of an image are answered, and why.");
+  command->footer(
+      "The agent on this node tells which rule or default decides, and what it knows of the\n"
+      "repository. With --config, or one of the agent's own options, it is decided without an\n"
+      "agent, as one would that is configured so.\n\n" +
+      std::string(kFooter));
+  command->add_option("reference", arguments.explain.what, "an image's name (nginx:1.27)")
+      ->required()
+      ->type_name("REFERENCE");
+  add_asking_options(*command, arguments.explain.json, arguments.explain.socket);
+  add_settings(*command, arguments, {"default-registries", "registry", "rule"});
+  // In the agent's own container its file is named there, and it is the agent that is to be asked.
+  command->get_option("--config")->envname("");
+  return command;
+}
+
 CLI::App* add_uninstall(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("uninstall", "Removes what hagring has left on this node.");
   command->footer(
@@ -205,6 +225,21 @@ int run_agent(const Arguments& arguments, const agent::LoadedConfig& loaded) {
   return 0;
 }
 
+int run_explain(const Arguments& arguments) {
+  auto options = arguments.explain;
+  if (!arguments.config_file.empty() || !arguments.flags.empty()) {
+    options.decide = [&](const registry::Reference& reference) {
+      return agent::explain(load(arguments).config, reference);
+    };
+  }
+  try {
+    return explain(options);
+  } catch (const StartError& error) {
+    std::fprintf(stderr, "hagring: %s\n", error.what());
+    return kBadUsage;
+  }
+}
+
 /// Whoever starts us with one of 0, 1 and 2 closed would have the next file or socket take its
 /// number, and what we print go there. Before the constructors of globals: gRPC's open descriptors.
 [[gnu::constructor(101)]] void open_standard_descriptors() {
@@ -229,6 +264,7 @@ int run(int argc, char** argv) {
   const auto* uninstall_command = add_uninstall(app, arguments);
   const auto* status_command = add_status(app, arguments);
   const auto* lookup_command = add_lookup(app, arguments);
+  const auto* explain_command = add_explain(app, arguments);
   app.add_subcommand("version", "Prints the version.");
   try {
     app.parse(argc, argv);
@@ -252,6 +288,7 @@ int run(int argc, char** argv) {
   }
   if (status_command->parsed()) return show_status(arguments.status);
   if (lookup_command->parsed()) return look_up(arguments.lookup);
+  if (explain_command->parsed()) return run_explain(arguments);
   std::cout << "hagring " << kVersion << '\n';
   return 0;
 }

@@ -188,6 +188,12 @@ std::string render_status(const std::string& json) {
       status.at("store").contains("problem") ? ", " + text(status.at("store"), "problem") : "");
   render_layers(out, status.at("layers"));
   render_mesh(out, status.at("mesh"), status.at("shunned"));
+  const auto& access = status.at("access");
+  fmt::format_to(out,
+                 "\nAccess\n  {} rules; {} repositories known as private, {} as public; {} "
+                 "digests marked private\n",
+                 text(access, "rules"), text(access, "private_repositories"),
+                 text(access, "public_repositories"), text(access, "private_digests"));
   render_origins(out, status.at("origins"));
   render_names(out, status.at("names"));
   render_sources(out, status.at("sources"));

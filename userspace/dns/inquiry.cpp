@@ -131,14 +131,18 @@ awaitable<Result<Bytes>> Inquiry::exchange_stream(tcp::endpoint server) {
   if (auto [error] = co_await socket.async_connect(server, kTuple); error) co_return error;
   std::array<std::uint8_t, 2> length{static_cast<std::uint8_t>(message_.size() >> 8),
                                      static_cast<std::uint8_t>(message_.size())};
-  const std::array parts{asio::buffer(length), asio::buffer(const_cast<Bytes&>(message_))};
+  const std::array<asio::const_buffer, 2> parts{asio::buffer(length), asio::buffer(message_)};
+  // A cancellation that came while a completion was queued doesn't end the next operation.
+  if (co_await asked_to_stop()) co_return Errc::cancelled;
   if (auto [error, size] = co_await asio::async_write(socket, parts, kTuple); error) {
     co_return error;
   }
+  if (co_await asked_to_stop()) co_return Errc::cancelled;
   if (auto [error, size] = co_await asio::async_read(socket, asio::buffer(length), kTuple); error) {
     co_return error;
   }
   Bytes reply(static_cast<std::size_t>(length[0] << 8 | length[1]));
+  if (co_await asked_to_stop()) co_return Errc::cancelled;
   if (auto [error, size] = co_await asio::async_read(socket, asio::buffer(reply), kTuple); error) {
     co_return error;
   }

@@ -2,8 +2,6 @@
 #include "userspace/dns/resolv_conf.hpp"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,7 +11,7 @@
 #include <sstream>
 
 #include "userspace/base/address.hpp"
-#include "userspace/base/unique_fd.hpp"
+#include "userspace/base/open_in_root.hpp"
 
 namespace hagring::dns {
 namespace {
@@ -69,17 +67,16 @@ ResolvConf parse_resolv_conf(std::string_view text) {
 }
 
 Result<std::string> read_resolv_conf(const std::string& root) {
-  const UniqueFd root_fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root_fd) return last_system_error();
   // It often is a link, to ../run/systemd/resolve/stub-resolv.conf say.
-  open_how how{};
-  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  const UniqueFd file(static_cast<int>(
-      ::syscall(SYS_openat2, root_fd.get(), "etc/resolv.conf", &how, sizeof(how))));
+  const auto file = open_in_root(root, "etc/resolv.conf", O_RDONLY | O_NONBLOCK);
   if (!file) {
-    if (errno == ENOENT) return std::string();
-    return last_system_error();
+    const auto failed = last_system_error();
+    error_code ignored;
+    // Without the file the defaults hold; without the root its process has ended.
+    const bool absent = failed == boost::system::errc::no_such_file_or_directory &&
+                        std::filesystem::is_directory(root, ignored);
+    if (absent) return std::string();
+    return failed;
   }
   std::string text;
   std::array<char, 4096> part;

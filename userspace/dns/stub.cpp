@@ -58,6 +58,7 @@ Result<Socket> bind_outside_node_ports(const asio::any_io_executor& executor,
 
 awaitable<Result<void>> read_exactly(ByteStream& stream, MutableBytes into) {
   while (!into.empty()) {
+    if (co_await asked_to_stop()) co_return Errc::cancelled;
     CO_TRY(const auto size, co_await stream.read_some(into));
     into = into.subspan(size);
   }

@@ -8,6 +8,7 @@
 
 #include "registry/containerd/client.hpp"
 #include "registry/containerd/content_folder.hpp"
+#include "registry/containerd/discard_setting.hpp"
 #include "registry/containerd/sockets.hpp"
 #include "userspace/preflight/preflight.hpp"
 #include "userspace/preflight/runtime_process.hpp"
@@ -20,20 +21,33 @@ namespace {
 struct Answers {
   std::optional<containerd::RpcResult<std::string>> version;
   std::optional<containerd::RpcResult<std::string>> root;
+  containerd::DiscardFinding discards{};
 };
 
-awaitable<Answers> ask(containerd::Client& client) {
+std::string mounted_root(const agent::Config& config) {
+  return config.host_root == "/" ? std::string() : config.host_root;
+}
+
+awaitable<Answers> ask(containerd::Client& client, containerd::RuntimeProcess process) {
   Answers answers;
   answers.version = co_await client.version();
-  if (*answers.version) answers.root = co_await client.content_root();
+  if (!*answers.version) co_return answers;
+  answers.root = co_await client.content_root();
+  process.version = **answers.version;
+  answers.discards = co_await containerd::find_discards(client, std::move(process));
   co_return answers;
 }
 
 /// What containerd says of itself; each call has a limit of its own.
-Answers ask(const std::string& socket, const std::string& name_space) {
-  containerd::Client client(socket, name_space);
+Answers ask(const RuntimeProcess& runtime, const agent::Config& config) {
+  containerd::Client client(runtime.socket, config.containerd_namespace);
   asio::io_context context;
-  auto answers = asio::co_spawn(context, ask(client), asio::use_future);
+  auto answers = asio::co_spawn(context,
+                                ask(client, {.socket = runtime.socket,
+                                             .version = {},
+                                             .pid = runtime.pid,
+                                             .host_root = mounted_root(config)}),
+                                asio::use_future);
   context.run();
   return answers.get();
 }
@@ -52,12 +66,33 @@ Check check_cgroup(pid_t pid) {
 }
 
 Check check_content(const std::string& root, const agent::Config& config, pid_t pid) {
-  const auto host = config.host_root == "/" ? std::string() : config.host_root;
-  const auto folder = containerd::ContentFolder::find(root, host, pid);
+  const auto folder = containerd::ContentFolder::find(root, mounted_root(config), pid);
   if (folder) return {"content store", Level::ok, folder->path()};
   return {"content store", Level::failure,
           fmt::format("{} can't be opened here: {}", root, folder.error().message()),
           "run as root; in a container: mount the host's root and name it by --host-root"};
+}
+
+/// Whether other nodes can have layers from this one once they are unpacked.
+Check check_layers(const containerd::DiscardFinding& finding, const agent::Config& config) {
+  constexpr auto kName = "unpacked layers";
+  const bool never = config.keep_layers == "never" || config.keep_layers_bytes == 0;
+  switch (finding.discards) {
+    case containerd::Discards::no:
+      return {kName, Level::ok, "containerd keeps them: " + finding.how};
+    case containerd::Discards::yes:
+      if (!never) {
+        return {kName, Level::ok,
+                "containerd throws them away, the agent has them kept: " + finding.how};
+      }
+      return {kName, Level::warning, "containerd throws them away: " + finding.how,
+              "other nodes can't have them from here: set --keep-layers and --keep-layers-bytes"};
+    case containerd::Discards::unknown:
+      break;
+  }
+  if (config.keep_layers != "auto") return {kName, Level::ok, "as --keep-layers says"};
+  return {kName, Level::warning, "whether containerd keeps them isn't known: " + finding.how,
+          "say --keep-layers always or never"};
 }
 
 }  // namespace
@@ -65,8 +100,7 @@ Check check_content(const std::string& root, const agent::Config& config, pid_t 
 std::optional<RuntimeProcess> find_runtime(const agent::Config& config) {
   RuntimeProcess runtime{.socket = config.containerd_socket};
   if (runtime.socket.empty()) {
-    const auto found =
-        containerd::find_sockets(config.host_root == "/" ? std::string() : config.host_root);
+    const auto found = containerd::find_sockets(mounted_root(config));
     if (found.empty()) return std::nullopt;
     runtime.socket = found.front().path;
     runtime.flavour = found.front().flavour;
@@ -92,7 +126,7 @@ Checks check_runtime(const agent::Config& config) {
              "is containerd running, is it the right socket, does the agent see the host's "
              "processes (hostPID)?"}};
   }
-  const auto answers = ask(runtime->socket, config.containerd_namespace);
+  const auto answers = ask(*runtime, config);
   if (!*answers.version) {
     return {{"containerd", Level::failure,
              fmt::format("pid {} at {} does not answer as containerd's API does: {}", runtime->pid,
@@ -110,6 +144,7 @@ Checks check_runtime(const agent::Config& config) {
     all.push_back({"content store", Level::failure, answers.root->error().text,
                    "containerd's content plugin must be running: see its log"});
   }
+  all.push_back(check_layers(answers.discards, config));
   return all;
 }
 

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "registry/origin.hpp"
+#include "registry/privacy.hpp"
+
+namespace hagring::registry {
+
+/// Finds out whether the registry lets an anonymous client have what `request`, a HEAD, asks for,
+/// and tells `privacy`: it is sent without credentials, and, where the registry's answer names a
+/// token service, once more with a token that anybody is given there. Whatever leaves it open (the
+/// registry or the token service is in trouble, or can't be reached) is told to nobody. Ends within
+/// 20 s.
+awaitable<void> learn_audience(Clock& clock, Origin& origin, Privacy& privacy, Upstream to,
+                               http::Request request, std::string repository);
+
+/// The token in a token service's answer (distribution/docs/content/spec/auth/token.md, "Token
+/// response fields"); nullopt when there is none, or one that no field may have.
+std::optional<std::string> token_in(std::string_view document);
+
+}  // namespace hagring::registry

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "registry/bounded_map.hpp"
+#include "registry/digest.hpp"
+#include "userspace/base/clock.hpp"
+#include "userspace/base/result.hpp"
+
+namespace hagring::registry {
+
+/// Whom a repository's registry lets read it.
+enum class Audience {
+  unknown,
+  everybody,  ///< an anonymous client was let in
+  some,       ///< an anonymous client was not
+};
+
+/// `not known`, `public`, `private`.
+std::string_view to_string(Audience audience);
+
+/// The field of a peer's response that names the repositories, `docker.io/library/nginx`, that the
+/// content came from and that aren't for everybody; elements of a list.
+inline constexpr std::string_view kPrivateField = "X-Hagring-Private";
+
+/// What is known of which content is private: repositories by what their registry told an anonymous
+/// client, content by a mark, the repositories under which it is private. Repositories are named
+/// `registry/repository`. Any thread may use it.
+class Privacy {
+ public:
+  struct Options {
+    /// How long a repository counts as public: what it is given once it has been made private is
+    /// marked within that time.
+    std::chrono::seconds everybody = std::chrono::hours(1);
+    /// … as private. One that has been made public meanwhile costs requests to its registry that
+    /// were not needed, and fails nothing.
+    std::chrono::seconds some = std::chrono::hours(24);
+    /// Between two tries to find out.
+    Duration retry = std::chrono::minutes(1);
+    std::size_t repositories = 4096;
+    /// A node's store has some thousand; beyond that marks that weren't needed longest are lost.
+    std::size_t digests = 64UL * 1024;
+    std::size_t repositories_of_a_mark = 8;  ///< then the oldest is dropped
+  };
+  using Names = std::vector<std::string>;
+
+  explicit Privacy(Clock& clock) : Privacy(clock, Options()) {}
+  Privacy(Clock& clock, Options options);
+
+  Audience audience(const std::string& repository) const;
+  /// How much longer that is believed.
+  Duration believed_for(const std::string& repository) const;
+  /// Whether the caller is to find out now; others aren't, until it has or the retry time is over.
+  bool begin_inquiry(const std::string& repository);
+  /// What an anonymous client was told. Public content is freed of its marks.
+  void learn(const std::string& repository, Audience audience);
+
+  /// `digest` is content of `repository`, as its registry has said, or a peer. Marks it, or takes
+  /// its mark away where the repository is known to be public.
+  void add(const Digest& digest, const std::string& repository);
+  /// Takes over a mark that came with content, in the form of kPrivateField, unless one of its
+  /// repositories is known to be public. What can't be read marks the content too.
+  void add_field(const Digest& digest, std::string_view field);
+  void clear(const Digest& digest);
+
+  /// The repositories under which `digest` is private; nullopt when it isn't.
+  std::optional<Names> mark(const Digest& digest);
+  /// The same as kPrivateField's value.
+  static std::string field(const Names& names);
+
+  struct Totals {
+    std::size_t private_repositories = 0;
+    std::size_t public_repositories = 0;
+    std::size_t marked = 0;
+  };
+  Totals totals() const;
+  /// Content that is marked with `repository`.
+  std::size_t marked(const std::string& repository) const;
+
+  /// All of it as text, to be kept over a restart; nullopt when nothing has changed since the last
+  /// call.
+  std::optional<std::string> take_changed();
+  /// Adds what take_changed() gave. Errors: Errc::bad_message, and then nothing is added.
+  Result<void> restore(std::string_view text);
+
+ private:
+  struct Known {
+    Audience audience = Audience::unknown;
+    WallTime until{};
+    TimePoint retry_at{};
+  };
+  struct Mark {
+    Names repositories;
+  };
+
+  Audience audience_now(const std::string& repository) const;
+  bool add_to(Names& names, const std::string& repository) const;
+  bool add_mark(const Digest& digest, const Names& names);
+  std::string text() const;
+  struct Kept;
+  static Result<void> read_line(std::string_view line, Kept& into);
+
+  Clock& clock_;
+  const Options options_;
+  mutable std::mutex mutex_;
+  BoundedMap<std::string, Known> repositories_;
+  BoundedMap<Digest, Mark> marks_;
+  bool changed_ = false;
+};
+
+}  // namespace hagring::registry

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/base/background_file.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace hagring {
+namespace {
+
+constexpr std::size_t kMaxSize = 100;
+
+struct BackgroundFileTest : testing::Test {
+  BackgroundFileTest() { std::filesystem::create_directories(folder); }
+  ~BackgroundFileTest() override { std::filesystem::remove_all(folder); }
+
+  std::filesystem::path folder =
+      testing::TempDir() + "hagring_background_" + std::to_string(::getpid());
+  std::filesystem::path path = folder / "records";
+};
+
+TEST_F(BackgroundFileTest, WhatWasSavedLastIsLoaded) {
+  {
+    BackgroundFile file(path, "records", "test", kMaxSize);
+    EXPECT_EQ(file.load().error(), Errc::not_found);
+    for (std::uint8_t i = 0; i < 100; ++i) file.save({i, i});
+  }  // writes what waits
+  EXPECT_EQ(BackgroundFile(path, "records", "test", kMaxSize).load().value(), (Bytes{99, 99}));
+  struct stat status{};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600U);
+}
+
+TEST_F(BackgroundFileTest, FinishWaitsUntilAllIsWritten) {
+  BackgroundFile file(path, "records", "test", kMaxSize);
+  file.save({1, 2, 3});
+  file.finish();
+  EXPECT_EQ(file.load().value(), (Bytes{1, 2, 3}));
+}
+
+TEST_F(BackgroundFileTest, AFolderThatIsGoneIsNoFailure) {
+  BackgroundFile file(folder / "none" / "records", "records", "test", kMaxSize);
+  testing::internal::CaptureStderr();
+  file.save({1});
+  file.finish();
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("can't be kept"), std::string::npos);
+}
+
+TEST_F(BackgroundFileTest, WhatIsTooLargeIsNotLoaded) {
+  BackgroundFile file(path, "records", "test", kMaxSize);
+  file.save(Bytes(kMaxSize + 1));
+  file.finish();
+  EXPECT_EQ(file.load().error(), Errc::too_large);
+}
+
+TEST(BackgroundFile, WithoutAPathNothingIsKept) {
+  BackgroundFile file("", "records", "test", kMaxSize);
+  file.save({1});
+  EXPECT_EQ(file.load().error(), Errc::not_found);
+}
+
+}  // namespace
+}  // namespace hagring

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/privacy.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "registry/grants.hpp"
+#include "tests/support/manual_clock.hpp"
+
+namespace hagring::registry {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::Optional;
+
+Digest digest(int n) {
+  return Digest::parse("sha256:" + std::string(62, '0') + std::to_string(10 + n)).value();
+}
+
+struct PrivacyTest : testing::Test {
+  test::ManualClock clock;
+  Privacy privacy{clock, {.digests = 4, .repositories_of_a_mark = 2}};
+};
+
+TEST_F(PrivacyTest, ContentOfARepositoryThatIsNotKnownIsMarkedUntilItIsPublic) {
+  privacy.add(digest(1), "a.test/x");
+  privacy.add(digest(2), "a.test/y");
+  EXPECT_THAT(privacy.mark(digest(1)), Optional(ElementsAre("a.test/x")));
+  privacy.learn("a.test/x", Audience::everybody);
+  EXPECT_EQ(privacy.mark(digest(1)), std::nullopt);
+  EXPECT_THAT(privacy.mark(digest(2)), Optional(ElementsAre("a.test/y")));
+  privacy.learn("a.test/y", Audience::some);
+  EXPECT_THAT(privacy.mark(digest(2)), Optional(ElementsAre("a.test/y")));
+}
+
+TEST_F(PrivacyTest, WhatIsPublicInOnePlaceIsPrivateNowhere) {
+  privacy.learn("a.test/x", Audience::some);
+  privacy.learn("a.test/y", Audience::everybody);
+  privacy.add(digest(1), "a.test/x");
+  privacy.add(digest(1), "a.test/y");
+  EXPECT_EQ(privacy.mark(digest(1)), std::nullopt);
+}
+
+TEST_F(PrivacyTest, AudiencesAreBelievedForAWhile) {
+  EXPECT_EQ(privacy.audience("a.test/x"), Audience::unknown);
+  EXPECT_TRUE(privacy.begin_inquiry("a.test/x"));
+  EXPECT_FALSE(privacy.begin_inquiry("a.test/x"));  // somebody is finding out
+  clock.advance(61s);
+  EXPECT_TRUE(privacy.begin_inquiry("a.test/x"));
+  privacy.learn("a.test/x", Audience::unknown);
+  EXPECT_EQ(privacy.audience("a.test/x"), Audience::unknown);
+  privacy.learn("a.test/x", Audience::everybody);
+  privacy.learn("a.test/y", Audience::some);
+  clock.advance(59min);
+  EXPECT_EQ(privacy.audience("a.test/x"), Audience::everybody);
+  EXPECT_FALSE(privacy.begin_inquiry("a.test/x"));
+  clock.advance(2min);
+  EXPECT_EQ(privacy.audience("a.test/x"), Audience::unknown);
+  EXPECT_TRUE(privacy.begin_inquiry("a.test/x"));
+  EXPECT_EQ(privacy.audience("a.test/y"), Audience::some);
+  clock.advance(24h);
+  EXPECT_EQ(privacy.audience("a.test/y"), Audience::unknown);
+  // What the former audience has marked stays so.
+}
+
+TEST_F(PrivacyTest, MarksTravel) {
+  privacy.add(digest(1), "a.test/x");
+  privacy.add(digest(1), "b.test:5000/y/z");
+  const auto field = Privacy::field(*privacy.mark(digest(1)));
+  EXPECT_EQ(field, "a.test/x, b.test:5000/y/z");
+  Privacy other(clock);
+  other.add_field(digest(1), field);
+  EXPECT_THAT(other.mark(digest(1)), Optional(ElementsAre("a.test/x", "b.test:5000/y/z")));
+}
+
+TEST_F(PrivacyTest, FieldThatSaysNothingStillMarks) {
+  for (const auto* field : {"", "unknown", "a.test", "a.test/X", "a.test/x:1", "../etc", "\x01"}) {
+    Privacy other(clock);
+    other.add_field(digest(1), field);
+    EXPECT_THAT(other.mark(digest(1)), Optional(ElementsAre())) << field;
+    EXPECT_FALSE(Privacy::field(*other.mark(digest(1))).empty());
+  }
+}
+
+TEST_F(PrivacyTest, FieldWithARepositoryThatIsPublicDoesNotMark) {
+  privacy.learn("a.test/y", Audience::everybody);
+  privacy.add_field(digest(1), "a.test/x, a.test/y");
+  EXPECT_EQ(privacy.mark(digest(1)), std::nullopt);
+}
+
+TEST_F(PrivacyTest, MemoryIsBounded) {
+  for (const auto* name : {"a.test/x", "a.test/y", "a.test/z"}) privacy.add(digest(1), name);
+  EXPECT_THAT(privacy.mark(digest(1)), Optional(ElementsAre("a.test/y", "a.test/z")));
+  for (int i = 2; i <= 4; ++i) privacy.add(digest(i), "a.test/x");
+  EXPECT_TRUE(privacy.mark(digest(1)));  // touched last
+  privacy.add(digest(5), "a.test/x");
+  EXPECT_FALSE(privacy.mark(digest(2)));
+  EXPECT_TRUE(privacy.mark(digest(1)));
+  privacy.add_field(digest(6), "a.t/1, a.t/2, a.t/3, a.t/4");
+  EXPECT_THAT(privacy.mark(digest(6)), Optional(ElementsAre("a.t/1", "a.t/2")));
+  EXPECT_EQ(privacy.totals().marked, 4U);
+}
+
+TEST_F(PrivacyTest, OutlivesARestart) {
+  EXPECT_EQ(privacy.take_changed(), std::nullopt);
+  privacy.learn("a.test/x", Audience::some);
+  privacy.learn("a.test/y", Audience::everybody);
+  privacy.add(digest(1), "a.test/x");
+  privacy.add(digest(1), "b.test/z");
+  privacy.add_field(digest(2), "unknown");
+  const auto text = privacy.take_changed();
+  ASSERT_TRUE(text);
+  EXPECT_EQ(privacy.take_changed(), std::nullopt);
+  privacy.add(digest(1), "a.test/x");
+  EXPECT_EQ(privacy.take_changed(), std::nullopt);  // that was known
+  Privacy other(clock);
+  ASSERT_TRUE(other.restore(*text));
+  EXPECT_EQ(other.audience("a.test/x"), Audience::some);
+  EXPECT_EQ(other.audience("a.test/y"), Audience::everybody);
+  EXPECT_THAT(other.mark(digest(1)), Optional(ElementsAre("a.test/x", "b.test/z")));
+  EXPECT_THAT(other.mark(digest(2)), Optional(ElementsAre()));
+  EXPECT_EQ(other.totals().private_repositories, 1U);
+  EXPECT_EQ(other.totals().public_repositories, 1U);
+  EXPECT_EQ(other.marked("b.test/z"), 1U);
+}
+
+TEST_F(PrivacyTest, TakesNothingFromAFileThatIsDamaged) {
+  privacy.learn("a.test/x", Audience::some);
+  privacy.add(digest(1), "a.test/x");
+  const auto text = privacy.take_changed().value();
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    Privacy other(clock);
+    auto damaged = text;
+    damaged[i] ^= 1;
+    EXPECT_EQ(other.restore(damaged).error(), Errc::bad_message) << i;
+    EXPECT_FALSE(other.restore(text.substr(0, i)));
+    EXPECT_EQ(other.totals().marked, 0U);
+  }
+  EXPECT_FALSE(privacy.restore(""));
+}
+
+struct GrantsTest : PrivacyTest {
+  Grants grants{clock, {.grants = 2, .contents = 2, .challenges = 2, .challenge_bytes = 20}};
+};
+
+TEST_F(GrantsTest, AreOfOneCredentialOneRepositoryAndOneTime) {
+  grants.allow("Bearer one", "a.test/x");
+  EXPECT_TRUE(grants.allowed("Bearer one", "a.test/x", 5min));
+  EXPECT_FALSE(grants.allowed("Bearer two", "a.test/x", 5min));
+  EXPECT_FALSE(grants.allowed("", "a.test/x", 5min));
+  EXPECT_FALSE(grants.allowed("Bearer one", "a.test/y", 5min));
+  clock.advance(5min);
+  EXPECT_FALSE(grants.allowed("Bearer one", "a.test/x", 5min));
+  EXPECT_TRUE(grants.allowed("Bearer one", "a.test/x", 1h));
+  grants.deny("Bearer one", "a.test/x");
+  EXPECT_FALSE(grants.allowed("Bearer one", "a.test/x", 1h));
+}
+
+TEST_F(GrantsTest, AreBounded) {
+  for (const auto* who : {"a", "b", "c"}) grants.allow(who, "a.test/x");
+  EXPECT_FALSE(grants.allowed("a", "a.test/x", 1h));
+  EXPECT_TRUE(grants.allowed("b", "a.test/x", 1h));
+  for (int i = 1; i <= 3; ++i) grants.confirm(digest(i), "a.test/x");
+  EXPECT_FALSE(grants.confirmed(digest(1), "a.test/x"));
+  EXPECT_TRUE(grants.confirmed(digest(3), "a.test/x"));
+  EXPECT_FALSE(grants.confirmed(digest(3), "a.test/y"));
+  grants.challenged("a.test/x", "Basic realm=\"r\"");
+  grants.challenged("a.test/y", std::string(21, 'x'));
+  EXPECT_EQ(grants.challenge("a.test/x"), "Basic realm=\"r\"");
+  EXPECT_EQ(grants.challenge("a.test/y"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace hagring::registry

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "registry/policy.hpp"
+#include "registry/privacy.hpp"
+
+namespace hagring::agent {
+
+/// How reads of an image are answered, and what decided it, as JSON: what `hagring explain` shows.
+/// `privacy` is what a running agent knows; null: there is none.
+std::string explain(const registry::Policy& policy, const registry::Reference& reference,
+                    registry::Privacy* privacy);
+
+}  // namespace hagring::agent
