@@ -214,10 +214,11 @@ awaitable<RpcResult<void>> LayerKeeper::release(LeasesApi& leases, registry::Dig
 }
 
 std::string LayerKeeper::reason_against(const KeptImage& image) const {
-  std::uint64_t bytes = 0;
-  for (const auto& layer : image.layers) bytes += layer.size;
-  if (bytes > options_.budget) {
-    return fmt::format("its layers have {} bytes, more than all that may be kept", bytes);
+  // Threat: sizes are the manifest's to claim, and their sum may be more than 64 bits hold.
+  std::uint64_t left = options_.budget;
+  for (const auto& layer : image.layers) {
+    if (layer.size > left) return "its layers have more bytes than all that may be kept";
+    left -= layer.size;
   }
   return {};
 }

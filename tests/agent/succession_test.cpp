@@ -18,7 +18,9 @@ const Predecessor kPredecessor{.pid = 7,
                                .authority = "ab:cd",
                                .client = 99,
                                .client_start = 123456789,
-                               .trusted = true};
+                               .trusted = true,
+                               .connected = true,
+                               .nodes = 3};
 
 TEST(Succession, TheDocumentSaysAll) {
   const auto read = parse_predecessor(write_predecessor(kPredecessor));

@@ -15,6 +15,7 @@
 #include "bpf/redirect_abi.h"
 #include "tests/redirect/hook_lab.hpp"
 #include "userspace/redirect/error.hpp"
+#include "userspace/redirect/pins.hpp"
 
 namespace hagring::redirect::test {
 namespace {
@@ -141,6 +142,21 @@ TEST_F(LifecycleTest, LeavesNoPinsHoweverItEnds) {
   EXPECT_THROW(Redirector{options()}, StartError);
   EXPECT_NE(::access((directory + "/config").c_str(), F_OK), 0);
   ::rmdir(obstacle.c_str());
+  ::rmdir(directory.c_str());
+}
+
+TEST_F(LifecycleTest, TouchesNoPinOfOthers) {
+  const auto directory = options().pin_directory;
+  const auto path = directory + "/config";
+  ASSERT_EQ(::mkdir(directory.c_str(), 0700), 0);
+  const UniqueFd foreign(::bpf_map_create(BPF_MAP_TYPE_ARRAY, "theirs", 4, 8, 1, nullptr));
+  ASSERT_EQ(::bpf_obj_pin(foreign.get(), path.c_str()), 0);
+  EXPECT_THROW(Redirector{options()}, StartError);
+  const auto removed = remove_left_pins(directory, false);
+  ASSERT_TRUE(removed);
+  EXPECT_TRUE(removed->empty());
+  EXPECT_EQ(::access(path.c_str(), F_OK), 0);
+  ::unlink(path.c_str());
   ::rmdir(directory.c_str());
 }
 

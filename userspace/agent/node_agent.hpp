@@ -106,6 +106,7 @@ class NodeAgent {
   Page finish_takeover();
   PortSharing claim();
   bool can_succeed() const;
+  bool is_equal() const;
   std::string status() const;
 
   const Config config_;

@@ -32,7 +32,9 @@ std::string write_predecessor(const Predecessor& predecessor) {
               {"authority", predecessor.authority},
               {"client", predecessor.client},
               {"client_start", predecessor.client_start},
-              {"trusted", predecessor.trusted}}
+              {"trusted", predecessor.trusted},
+              {"connected", predecessor.connected},
+              {"nodes", predecessor.nodes}}
       .dump();
 }
 
@@ -44,7 +46,9 @@ Result<Predecessor> parse_predecessor(std::string_view text) {
                        .authority = json.at("authority").get<std::string>(),
                        .client = json.at("client").get<pid_t>(),
                        .client_start = json.at("client_start").get<std::uint64_t>(),
-                       .trusted = json.at("trusted").get<bool>()};
+                       .trusted = json.at("trusted").get<bool>(),
+                       .connected = json.value("connected", false),
+                       .nodes = json.value("nodes", std::size_t{0})};
   } catch (const Json::exception&) {
     return Errc::bad_message;
   }

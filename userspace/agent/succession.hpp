@@ -21,6 +21,8 @@ struct Predecessor {
   pid_t client = 0;              ///< the containerd that it intercepts; 0: none
   std::uint64_t client_start{};  ///< that one's start, in clock ticks since boot
   bool trusted = false;          ///< that containerd has proven that it trusts the CA
+  bool connected = false;        ///< to containerd's store
+  std::size_t nodes = 0;         ///< that it knows of the mesh
 
   bool operator==(const Predecessor&) const = default;
 };

@@ -14,9 +14,9 @@ using namespace std::chrono_literals;
 
 /// For the hook to be attached and the heart to beat.
 constexpr auto kReadyLimit = 15s;
-/// Within that, for the client to be known as one that trusts us. It could be another one by now,
-/// or the CA another one: then its connections are spliced until it has proven it.
-constexpr auto kTrustLimit = 5s;
+/// Within that, to be as good as the predecessor: trusted, connected to the store, in the mesh. It
+/// may not come to that: the client may be another by now, or the mesh be gone.
+constexpr auto kEqualLimit = 5s;
 /// For the predecessor to let go of the admin socket, which it does first.
 constexpr auto kLetGoLimit = 10s;
 constexpr auto kLook = 20ms;
@@ -62,11 +62,18 @@ bool NodeAgent::can_succeed() const {
   return last_beat_ != 0 && (attached || predecessor_->client == 0);
 }
 
+/// Whether pulls are served as the predecessor would serve them.
+bool NodeAgent::is_equal() const {
+  const auto& former = *predecessor_;
+  return (trust_.terminates() || !former.trusted) &&
+         (store_.state().connected || !former.connected) &&
+         (former.nodes == 0 || !node_.status().table.empty());
+}
+
 awaitable<void> NodeAgent::succeed() {
   if (!predecessor_) co_return;
   const auto begin = clock_.now();
-  const auto trusts = [this] { return trust_.terminates() || !predecessor_->trusted; };
-  while (!can_succeed() || (!trusts() && clock_.now() - begin < kTrustLimit)) {
+  while (!can_succeed() || (!is_equal() && clock_.now() - begin < kEqualLimit)) {
     if (!can_succeed() && clock_.now() - begin >= kReadyLimit) {
       throw StartError(
           "--takeover: this agent couldn't be attached beside the one that runs, which goes on: " +

@@ -41,6 +41,15 @@ __u32 map_id(int fd) {
   return info.id;
 }
 
+/// Whether what is pinned at `path` may be a map of ours, of whatever layout: one of that name.
+bool is_map_called(const std::string& path, std::string_view name) {
+  const UniqueFd there(::bpf_obj_get(path.c_str()));
+  bpf_map_info info{};
+  __u32 size = sizeof(info);
+  if (!there || ::bpf_obj_get_info_by_fd(there.get(), &info, &size) != 0) return false;
+  return name == std::string_view(info.name, ::strnlen(info.name, sizeof(info.name)));
+}
+
 }  // namespace
 
 void require_bpf_file_system(const std::string& directory) {
@@ -72,7 +81,7 @@ Result<std::vector<std::string>> remove_left_pins(const std::string& directory, 
   for (const auto& name : kPinnedMaps) {
     auto path = directory + "/" + std::string(name);
     struct stat status{};
-    if (::lstat(path.c_str(), &status) != 0) continue;
+    if (::lstat(path.c_str(), &status) != 0 || !is_map_called(path, name)) continue;
     if (!dry_run && ::unlink(path.c_str()) != 0) return last_system_error();
     removed.push_back(std::move(path));
   }
@@ -98,7 +107,12 @@ Pins::~Pins() { remove(); }
 void Pins::pin_all() {
   for (const auto& map : maps_) {
     const auto name = path(map);
-    if (::unlink(name.c_str()) != 0 && errno != ENOENT) fail("removing the old pin " + name);
+    struct stat status{};
+    const bool taken = ::lstat(name.c_str(), &status) == 0;
+    if (taken && !is_map_called(name, map.name)) {
+      throw StartError(name + " is none of hagring's maps: choose another --pin-dir");
+    }
+    if (taken && ::unlink(name.c_str()) != 0) fail("removing the old pin " + name);
     if (::bpf_obj_pin(map.fd, name.c_str()) != 0) fail("pinning " + name);
   }
 }

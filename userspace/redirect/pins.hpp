@@ -17,8 +17,8 @@ inline constexpr std::string_view kPinnedMaps[] = {"config", "clients",      "ru
                                                    "flows",  "name_servers", "counters"};
 
 /// Removes what an agent that was killed has left in a pin directory, and the directory if it is
-/// empty then; returns the paths. What isn't in a BPF file system is left alone. With `dry_run`
-/// nothing is removed. Errors: the system's.
+/// empty then; returns the paths. What isn't in a BPF file system, or no map of that name, is left
+/// alone. With `dry_run` nothing is removed. Errors: the system's.
 Result<std::vector<std::string>> remove_left_pins(const std::string& directory, bool dry_run);
 
 /// The names under which maps are shown in the BPF file system, for bpftool and people.
