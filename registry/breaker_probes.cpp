@@ -62,8 +62,10 @@ awaitable<void> BreakerProbes::keep_probing(OriginServer server) {
   while (!co_await asked_to_stop()) {
     const auto next = breaker_.next_probe(server, jitter(random_));
     if (!next) co_return;
+    const bool waits = next->when > clock_.now();
     co_await clock_.sleep_until(next->when);
     if (co_await asked_to_stop()) co_return;
+    if (waits && !breaker_.is_down(server)) continue;  // a request has found it well
     const auto found = co_await probe(server, next->preferred);
     // What was cut short says nothing of the server.
     if (co_await asked_to_stop()) co_return;

@@ -103,6 +103,14 @@ TEST_F(BreakerProbesTest, GoOnUntilTheServerIsBack) {
   EXPECT_TRUE(until([&] { return !is_open(); }));
 }
 
+TEST_F(BreakerProbesTest, AreLeftOutWhenARequestHasFoundTheServerWell) {
+  fail();
+  breaker.answered(server, 200, {});
+  clock.advance(1200ms);
+  EXPECT_TRUE(until([&] { return clock.sleepers() == 0; }));
+  EXPECT_TRUE(dialer.dialled.empty());
+}
+
 TEST_F(BreakerProbesTest, BlackHoleCostsEachProbeItsTimeOnly) {
   dialer.black_hole = true;
   fail();

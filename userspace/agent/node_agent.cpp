@@ -243,6 +243,8 @@ void NodeAgent::install_ca() {
 }
 
 void NodeAgent::client_changed(const redirect::InterceptionState& state) {
+  // Connections that were led to us before the end are served as they would have been.
+  if (stopping_) return;
   const bool there = state.client && state.attached;
   const auto former = trust_.client();
   if (former && (!there || *former != state.client->pid)) trust_.client_gone(*former);

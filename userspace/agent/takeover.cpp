@@ -14,6 +14,9 @@ using namespace std::chrono_literals;
 
 /// For the hook to be attached and the heart to beat.
 constexpr auto kReadyLimit = 15s;
+/// Within that, for the client to be known as one that trusts us. It could be another one by now,
+/// or the CA another one: then its connections are spliced until it has proven it.
+constexpr auto kTrustLimit = 5s;
 /// For the predecessor to let go of the admin socket, which it does first.
 constexpr auto kLetGoLimit = 10s;
 constexpr auto kLook = 20ms;
@@ -61,8 +64,10 @@ bool NodeAgent::can_succeed() const {
 
 awaitable<void> NodeAgent::succeed() {
   if (!predecessor_) co_return;
-  for (const auto end = clock_.now() + kReadyLimit; !can_succeed();) {
-    if (clock_.now() >= end) {
+  const auto begin = clock_.now();
+  const auto trusts = [this] { return trust_.terminates() || !predecessor_->trusted; };
+  while (!can_succeed() || (!trusts() && clock_.now() - begin < kTrustLimit)) {
+    if (!can_succeed() && clock_.now() - begin >= kReadyLimit) {
       throw StartError(
           "--takeover: this agent couldn't be attached beside the one that runs, which goes on: " +
           ready().body);
