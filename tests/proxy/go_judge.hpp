@@ -86,9 +86,9 @@ struct GoJudge : testing::Test {
   SystemClock clock;
   std::filesystem::path directory =
       std::filesystem::path(testing::TempDir()) / ("go-judge-" + std::to_string(::getpid()));
-  CertificateAuthority ca = CertificateAuthority::load_or_make(
-      {.directory = directory, .permitted_names = {"docker.io"}}, clock);
-  LeafMint mint{ca, clock};
+  const Authorities authorities{{.directory = directory, .permitted_names = {"docker.io"}}, clock};
+  const CertificateAuthority& ca = authorities.signing();
+  LeafMint mint{authorities, clock};
   SslContext server_context = make_server_context();
   int alert = -1;
 };

@@ -27,7 +27,7 @@ struct FakeProber final : Prober {
 
 struct TrustKeeperTest : testing::Test {
   TrustKeeperTest() {
-    group.spawn([this] { return keep_proving(trust, prober, clock); });
+    group.spawn([this] { return keep_proving({{.trust = trust}}, prober, clock); });
     rest();
   }
   ~TrustKeeperTest() override {

@@ -27,7 +27,7 @@ registry::MirrorOptions mirror_options(const Config& config) {
 MirrorWorker::MirrorWorker(const MirrorShared& shared, const Config& config)
     : clock_(shared.clock),
       client_tls_(shared.client_tls),
-      mint_(shared.authority, shared.clock),
+      mint_(shared.authorities, shared.clock),
       origins_(shared.clock, shared.dialer, shared.origin_tls, origin_options(config)),
       gate_(shared.make_gate ? shared.make_gate() : nullptr),
       peers_(shared.clock, shared.dialer, nullptr, peer_options(config), gate_.get()),

@@ -27,7 +27,7 @@ struct MirrorShared {
   Dialer& dialer;
   SSL_CTX* origin_tls;
   SSL_CTX* client_tls;
-  const proxy::CertificateAuthority& authority;
+  const proxy::Authorities& authorities;
   registry::MirrorHooks hooks{};
   registry::PeerGateMaker make_gate{};  ///< what peers are asked through; empty: plain HTTP
 };

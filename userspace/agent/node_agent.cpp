@@ -41,18 +41,15 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
       admin_(control, config.admin_socket, admin_pages()),
       policy_(make_policy(config)),
       redirector_(redirector_options(config, policy_)),
-      authority_(
-          proxy::CertificateAuthority::load_or_make(authority_options(config, policy_), clock_)),
+      trust_(config, policy_, clock_),
       identity_(dht::Identity::load_or_create(identity_file(config))),
       mesh_key_(load_mesh_key(config)),
-      trust_store_(trust_store_options(config)),
       client_tls_(make_server_context()),
       origin_tls_(make_client_context(load_origin_roots(config))),
       threads_(config.data_threads, "data"),
       dialer_(resolver_, connector_,
               {.refuses = [this](const Endpoint& endpoint) { return is_own(endpoint); }}),
       splicer_({}),
-      trust_(clock_),
       prober_([this] { return store_.state().socket; }),
       node_(control, clock_, identity_, dialer_, resolver_, node_options(config, mesh_key_)),
       router_(control, node_, [this] { return peer_server_.endpoint().port(); }),
@@ -86,7 +83,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
                             .dialer = dialer_,
                             .origin_tls = origin_tls_.get(),
                             .client_tls = client_tls_.get(),
-                            .authority = authority_,
+                            .authorities = trust_.authorities(),
                             .hooks = mirror_hooks(),
                             .make_gate = gate_maker()};
   for (std::size_t i = 0; i < threads_.size(); ++i) {
@@ -107,12 +104,13 @@ void NodeAgent::start() {
   peer_server_.bind();
   node_.start();
   peer_server_.start();
-  install_ca();
+  trust_.install();
   listener_.start();
   spawn_on_data_threads();
   store_.start();
   admin_.start();
   control_tasks_.spawn([this] { return advertiser_.run(); });
+  control_tasks_.spawn([this] { return trust_.keep_installed(); });
   log::info("agent", "mirror at {} and {}, peers served at {}",
             write_endpoint(listener_.endpoint_v4()), write_endpoint(listener_.endpoint_v6()),
             write_endpoint(peer_server_.endpoint()));
@@ -139,7 +137,7 @@ void NodeAgent::beat() {
   asio::post(control_, [this] {
     if (stopping_) return;
     interception_tasks_.spawn([this] { return interception_.run(); });
-    control_tasks_.spawn([this] { return proxy::keep_proving(trust_, prober_, clock_); });
+    control_tasks_.spawn([this] { return trust_.keep_proving(prober_); });
   });
 }
 
@@ -189,25 +187,9 @@ awaitable<void> NodeAgent::end_data_tasks(std::size_t thread) {
   co_await data_tasks_[thread]->drain();
 }
 
-void NodeAgent::install_ca() {
-  if (!config_.install_ca) return;
-  if (const auto installed = trust_store_.install(authority_.pem()); !installed) {
-    log::warning("trust", "the node's CA can't be put into {}: {}", trust_store_.path(),
-                 installed.error().message());
-    return;
-  }
-  const auto since = trust_store_.installed_at();
-  if (since) trust_.ca_installed(*since);
-  log::info("trust", "the node's CA is {} (SHA-256 {})", trust_store_.path(),
-            authority_.fingerprint());
-}
-
 void NodeAgent::client_changed(const redirect::InterceptionState& state) {
-  if (state.client && state.attached) {
-    trust_.client_appeared(state.client->pid, redirect::wall_time_of(state.client->start_time));
-  } else if (const auto former = trust_.client()) {
-    trust_.client_gone(*former);
-  }
+  if (!state.client || !state.attached) return trust_.client_is({});
+  trust_.client_is({{state.client->pid, redirect::wall_time_of(state.client->start_time)}});
 }
 
 bool NodeAgent::is_own(const Endpoint& endpoint) const {
@@ -230,7 +212,7 @@ std::string NodeAgent::status() const {
   return make_status({.uptime = clock_.now() - started_,
                       .listener = listener_,
                       .sessions = session_counters_,
-                      .trust = trust_,
+                      .trust = trust_.trust(),
                       .interception = interception_,
                       .redirector = redirector_,
                       .store = store_,

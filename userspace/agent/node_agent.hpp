@@ -18,16 +18,14 @@
 #include "userspace/agent/cri_prober.hpp"
 #include "userspace/agent/dht_router.hpp"
 #include "userspace/agent/mirror_worker.hpp"
+#include "userspace/agent/node_trust.hpp"
 #include "userspace/base/data_threads.hpp"
 #include "userspace/base/racing_dialer.hpp"
 #include "userspace/base/tls_context.hpp"
-#include "userspace/proxy/certificate_authority.hpp"
 #include "userspace/proxy/heartbeat.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
 #include "userspace/proxy/splice.hpp"
-#include "userspace/proxy/trust.hpp"
-#include "userspace/proxy/trust_store.hpp"
 #include "userspace/redirect/interception.hpp"
 #include "userspace/redirect/redirector.hpp"
 
@@ -64,7 +62,6 @@ class NodeAgent {
   bool is_own(const Endpoint& endpoint) const;
 
   void client_changed(const redirect::InterceptionState& state);
-  void install_ca();
   void spawn_on_data_threads();
   void beat();
   awaitable<void> end_streams();
@@ -81,10 +78,9 @@ class NodeAgent {
 
   const registry::Policy policy_;
   redirect::Redirector redirector_;
-  const proxy::CertificateAuthority authority_;
+  NodeTrust trust_;
   const dht::Identity identity_;
   const std::optional<dht::MeshKey> mesh_key_;  ///< none among Spegel's nodes
-  proxy::TrustStore trust_store_;
   SslContext client_tls_;
   SslContext origin_tls_;
 
@@ -95,7 +91,6 @@ class NodeAgent {
   RacingDialer dialer_;
   proxy::Splicer splicer_;
 
-  proxy::Trust trust_;
   CriProber prober_;
   dht::Node node_;  ///< on the control thread
   DhtRouter router_;

@@ -8,7 +8,7 @@
 #include "registry/policy.hpp"
 #include "userspace/agent/config.hpp"
 #include "userspace/base/tls_context.hpp"
-#include "userspace/proxy/certificate_authority.hpp"
+#include "userspace/proxy/authorities.hpp"
 #include "userspace/proxy/trust_store.hpp"
 #include "userspace/redirect/redirector.hpp"
 

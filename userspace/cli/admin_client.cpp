@@ -55,7 +55,10 @@ awaitable<Result<AdminReply>> ask(std::string socket_path, std::string target) {
   }
 }
 
+}  // namespace
+
 Result<AdminReply> ask_agent(const std::string& socket, std::string target, Duration limit) {
+  if (socket.size() > kMaxPath) return Errc::unsupported;
   asio::io_context context(1);
   SystemClock clock;
   auto answer = asio::co_spawn(context, with_deadline(clock, limit, ask(socket, std::move(target))),
@@ -63,8 +66,6 @@ Result<AdminReply> ask_agent(const std::string& socket, std::string target, Dura
   context.run();
   return answer.get();
 }
-
-}  // namespace
 
 std::optional<AdminReply> ask_agent_or_tell(const std::string& socket, std::string target,
                                             Duration limit) {

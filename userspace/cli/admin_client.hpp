@@ -5,6 +5,7 @@
 #include <string>
 
 #include "userspace/base/clock.hpp"
+#include "userspace/base/result.hpp"
 
 namespace hagring::cli {
 
@@ -17,7 +18,11 @@ struct AdminReply {
   std::string document;
 };
 
-/// Asks the agent at `socket` for `target`. When nobody answers within `limit`, says so on standard
+/// Asks the agent at `socket` for `target`. Errors: the system's when nobody is there,
+/// Errc::timed_out after `limit`.
+Result<AdminReply> ask_agent(const std::string& socket, std::string target, Duration limit);
+
+/// The same. When nobody answers within `limit`, says so on standard
 /// error, with what to check, and returns none.
 std::optional<AdminReply> ask_agent_or_tell(const std::string& socket, std::string target,
                                             Duration limit);

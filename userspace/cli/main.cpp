@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <cstdio>
+#include <functional>
 #include <iostream>
 #include <optional>
 #include <sstream>
@@ -15,6 +18,7 @@
 #include "userspace/base/version.hpp"
 #include "userspace/cli/lookup.hpp"
 #include "userspace/cli/status.hpp"
+#include "userspace/cli/trust.hpp"
 
 namespace hagring::cli {
 namespace {
@@ -25,8 +29,9 @@ constexpr int kBadUsage = 2;
 
 constexpr const char* kFooter =
     "Exit codes: 0 done, 1 failed (agent: this machine lacks something, see the last line;\n"
-    "lookup: nobody has it), 2 wrong usage or configuration, 3 no agent answers (status, "
-    "lookup).\n";
+    "lookup: nobody has it; trust: not installed, or a containerd can't know it), 2 wrong usage "
+    "or\n"
+    "configuration, 3 no agent answers (status, lookup).\n";
 
 constexpr const char* kAgentDetails =
     "Finds containerd, redirects its registry connections to the mirror in this process, and\n"
@@ -36,6 +41,15 @@ constexpr const char* kAgentDetails =
     "Each option is also a key of the configuration file (--stall-timeout: stall-timeout) and an\n"
     "environment variable (HAGRING_STALL_TIMEOUT). A flag wins over the environment, the\n"
     "environment over the file; unknown keys are errors.\n\n";
+
+constexpr const char* kTrustDetails =
+    "The CA is made on the node and limited to the mirrored registries. Its certificate goes into "
+    "a\n"
+    "directory in which Go reads every file, as one file of hagring's own; no other file is "
+    "touched.\n"
+    "The agent does the same at its start. A containerd that started before trusts the CA when it "
+    "is\n"
+    "started again; until then its connections are passed through untouched.\n\n";
 
 constexpr std::size_t kHelpColumn = 34;  ///< where the options' texts begin
 constexpr std::size_t kHelpWidth = 64;   ///< of those texts
@@ -63,6 +77,7 @@ struct Arguments {
   bool print_config = false;
   StatusOptions status;
   LookupOptions lookup;
+  TrustOptions trust;
 };
 
 std::vector<std::string> environment() {
@@ -71,21 +86,20 @@ std::vector<std::string> environment() {
   return entries;
 }
 
-CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
-  auto* command = app.add_subcommand("agent", "Runs the node agent.");
-  command->footer(kAgentDetails + std::string(kFooter));
-  command->add_option("--config", arguments.config_file, "configuration file (TOML)")
+/// The agent's settings that `wanted` says, as flags.
+void add_settings(CLI::App& command, Arguments& arguments,
+                  const std::function<bool(const agent::Setting&)>& wanted) {
+  command.add_option("--config", arguments.config_file, "configuration file (TOML)")
       ->type_name("PATH")
       ->envname("HAGRING_CONFIG");
-  command->add_flag("--print-config", arguments.print_config,
-                    "print the effective configuration and exit");
   const agent::Config defaults;
   for (const auto& setting : agent::settings()) {
+    if (!wanted(setting)) continue;
     const auto help =
         wrapped(fmt::format("{} ({}default: {})", setting.help,
                             setting.list ? "may be repeated; " : "", setting.show(defaults)));
     command
-        ->add_option_function<std::string>(
+        .add_option_function<std::string>(
             "--" + setting.name,
             [&flags = arguments.flags, name = setting.name](const std::string& text) {
               flags[name].push_back(text);
@@ -94,6 +108,14 @@ CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
         ->type_name(setting.placeholder)
         ->trigger_on_parse();
   }
+}
+
+CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("agent", "Runs the node agent.");
+  command->footer(kAgentDetails + std::string(kFooter));
+  add_settings(*command, arguments, [](const agent::Setting&) { return true; });
+  command->add_flag("--print-config", arguments.print_config,
+                    "print the effective configuration and exit");
   return command;
 }
 
@@ -131,6 +153,25 @@ CLI::App* add_lookup(CLI::App& app, Arguments& arguments) {
   return command;
 }
 
+/// `hagring trust …`, which has one of three commands.
+CLI::App* add_trust(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("trust", "Makes containerd trust the node's CA, or not.");
+  command->require_subcommand(1);
+  command->footer(kTrustDetails + std::string(kFooter));
+  const auto of_trust = [](const agent::Setting& setting) {
+    constexpr std::array kNames{
+        "containerd-socket", "host-root", "default-registries", "registry", "state-dir",
+        "ca-cert",           "ca-key"};
+    return std::ranges::find(kNames, setting.name) != kNames.end();
+  };
+  auto* install = command->add_subcommand("install", "Makes the CA and puts it on the host.");
+  auto* remove = command->add_subcommand("remove", "Takes it away from the host again.");
+  auto* status = command->add_subcommand("status", "Says where it is and who can know it.");
+  for (auto* one : {install, remove, status}) add_settings(*one, arguments, of_trust);
+  add_asking_options(*status, arguments.trust.json, arguments.trust.socket);
+  return command;
+}
+
 /// Throws StartError, for each thing that can be wrong about the configuration alone.
 agent::LoadedConfig load(const Arguments& arguments) {
   const auto file = arguments.config_file.empty() ? agent::Values()
@@ -155,6 +196,18 @@ int run_agent(const Arguments& arguments) {
   return agent::run(*loaded);
 }
 
+int run_trust(const CLI::App& command, const Arguments& arguments) {
+  try {
+    const auto config = load(arguments).config;
+    if (command.got_subcommand("install")) return install_trust(config);
+    if (command.got_subcommand("remove")) return remove_trust(config);
+    return show_trust(config, arguments.trust);
+  } catch (const StartError& error) {
+    std::fprintf(stderr, "hagring: %s\n", error.what());
+    return kBadUsage;
+  }
+}
+
 /// Whoever starts us with one of 0, 1 and 2 closed would have the next file or socket take its
 /// number, and what we print go there. Before the constructors of globals: gRPC's open descriptors.
 [[gnu::constructor(101)]] void open_standard_descriptors() {
@@ -177,6 +230,7 @@ int run(int argc, char** argv) {
   const auto* agent_command = add_agent(app, arguments);
   const auto* status_command = add_status(app, arguments);
   const auto* lookup_command = add_lookup(app, arguments);
+  const auto* trust_command = add_trust(app, arguments);
   app.add_subcommand("version", "Prints the version.");
   try {
     app.parse(argc, argv);
@@ -189,6 +243,7 @@ int run(int argc, char** argv) {
   if (agent_command->parsed()) return run_agent(arguments);
   if (status_command->parsed()) return show_status(arguments.status);
   if (lookup_command->parsed()) return look_up(arguments.lookup);
+  if (trust_command->parsed()) return run_trust(*trust_command, arguments);
   std::cout << "hagring " << kVersion << '\n';
   return 0;
 }

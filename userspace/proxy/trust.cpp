@@ -99,6 +99,12 @@ bool Trust::probe_seen(pid_t pid, std::string_view nonce) {
   return true;
 }
 
+void Trust::proven(pid_t pid) {
+  if (pid_ != pid || state_ == TrustState::trusted) return;
+  trusted_since_ = clock_.now();
+  enter(TrustState::trusted);
+}
+
 void Trust::probe_failed(std::string_view nonce, std::string_view error) {
   if (state_ != TrustState::proving || nonce_ != nonce) return;
   refuse(explain(error));

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "registry/policy.hpp"
+#include "userspace/agent/config.hpp"
+#include "userspace/proxy/authorities.hpp"
+#include "userspace/proxy/trust.hpp"
+#include "userspace/proxy/trust_keeper.hpp"
+#include "userspace/proxy/trust_store.hpp"
+
+namespace hagring::agent {
+
+/// How containerd comes to trust this node's CA: the CA and its successor, where they are put, and
+/// what has been proven. Lives on the control thread; terminates() and the CAs' signer() are for
+/// any.
+class NodeTrust {
+ public:
+  /// Loads or makes the CA. Throws StartError.
+  NodeTrust(const Config& config, const registry::Policy& policy, Clock& clock);
+
+  /// Puts the CA where containerd looks, now. What is in the way is logged once.
+  void install();
+
+  /// Does so again and again, since some hosts' own tools take it away; gives the CA a successor
+  /// when its end is near. Until it is cancelled.
+  awaitable<void> keep_installed();
+  /// Has the client prove its trust whenever that is due. Until it is cancelled.
+  awaitable<void> keep_proving(proxy::Prober& prober);
+
+  /// The client that there is now, with when it started; nothing: there is none.
+  void client_is(std::optional<std::pair<pid_t, WallTime>> client);
+  /// A probe's request has come through.
+  void probe_seen(pid_t pid, const std::string& nonce);
+  /// A client has refused a certificate of ours.
+  void certificate_alert(pid_t pid, int alert);
+
+  /// Whether the client's connections may be terminated. Any thread.
+  bool terminates() const noexcept { return trust_.terminates(); }
+
+  const proxy::Authorities& authorities() const { return authorities_; }
+  const proxy::Trust& trust() const { return trust_; }
+  const proxy::TrustStore& store() const { return store_; }
+
+ private:
+  void note_failure(const std::string& failure);
+  void begin_succession();
+
+  const bool installs_;
+  Clock& clock_;
+  proxy::Authorities authorities_;
+  proxy::TrustStore store_;
+  proxy::Trust trust_;
+  proxy::Trust successor_trust_;  ///< has a client only while there is a successor
+  std::optional<std::pair<pid_t, WallTime>> client_;
+  std::string failure_;  ///< of the last install, as it was logged
+  std::string installed_;  ///< PEM that was put there last
+};
+
+}  // namespace hagring::agent
