@@ -52,7 +52,8 @@ awaitable<Result<void>> Answer::refuse(unsigned status, std::string code, std::s
   co_return co_await whole(std::move(response), oci_error(code, message));
 }
 
-awaitable<Result<void>> Answer::relay(Exchange& exchange, std::string* copy) {
+awaitable<Result<void>> Answer::relay(Exchange& exchange, std::string* copy,
+                                      std::function<awaitable<void>()> before_end) {
   auto response = forwarded(exchange.response);
   if (response.body.kind == http::BodyLength::Kind::until_close) {
     response.body.kind = http::BodyLength::Kind::chunked;
@@ -73,8 +74,13 @@ awaitable<Result<void>> Answer::relay(Exchange& exchange, std::string* copy) {
     if (copy != nullptr && copy->size() + part.size() <= kMaxManifestBytes) {
       copy->append(as_text(part));
     }
+    if (before_end && connection.body_ended()) {
+      co_await before_end();
+      before_end = {};
+    }
     CO_CHECK(co_await body(part));
   }
+  if (before_end) co_await before_end();
   co_return co_await finish();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "registry/content_store.hpp"
@@ -26,8 +27,10 @@ class Answer {
   awaitable<Result<void>> whole(http::Response response, std::string body);
   /// An error in the form of the OCI distribution-spec.
   awaitable<Result<void>> refuse(unsigned status, std::string code, std::string message);
-  /// What a server answers, as it comes. `copy` gets the body, as far as kMaxManifestBytes.
-  awaitable<Result<void>> relay(Exchange& exchange, std::string* copy = nullptr);
+  /// What a server answers, as it comes. `copy` gets the body, as far as kMaxManifestBytes; the
+  /// client doesn't have the last of it before `before_end`, if given, has returned.
+  awaitable<Result<void>> relay(Exchange& exchange, std::string* copy = nullptr,
+                                std::function<awaitable<void>()> before_end = {});
   /// A head, then bytes of a file.
   awaitable<Result<void>> file(http::Response response, OpenBlob blob, std::uint64_t first,
                                std::uint64_t length);

@@ -67,9 +67,17 @@ bool is_content(const Digest& digest, std::string_view content) {
   return digest.matches(hasher);
 }
 
+awaitable<void> note_manifest(Inquiry& inquiry, const Digest& digest, std::string_view manifest) {
+  if (inquiry.parts.sizes != nullptr) inquiry.parts.sizes->learn(manifest);
+  const auto& hook = inquiry.parts.hooks.manifest_served;
+  if (!hook || inquiry.route.head) co_return;
+  co_await hook(inquiry.registry, inquiry.route.repository, digest, manifest);
+}
+
 awaitable<Result<void>> answer_with(Inquiry& inquiry, const Digest& digest, std::string content) {
-  const bool manifest = inquiry.route.kind == Route::Kind::manifest;
-  if (manifest && inquiry.parts.sizes != nullptr) inquiry.parts.sizes->learn(content);
+  if (inquiry.route.kind == Route::Kind::manifest) {
+    co_await note_manifest(inquiry, digest, content);
+  }
   auto answer = content_answer(inquiry, digest, media_type_of(inquiry, content), content.size());
   if (answer.part.length != content.size()) {
     content = content.substr(answer.part.length == 0 ? 0 : answer.part.first, answer.part.length);

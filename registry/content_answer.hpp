@@ -22,6 +22,10 @@ ContentAnswer content_answer(const Inquiry& inquiry, const Digest& digest, std::
 /// Whether `content` is what `digest` says.
 bool is_content(const Digest& digest, std::string_view content);
 
+/// Takes what a verified manifest says, and lets the agent act on it, before the client has the
+/// whole of it.
+awaitable<void> note_manifest(Inquiry& inquiry, const Digest& digest, std::string_view manifest);
+
 /// Answers with content that is in memory and verified.
 awaitable<Result<void>> answer_with(Inquiry& inquiry, const Digest& digest, std::string content);
 

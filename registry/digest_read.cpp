@@ -29,10 +29,10 @@ awaitable<Result<void>> relay_origin(Inquiry& inquiry, const Digest& digest,
     co_return co_await inquiry.answer.relay(*exchange);
   }
   std::string content;
-  CO_CHECK(co_await inquiry.answer.relay(*exchange, &content));
-  inquiry.pull.verified = is_content(digest, content);
-  if (inquiry.pull.verified && inquiry.parts.sizes) inquiry.parts.sizes->learn(content);
-  co_return Result<void>();
+  co_return co_await inquiry.answer.relay(*exchange, &content, [&]() -> awaitable<void> {
+    inquiry.pull.verified = is_content(digest, content);
+    if (inquiry.pull.verified) co_await note_manifest(inquiry, digest, content);
+  });
 }
 
 awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 
 #include "registry/conduct.hpp"
@@ -64,6 +65,11 @@ struct MirrorHooks {
   std::function<void(std::string registry, std::string repository, Digest digest,
                      std::uint64_t size)>
       seen{};
+  /// A client is about to have the whole of a manifest that it reads by digest, which is verified:
+  /// its last byte waits until this has returned, which must be soon. `manifest` stays until then.
+  std::function<awaitable<void>(std::string registry, std::string repository, Digest digest,
+                                std::string_view manifest)>
+      manifest_served{};
 };
 
 /// What a mirror works with; all of it outlives the mirror. `policy`, `store`, `conduct` and

@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 
 #include "registry/containerd/event_reader.hpp"
+#include "registry/containerd/lease_calls.hpp"
 #include "registry/containerd/proto/content.grpc.pb.h"
 #include "registry/containerd/proto/events.grpc.pb.h"
 #include "registry/containerd/proto/images.grpc.pb.h"
@@ -77,6 +78,7 @@ struct Client::Stubs {
         events_stub(channel),
         images_stub(channel),
         introspection_stub(channel),
+        leases_stub(channel),
         namespaces_stub(channel),
         version_stub(channel) {}
 
@@ -86,12 +88,16 @@ struct Client::Stubs {
   ::containerd::services::events::v1::Events::Stub events_stub;
   images_api::Images::Stub images_stub;
   introspection::Introspection::Stub introspection_stub;
+  ::containerd::services::leases::v1::Leases::Stub leases_stub;
   namespaces_api::Namespaces::Stub namespaces_stub;
   version_api::Version::Stub version_stub;
+  std::unique_ptr<LeasesApi> leases{};
 };
 
 Client::Client(const std::string& socket, std::string name_space)
-    : stubs_(std::make_unique<Stubs>(socket)), namespace_(std::move(name_space)) {}
+    : stubs_(std::make_unique<Stubs>(socket)), namespace_(std::move(name_space)) {
+  stubs_->leases = call_leases(stubs_->leases_stub, stubs_->queue, namespace_);
+}
 
 Client::~Client() = default;
 
@@ -105,19 +111,31 @@ awaitable<RpcResult<std::string>> Client::version() {
 }
 
 awaitable<RpcResult<std::string>> Client::content_root() {
+  auto root = co_await plugin_export("io.containerd.content.v1", "", "root");
+  if (!root && root.error().code == Errc::unsupported) {
+    co_return RpcError{
+        .code = Errc::unsupported,
+        .text = "its content store is not in a folder (no content plugin has a root)"};
+  }
+  co_return root;
+}
+
+awaitable<RpcResult<std::string>> Client::plugin_export(std::string type, std::string id,
+                                                        std::string name) {
   introspection::PluginsRequest request;
-  request.add_filters("type==io.containerd.content.v1");
+  request.add_filters("type==" + type);
   CO_TRY(auto reply,
          co_await unary<introspection::PluginsResponse>({.limit = kCallLimit}, [&](auto* context) {
            return stubs_->introspection_stub.PrepareAsyncPlugins(context, request,
                                                                  stubs_->queue.get());
          }));
   for (const auto& plugin : reply.plugins()) {
-    const auto root = plugin.exports().find("root");
-    if (root != plugin.exports().end()) co_return root->second;
+    const auto exported = plugin.exports().find(name);
+    if (exported != plugin.exports().end() && (id.empty() || plugin.id() == id)) {
+      co_return exported->second;
+    }
   }
-  co_return RpcError{.code = Errc::unsupported,
-                     .text = "its content store is not in a folder (no content plugin has a root)"};
+  co_return RpcError{.code = Errc::unsupported, .text = "no plugin " + type + " exports " + name};
 }
 
 awaitable<RpcResult<std::vector<std::string>>> Client::namespaces() {
@@ -232,5 +250,7 @@ awaitable<RpcResult<void>> Client::abort(std::string ref) {
   if (!reply) co_return reply.error();
   co_return RpcResult<void>();
 }
+
+LeasesApi& Client::leases() { return *stubs_->leases; }
 
 }  // namespace hagring::containerd

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "registry/containerd/leases.hpp"
 #include "registry/containerd/rpc_error.hpp"
 #include "registry/content_store.hpp"
 #include "userspace/base/asio.hpp"
@@ -77,6 +78,10 @@ class Client {
   awaitable<RpcResult<std::string>> version();
   /// The folder of the content store, as containerd sees it.
   awaitable<RpcResult<std::string>> content_root();
+  /// What a plugin exports under `name`; empty `id`: the first of that type that does. Errors:
+  /// Errc::unsupported when none does.
+  awaitable<RpcResult<std::string>> plugin_export(std::string type, std::string id,
+                                                  std::string name);
   /// All of containerd's namespaces.
   awaitable<RpcResult<std::vector<std::string>>> namespaces();
 
@@ -94,6 +99,9 @@ class Client {
   awaitable<RpcResult<std::vector<std::string>>> ingests();
   /// Drops an ingest and what it has so far.
   awaitable<RpcResult<void>> abort(std::string ref);
+
+  /// Calls about leases, over the same connection; goes with the client.
+  LeasesApi& leases();
 
  private:
   struct Stubs;

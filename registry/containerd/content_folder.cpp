@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 namespace hagring::containerd {
 namespace {
@@ -60,6 +61,13 @@ Result<registry::OpenBlob> ContentFolder::open(const registry::Digest& digest,
     return Errc::bad_message;
   }
   return registry::OpenBlob{.file = std::move(file), .size = size};
+}
+
+Result<DiskUsage> ContentFolder::usage() const {
+  struct statvfs status{};
+  if (::fstatvfs(parent_.get(), &status) != 0) return last_system_error();
+  return DiskUsage{.capacity = std::uint64_t{status.f_frsize} * status.f_blocks,
+                   .available = std::uint64_t{status.f_frsize} * status.f_bavail};
 }
 
 }  // namespace hagring::containerd

@@ -10,6 +10,17 @@
 
 namespace hagring::containerd {
 
+/// How full a file system is.
+struct DiskUsage {
+  std::uint64_t capacity = 0;   ///< bytes
+  std::uint64_t available = 0;  ///< bytes, to others than root
+
+  /// As kubelet counts for its image garbage collection (pkg/kubelet/images/image_gc_manager.go).
+  unsigned percent() const {
+    return capacity == 0 ? 0 : 100 - static_cast<unsigned>(available * 100 / capacity);
+  }
+};
+
 /// The folder of containerd's content store (<root>/blobs/<algorithm>/<hex>), whose parent is held
 /// open, so that blobs are still found when containerd, and with it /proc/<pid>/root, has gone.
 /// Safe from any thread.
@@ -24,6 +35,9 @@ class ContentFolder {
   /// Opens a committed blob of `size` bytes. Errors: Errc::not_found; Errc::bad_message when the
   /// file has another size or is no regular file; or the system's.
   Result<registry::OpenBlob> open(const registry::Digest& digest, std::uint64_t size) const;
+
+  /// Of the file system that it is on. Errors: the system's.
+  Result<DiskUsage> usage() const;
 
   /// Where it was found, for people.
   const std::string& path() const { return path_; }

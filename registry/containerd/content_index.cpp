@@ -2,6 +2,7 @@
 #include "registry/containerd/content_index.hpp"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace hagring::containerd {
 
@@ -19,6 +20,15 @@ std::optional<registry::Descriptor> ContentIndex::target_of(const std::string& n
   const auto found = images_.find(name);
   if (found == images_.end()) return std::nullopt;
   return found->second.target;
+}
+
+std::vector<registry::Descriptor> ContentIndex::targets() const {
+  std::vector<registry::Descriptor> targets;
+  std::unordered_set<registry::Digest> named;
+  for (const auto& [name, entry] : images_) {
+    if (named.insert(entry.target.digest).second) targets.push_back(entry.target);
+  }
+  return targets;
 }
 
 void ContentIndex::add_blob(const registry::Digest& digest, std::uint64_t size) {
@@ -44,6 +54,7 @@ void ContentIndex::set_image(const std::string& name, registry::Descriptor targe
     entry.target = std::move(target);
     return;
   }
+  ++image_revision_;
   if (moved) unlink(name, entry.target.digest);
   entry.target = std::move(target);
   if (!is_worth_announcing(name)) return;
@@ -56,6 +67,7 @@ void ContentIndex::remove_image(const std::string& name) {
   if (found == images_.end()) return;
   unlink(name, found->second.target.digest);
   images_.erase(found);
+  ++image_revision_;
 }
 
 void ContentIndex::unlink(const std::string& name, const registry::Digest& target) {

@@ -39,6 +39,11 @@ class ContentIndex {
   void set_image(const std::string& name, registry::Descriptor target);
   void remove_image(const std::string& name);
 
+  /// Grows when an image's name comes, goes, or points elsewhere.
+  std::uint64_t image_revision() const { return image_revision_; }
+  /// What the images' names point to, each target once.
+  std::vector<registry::Descriptor> targets() const;
+
   /// After everything that exists was added again, end_scan() drops what wasn't.
   void begin_scan() { ++scan_; }
   void end_scan();
@@ -64,6 +69,7 @@ class ContentIndex {
   void unlink(const std::string& name, const registry::Digest& target);
 
   std::uint64_t scan_ = 1;
+  std::uint64_t image_revision_ = 0;
   std::unordered_map<registry::Digest, BlobEntry> blobs_;
   std::unordered_map<std::string, ImageEntry> images_;
   /// The names worth announcing of each target, held or not.

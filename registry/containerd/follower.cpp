@@ -230,8 +230,7 @@ awaitable<RpcResult<void>> Follower::apply(Event event) {
       co_return co_await update_image(std::move(event.subject));
     case Event::Kind::image_deleted:
       index_.remove_image(event.subject);
-      scan_again_ = true;
-      schedule_scan(options_.rescan_after_delete);
+      expect_collection();
       break;
     case Event::Kind::content_created:
       if (const auto digest = registry::Digest::parse(event.subject)) {
@@ -257,6 +256,12 @@ awaitable<RpcResult<void>> Follower::update_image(std::string name) {
   CO_CHECK(co_await walk_image(client_, index_, image->target));
   index_.set_image(image->name, std::move(image->target));
   co_return RpcResult<void>();
+}
+
+void Follower::expect_collection() {
+  scan_again_ = true;
+  schedule_scan(options_.rescan_after_delete);
+  woken_.cancel();
 }
 
 void Follower::schedule_scan(Duration from_now) {

@@ -64,6 +64,10 @@ class Follower {
   std::shared_ptr<const ContentFolder> folder() const { return folder_; }
   const FollowerState& state() const { return state_; }
   const FollowerOptions& options() const { return options_; }
+  /// containerd's process; 0: in another pid namespace.
+  pid_t pid() const { return pid_; }
+  /// Something is about to be collected, which nothing tells: everything is listed anew soon.
+  void expect_collection();
   /// Hands what changed in the index to the listener.
   void publish();
 

@@ -29,15 +29,19 @@ bool is_ingest_of(std::string_view ref, std::string_view digest) {
 }  // namespace
 
 ContainerdStore::ContainerdStore(asio::any_io_executor control, Clock& clock,
-                                 FollowerOptions options, Follower::Listener listener)
+                                 FollowerOptions options, Follower::Listener listener,
+                                 LayerKeeperOptions layers)
     : control_(control),
       clock_(clock),
       follower_(control, clock, std::move(options), std::move(listener)),
+      layer_host_(follower_),
+      keeper_(clock, std::move(layers), layer_host_),
       lookups_(clock, kLookupsPerSecond),
       tasks_(control, "containerd") {}
 
 void ContainerdStore::start() {
   tasks_.spawn([this] { return follower_.run(tasks_); });
+  tasks_.spawn([this] { return keeper_.run(); });
 }
 
 awaitable<void> ContainerdStore::stop() {
@@ -63,6 +67,18 @@ awaitable<Result<registry::OpenBlob>> ContainerdStore::open(registry::Digest dig
     follower_.publish();
   });
   co_return Errc::not_found;
+}
+
+awaitable<void> ContainerdStore::manifest_served(std::string image, registry::Digest digest,
+                                                 std::string_view manifest) {
+  if (!keeper_.keeping()) co_return;
+  auto layers = layers_of(std::move(image), std::move(digest), manifest);
+  if (!layers) co_return;
+  const auto keep = [this, layers = *std::move(layers)]() -> awaitable<Result<int>> {
+    CO_CHECK(co_await keeper_.keep(layers));
+    co_return 0;
+  };
+  (void)co_await with_deadline(clock_, kLeaseLimit, run_on<int>(control_, tasks_, keep));
 }
 
 awaitable<Result<void>> ContainerdStore::find_blob(registry::Digest digest) {

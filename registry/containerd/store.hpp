@@ -5,12 +5,18 @@
 #include <string>
 
 #include "registry/containerd/follower.hpp"
+#include "registry/containerd/layer_host.hpp"
+#include "registry/containerd/layer_keeper.hpp"
 #include "registry/containerd/lookup_budget.hpp"
 #include "registry/content_store.hpp"
 #include "userspace/base/clock.hpp"
 #include "userspace/base/task_group.hpp"
 
 namespace hagring::containerd {
+
+/// What a manifest's last byte waits for its lease, at the most. A lease takes a few milliseconds,
+/// a layer's resource one write to containerd's database; a pull takes longer than both.
+inline constexpr Duration kLeaseLimit = std::chrono::milliseconds(500);
 
 /// The content of one containerd namespace: an index of it is kept in step by events and rescans,
 /// bytes are read from containerd's own files. The constructor, start(), stop(), state() and the
@@ -21,7 +27,7 @@ class ContainerdStore final : public registry::ContentStore {
   /// `listener` is told on the control thread of the keys (digests, and names worth announcing)
   /// that are there now and that aren't any longer, at start of all that there are.
   ContainerdStore(asio::any_io_executor control, Clock& clock, FollowerOptions options,
-                  Follower::Listener listener);
+                  Follower::Listener listener, LayerKeeperOptions layers = {});
 
   /// Begins to look for containerd and to follow it; whether it is there doesn't matter.
   void start();
@@ -30,6 +36,14 @@ class ContainerdStore final : public registry::ContentStore {
   awaitable<void> stop();
 
   FollowerState state() const { return follower_.state(); }
+  LayerKeeperState layers() const { return keeper_.state(); }
+
+  /// Has the layers kept of an image whose manifest this node's client is about to have, if the
+  /// runtime would throw them away. Returns when the lease is made, after kLeaseLimit at the
+  /// latest: the pull goes on without then, and the lease is made meanwhile. From any thread;
+  /// `manifest` has to stay until it returns.
+  awaitable<void> manifest_served(std::string image, registry::Digest digest,
+                                  std::string_view manifest);
 
   /// A blob that the index doesn't know yet is asked for at containerd, for a second at most, and
   /// not more often than 200 times a second: what is asked beyond that isn't found.
@@ -55,6 +69,8 @@ class ContainerdStore final : public registry::ContentStore {
   asio::any_io_executor control_;
   Clock& clock_;
   Follower follower_;
+  FollowedHost layer_host_;
+  LayerKeeper keeper_;
   LookupBudget lookups_;
   TaskGroup tasks_;
 };

@@ -22,6 +22,11 @@ constexpr const char* kStatus = R"({
                "cgroup": "/sys/fs/cgroup/x", "intercepted": true, "trust": "trusted",
                "reason": "its handshake with the probe came through"}],
   "store": {"images": 3, "blobs": 9},
+  "layers": {"runtime_discards": "yes", "how": "its CRI status says so", "mode": "auto",
+             "keeping": true, "images": 2, "bytes": 3145728, "budget_bytes": 10737418240,
+             "oldest": "2026-01-01T00:00:00.000Z", "disk_percent": 41, "disk_limit_percent": 80,
+             "released": {"over the budget": 3, "too old": 0},
+             "last_released": "docker.io/library/nginx, 5 bytes: over the budget"},
   "mesh": {"peer_id": "12D3KooWself", "closed": true, "addresses": ["/ip4/192.0.2.6/tcp/5001"],
            "nodes": [{"peer_id": "12D3KooWother", "addresses": ["/ip4/192.0.2.7/tcp/5001"],
                       "connected": true, "answered_seconds_ago": 4}],
@@ -49,6 +54,15 @@ TEST(RenderStatus, SaysWhoIsInTheMesh) {
   EXPECT_THAT(text,
               HasSubstr("12D3KooWother  /ip4/192.0.2.7/tcp/5001  connected, answered 4 s ago"));
   EXPECT_THAT(text, HasSubstr("not asked    192.0.2.8:5000: banned for 9 s: wrong bytes"));
+}
+
+TEST(RenderStatus, SaysWhatIsKeptOfDiscardedLayers) {
+  const auto text = render_status(kStatus);
+  EXPECT_THAT(text, HasSubstr("it does so   yes: its CRI status says so\n"));
+  EXPECT_THAT(text, HasSubstr("kept         yes: 3.0 MiB of 2 images, of at most 10.0 GiB\n"));
+  EXPECT_THAT(text, HasSubstr("disk         41 % used, let go from 80 % on\n"));
+  EXPECT_THAT(text, HasSubstr("let go       3: over the budget\n"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("too old")));
 }
 
 TEST(RenderStatus, RefusesWhatIsNoStatus) {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/agent/admin_server.hpp"
 
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 
+#include "userspace/agent/agent_lock.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/socket_stream.hpp"
 #include "userspace/http/connection.hpp"
@@ -24,30 +23,6 @@ constexpr auto kIdle = 10s;
 /// sun_path less its NUL (unix(7)).
 constexpr std::size_t kMaxPath = 107;
 
-/// Holds `<path>.lock` for the life of the process, so that two agents never share a socket: the
-/// kernel lets the lock go however the process ends.
-UniqueFd lock_beside(const std::string& path) {
-  const auto lock_path = path + ".lock";
-  UniqueFd lock(::open(lock_path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
-  if (!lock) {
-    throw StartError(
-        fmt::format("{}: {}: check --admin-socket", lock_path, last_system_error().message()));
-  }
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    throw StartError(fmt::format(
-        "another agent holds {}: stop it first, or give this one an --admin-socket, --pin-dir and "
-        "--state-dir of its own",
-        path));
-  }
-  // The former holder may have removed the file between our open and our lock.
-  struct stat held{}, there{};
-  if (::fstat(lock.get(), &held) != 0 || ::stat(lock_path.c_str(), &there) != 0 ||
-      held.st_ino != there.st_ino) {
-    throw StartError(fmt::format("{}: another agent is just ending; try again", lock_path));
-  }
-  return lock;
-}
-
 }  // namespace
 
 AdminServer::AdminServer(asio::any_io_executor executor, std::string path, Pages pages)
@@ -61,7 +36,7 @@ AdminServer::AdminServer(asio::any_io_executor executor, std::string path, Pages
   }
   error_code error;
   std::filesystem::create_directories(std::filesystem::path(path_).parent_path(), error);
-  lock_ = lock_beside(path_);
+  lock_ = hold_agent_lock(path_);
   struct stat status{};
   if (::lstat(path_.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode)) {
@@ -80,7 +55,7 @@ AdminServer::AdminServer(asio::any_io_executor executor, std::string path, Pages
 AdminServer::~AdminServer() {
   // The lock tells that the file is ours.
   ::unlink(path_.c_str());
-  ::unlink((path_ + ".lock").c_str());
+  ::unlink(agent_lock_of(path_).c_str());
 }
 
 void AdminServer::start() {

@@ -60,10 +60,10 @@ Setting path(std::string name, std::string help, std::string Config::* member) {
 constexpr std::chrono::hours kLongest{24};
 
 Setting duration(std::string name, std::string help, std::chrono::milliseconds Config::* member,
-                 std::chrono::milliseconds least) {
+                 std::chrono::milliseconds least, std::chrono::milliseconds most = kLongest) {
   return single(
       std::move(name), "TIME", std::move(help), member,
-      [least](const std::string& text) { return read_duration(text, least, kLongest); },
+      [least, most](const std::string& text) { return read_duration(text, least, most); },
       write_duration);
 }
 
@@ -113,6 +113,15 @@ log::Format read_format(const std::string& text) {
   throw StartError(fmt::format("'{}' is neither text nor json", text));
 }
 
+std::string read_keep_layers(const std::string& text) {
+  if (text == "auto" || text == "always" || text == "never") return text;
+  throw StartError(fmt::format("'{}' is not auto, always or never", text));
+}
+
+/// Shorter, layers would go while pulls that share them are under way.
+constexpr std::chrono::minutes kBriefestAge{1};
+constexpr std::chrono::hours kLongestAge{24 * 365};
+
 /// Of times that are waited for others: shorter than a round trip nobody can be met.
 constexpr std::chrono::milliseconds kBriefest{100};
 /// A scan lists all of containerd's content: one after the other would keep it busy with that
@@ -159,6 +168,24 @@ std::vector<Setting> content_settings() {
       duration("rescan-interval",
                "how often containerd's store is listed anew (its garbage collector tells nobody)",
                &Config::rescan_interval, kBriefestRescan),
+  };
+}
+
+std::vector<Setting> layer_settings() {
+  return {
+      single("keep-layers", "WHEN",
+             "keep the layers of pulled images for other nodes: auto (where containerd throws them "
+             "away, discard_unpacked_layers), always or never",
+             &Config::keep_layers, read_keep_layers, as_is),
+      single("keep-layers-bytes", "SIZE",
+             "keep this much of them, those served longest ago go first; 0 keeps none",
+             &Config::keep_layers_bytes, read_size, write_size),
+      duration("keep-layers-age", "keep them so long after their image was last pulled",
+               &Config::keep_layers_age, kBriefestAge, kLongestAge),
+      count("keep-layers-until",
+            "let go of them when the image file system is so full, in percent; kubelet deletes "
+            "images from 85 on",
+            &Config::keep_layers_until, 1, 100),
   };
 }
 
@@ -234,7 +261,7 @@ bool is_service_link(std::string_view name) {
 const std::vector<Setting>& settings() {
   static const std::vector<Setting> all = [] {
     auto joined = client_settings();
-    for (auto part : {content_settings(), mesh_settings(), process_settings()}) {
+    for (auto part : {content_settings(), layer_settings(), mesh_settings(), process_settings()}) {
       joined.insert(joined.end(), part.begin(), part.end());
     }
     return joined;

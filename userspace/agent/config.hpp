@@ -32,6 +32,12 @@ struct Config {
   std::uint64_t verify_first = 4 << 20;
   std::chrono::milliseconds rescan_interval{300'000};
 
+  // Layers that the runtime throws away once they are unpacked.
+  std::string keep_layers = "auto";
+  std::uint64_t keep_layers_bytes = std::uint64_t{10} << 30;
+  std::chrono::milliseconds keep_layers_age = std::chrono::hours(24 * 7);
+  std::uint64_t keep_layers_until = 80;  ///< percent of the image file system
+
   // The mesh of nodes.
   std::vector<std::string> bootstrap;  ///< read by mesh_options.hpp
   boost::asio::ip::tcp::endpoint dht_listen{boost::asio::ip::tcp::v6(), 5001};

@@ -54,10 +54,12 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
       node_(control, clock_, identity_, dialer_, resolver_, node_options(config, mesh_key_)),
       router_(control, node_, [this] { return peer_server_.endpoint().port(); }),
       advertiser_(control, clock_, router_),
-      store_(control, clock_, store_options(config),
-             [this](containerd::Changes changes) {
-               advertiser_.notify({std::move(changes.added), std::move(changes.removed)});
-             }),
+      store_(
+          control, clock_, store_options(config),
+          [this](containerd::Changes changes) {
+            advertiser_.notify({std::move(changes.added), std::move(changes.removed)});
+          },
+          layer_options(config)),
       conduct_(clock_),
       peer_server_(control, threads_, store_, clock_, {.listen = config.peer_listen}, {},
                    gate_maker()),
@@ -216,6 +218,9 @@ std::string NodeAgent::status() const {
                       .interception = interception_,
                       .redirector = redirector_,
                       .store = store_,
+                      .layer_limits = {.mode = config_.keep_layers,
+                                       .budget = config_.keep_layers_bytes,
+                                       .disk_percent = config_.keep_layers_until},
                       .peer_server = peer_server_,
                       .mesh = node_.status(),
                       .conduct = conduct_,

@@ -88,6 +88,12 @@ registry::MirrorHooks NodeAgent::mirror_hooks() {
                 asio::post(control_, [this, key = digest.to_string()]() mutable {
                   advertiser_.notify({.added = {std::move(key)}, .removed = {}});
                 });
+              },
+          .manifest_served =
+              [this](std::string registry, std::string repository, registry::Digest digest,
+                     std::string_view manifest) {
+                return store_.manifest_served(registry + "/" + repository, std::move(digest),
+                                              manifest);
               }};
 }
 

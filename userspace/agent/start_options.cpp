@@ -20,6 +20,13 @@ std::string mounted_root(const Config& config) {
   return config.host_root == "/" ? std::string() : config.host_root;
 }
 
+/// Tells agents of one machine apart: each has a state directory of its own.
+std::string tag_of(const Config& config) {
+  constexpr std::size_t kTagBytes = 4;
+  const auto hash = sha256(as_bytes(config.state_dir));
+  return to_hex(ByteView(hash).first(kTagBytes));
+}
+
 }  // namespace
 
 registry::Policy make_policy(const Config& config) {
@@ -79,13 +86,20 @@ containerd::FollowerOptions store_options(const Config& config) {
           .rescan_interval = config.rescan_interval};
 }
 
+containerd::LayerKeeperOptions layer_options(const Config& config) {
+  using containerd::KeepLayers;
+  return {.mode = config.keep_layers == "always"  ? KeepLayers::always
+                  : config.keep_layers == "never" ? KeepLayers::never
+                                                  : KeepLayers::automatic,
+          .budget = config.keep_layers_bytes,
+          .age = config.keep_layers_age,
+          .disk_limit = static_cast<unsigned>(config.keep_layers_until),
+          .owner = tag_of(config)};
+}
+
 proxy::TrustStoreOptions trust_store_options(const Config& config) {
-  constexpr std::size_t kTagBytes = 4;
   proxy::TrustStoreOptions options{.host = config.host_root};
-  if (config.state_dir != Config().state_dir) {
-    const auto hash = sha256(as_bytes(config.state_dir));
-    options.name += "-" + to_hex(ByteView(hash).first(kTagBytes));
-  }
+  if (config.state_dir != Config().state_dir) options.name += "-" + tag_of(config);
   return options;
 }
 

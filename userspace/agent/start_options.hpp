@@ -22,6 +22,7 @@ redirect::RedirectorOptions redirector_options(const Config& config,
 proxy::CertificateAuthorityOptions authority_options(const Config& config,
                                                      const registry::Policy& policy);
 containerd::FollowerOptions store_options(const Config& config);
+containerd::LayerKeeperOptions layer_options(const Config& config);
 /// Agents of one machine share its certificate directory: by their state directories their files
 /// there have different names.
 proxy::TrustStoreOptions trust_store_options(const Config& config);

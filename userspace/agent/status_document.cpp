@@ -55,6 +55,31 @@ Json store(const containerd::FollowerState& state) {
   return entry;
 }
 
+Json layers(const StatusSources& sources) {
+  const auto state = sources.store.layers();
+  Json released;
+  for (std::size_t i = 0; i < containerd::kReleases; ++i) {
+    released[std::string(containerd::to_string(static_cast<containerd::Release>(i)))] =
+        state.released[i];
+  }
+  Json entry{{"runtime_discards", containerd::to_string(state.finding.discards)},
+             {"how", state.finding.how},
+             {"mode", sources.layer_limits.mode},
+             {"keeping", state.keeping},
+             {"images", state.images},
+             {"pulling", state.pulling},
+             {"bytes", state.bytes},
+             {"budget_bytes", sources.layer_limits.budget},
+             {"oldest", state.oldest ? Json(timestamp(*state.oldest)) : Json()},
+             {"disk_percent", state.disk_percent ? Json(*state.disk_percent) : Json()},
+             {"disk_limit_percent", sources.layer_limits.disk_percent},
+             {"released", std::move(released)}};
+  if (!state.last_released.empty()) entry["last_released"] = state.last_released;
+  if (!state.refused.empty()) entry["refused"] = state.refused;
+  if (!state.problem.empty()) entry["problem"] = state.problem;
+  return entry;
+}
+
 long whole_seconds(Duration duration) {
   return static_cast<long>(std::chrono::ceil<std::chrono::seconds>(duration).count());
 }
@@ -191,6 +216,7 @@ std::string make_status(const StatusSources& sources) {
       {"listeners", listeners(sources)},
       {"clients", clients(sources)},
       {"store", store(sources.store.state())},
+      {"layers", layers(sources)},
       {"mesh", mesh(sources.mesh)},
       {"shunned", shunned(sources.conduct)},
       {"sources", content_sources(sources.record)},

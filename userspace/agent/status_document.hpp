@@ -15,6 +15,13 @@
 
 namespace hagring::agent {
 
+/// What may be kept of layers that the runtime throws away, as it was set.
+struct LayerLimits {
+  std::string mode;
+  std::uint64_t budget = 0;        ///< bytes
+  std::uint64_t disk_percent = 0;  ///< of the image file system
+};
+
 /// What `hagring status` tells of, at the moment of asking.
 struct StatusSources {
   Duration uptime{0};
@@ -24,6 +31,7 @@ struct StatusSources {
   const redirect::Interception& interception;
   const redirect::Redirector& redirector;
   const containerd::ContainerdStore& store;
+  LayerLimits layer_limits;
   const registry::PeerServer& peer_server;
   dht::NodeStatus mesh;
   const registry::Conduct& conduct;

@@ -5,15 +5,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <cstdio>
-#include <functional>
 #include <iostream>
 #include <optional>
 #include <sstream>
 
 #include "userspace/agent/agent.hpp"
 #include "userspace/agent/config.hpp"
+#include "userspace/agent/uninstall.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/base/version.hpp"
 #include "userspace/cli/lookup.hpp"
@@ -75,6 +74,7 @@ struct Arguments {
   agent::Values flags;
   std::string config_file;
   bool print_config = false;
+  bool dry_run = false;
   StatusOptions status;
   LookupOptions lookup;
   TrustOptions trust;
@@ -86,15 +86,16 @@ std::vector<std::string> environment() {
   return entries;
 }
 
-/// The agent's settings that `wanted` says, as flags.
+/// Options for settings: all, or those of these names.
 void add_settings(CLI::App& command, Arguments& arguments,
-                  const std::function<bool(const agent::Setting&)>& wanted) {
+                  const std::vector<std::string_view>& names = {}) {
   command.add_option("--config", arguments.config_file, "configuration file (TOML)")
       ->type_name("PATH")
       ->envname("HAGRING_CONFIG");
   const agent::Config defaults;
   for (const auto& setting : agent::settings()) {
-    if (!wanted(setting)) continue;
+    const bool is_named = std::ranges::find(names, setting.name) != names.end();
+    if (!names.empty() && !is_named) continue;
     const auto help =
         wrapped(fmt::format("{} ({}default: {})", setting.help,
                             setting.list ? "may be repeated; " : "", setting.show(defaults)));
@@ -113,7 +114,7 @@ void add_settings(CLI::App& command, Arguments& arguments,
 CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("agent", "Runs the node agent.");
   command->footer(kAgentDetails + std::string(kFooter));
-  add_settings(*command, arguments, [](const agent::Setting&) { return true; });
+  add_settings(*command, arguments);
   command->add_flag("--print-config", arguments.print_config,
                     "print the effective configuration and exit");
   return command;
@@ -158,17 +159,29 @@ CLI::App* add_trust(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("trust", "Makes containerd trust the node's CA, or not.");
   command->require_subcommand(1);
   command->footer(kTrustDetails + std::string(kFooter));
-  const auto of_trust = [](const agent::Setting& setting) {
-    constexpr std::array kNames{
-        "containerd-socket", "host-root", "default-registries", "registry", "state-dir",
-        "ca-cert",           "ca-key"};
-    return std::ranges::find(kNames, setting.name) != kNames.end();
-  };
   auto* install = command->add_subcommand("install", "Makes the CA and puts it on the host.");
   auto* remove = command->add_subcommand("remove", "Takes it away from the host again.");
   auto* status = command->add_subcommand("status", "Says where it is and who can know it.");
-  for (auto* one : {install, remove, status}) add_settings(*one, arguments, of_trust);
+  for (auto* one : {install, remove, status}) {
+    add_settings(*one, arguments,
+                 {"containerd-socket", "host-root", "default-registries", "registry", "state-dir",
+                  "ca-cert", "ca-key"});
+  }
   add_asking_options(*status, arguments.trust.json, arguments.trust.socket);
+  return command;
+}
+
+CLI::App* add_uninstall(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("uninstall", "Removes what hagring has left on this node.");
+  command->footer(
+      "The authority's key and certificate, pins, containerd's leases and the state directory. "
+      "The\n"
+      "agent has to be stopped. Give it the agent's own configuration; can be run again.\n\n" +
+      std::string(kFooter));
+  add_settings(*command, arguments,
+               {"containerd-socket", "containerd-namespace", "host-root", "state-dir", "pin-dir",
+                "admin-socket"});
+  command->add_flag("--dry-run", arguments.dry_run, "say what would be removed, remove nothing");
   return command;
 }
 
@@ -181,7 +194,9 @@ agent::LoadedConfig load(const Arguments& arguments) {
   return loaded;
 }
 
-int run_agent(const Arguments& arguments) {
+/// Runs a command that needs the agent's configuration.
+template <typename Command>
+int with_config(const Arguments& arguments, Command command) {
   std::optional<agent::LoadedConfig> loaded;
   try {
     loaded = load(arguments);
@@ -189,23 +204,19 @@ int run_agent(const Arguments& arguments) {
     std::fprintf(stderr, "hagring: %s\n", error.what());
     return kBadUsage;
   }
-  if (arguments.print_config) {
-    std::cout << agent::describe(*loaded);
-    return 0;
-  }
-  return agent::run(*loaded);
+  return command(*loaded);
 }
 
-int run_trust(const CLI::App& command, const Arguments& arguments) {
-  try {
-    const auto config = load(arguments).config;
-    if (command.got_subcommand("install")) return install_trust(config);
-    if (command.got_subcommand("remove")) return remove_trust(config);
-    return show_trust(config, arguments.trust);
-  } catch (const StartError& error) {
-    std::fprintf(stderr, "hagring: %s\n", error.what());
-    return kBadUsage;
-  }
+int run_agent(const Arguments& arguments, const agent::LoadedConfig& loaded) {
+  if (!arguments.print_config) return agent::run(loaded);
+  std::cout << agent::describe(loaded);
+  return 0;
+}
+
+int run_trust(const CLI::App& command, const Arguments& arguments, const agent::Config& config) {
+  if (command.got_subcommand("install")) return install_trust(config);
+  if (command.got_subcommand("remove")) return remove_trust(config);
+  return show_trust(config, arguments.trust);
 }
 
 /// Whoever starts us with one of 0, 1 and 2 closed would have the next file or socket take its
@@ -228,6 +239,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   Arguments arguments;
   const auto* agent_command = add_agent(app, arguments);
+  const auto* uninstall_command = add_uninstall(app, arguments);
   const auto* status_command = add_status(app, arguments);
   const auto* lookup_command = add_lookup(app, arguments);
   const auto* trust_command = add_trust(app, arguments);
@@ -240,10 +252,21 @@ int run(int argc, char** argv) {
     app.exit(error);
     return kBadUsage;
   }
-  if (agent_command->parsed()) return run_agent(arguments);
+  if (agent_command->parsed()) {
+    return with_config(arguments, [&](const auto& loaded) { return run_agent(arguments, loaded); });
+  }
+  if (uninstall_command->parsed()) {
+    return with_config(arguments, [&](const auto& loaded) {
+      return agent::uninstall(loaded.config, arguments.dry_run, std::cout);
+    });
+  }
   if (status_command->parsed()) return show_status(arguments.status);
   if (lookup_command->parsed()) return look_up(arguments.lookup);
-  if (trust_command->parsed()) return run_trust(*trust_command, arguments);
+  if (trust_command->parsed()) {
+    return with_config(arguments, [&](const auto& loaded) {
+      return run_trust(*trust_command, arguments, loaded.config);
+    });
+  }
   std::cout << "hagring " << kVersion << '\n';
   return 0;
 }

@@ -47,6 +47,26 @@ void render_clients(Out out, const Json& clients) {
   }
 }
 
+void render_layers(Out out, const Json& layers) {
+  fmt::format_to(out, "\nLayers that containerd would throw away\n");
+  fmt::format_to(out, "  it does so   {}: {}\n", text(layers, "runtime_discards"),
+                 text(layers, "how"));
+  fmt::format_to(out, "  kept         {}: {} of {} images, of at most {}\n",
+                 layers.value("keeping", false) ? "yes" : "no", size(layers, "bytes"),
+                 text(layers, "images"), size(layers, "budget_bytes"));
+  if (layers.contains("oldest") && !layers.at("oldest").is_null()) {
+    fmt::format_to(out, "  oldest       pulled {}\n", text(layers, "oldest"));
+  }
+  fmt::format_to(out, "  disk         {} % used, let go from {} % on\n",
+                 text(layers, "disk_percent"), text(layers, "disk_limit_percent"));
+  for (const auto& [reason, count] : layers.at("released").items()) {
+    if (count != 0) fmt::format_to(out, "  let go       {}: {}\n", count.dump(), reason);
+  }
+  for (const auto* key : {"last_released", "refused", "problem"}) {
+    if (layers.contains(key)) fmt::format_to(out, "  {:<12} {}\n", key, text(layers, key));
+  }
+}
+
 void render_mesh(Out out, const Json& mesh, const Json& shunned) {
   fmt::format_to(out, "\nMesh ({})\n", mesh.value("closed", false) ? "closed" : "open");
   fmt::format_to(out, "  this node    {}\n", text(mesh, "peer_id"));
@@ -112,6 +132,7 @@ std::string render_status(const std::string& json) {
       out, "\nStore\n  {} images, {} blobs{}\n", text(status.at("store"), "images"),
       text(status.at("store"), "blobs"),
       status.at("store").contains("problem") ? ", " + text(status.at("store"), "problem") : "");
+  render_layers(out, status.at("layers"));
   render_mesh(out, status.at("mesh"), status.at("shunned"));
   render_sources(out, status.at("sources"));
   render_counters(out, "Served to peers", status.at("peer_server"));

@@ -61,6 +61,25 @@ __u32 map_id(int fd) {
 
 }  // namespace
 
+Result<std::vector<std::string>> remove_left_pins(const std::string& directory, bool dry_run) {
+  std::vector<std::string> removed;
+  struct statfs filesystem{};
+  if (::statfs(directory.c_str(), &filesystem) != 0) {
+    if (errno == ENOENT) return removed;
+    return last_system_error();
+  }
+  if (static_cast<unsigned long>(filesystem.f_type) != BPF_FS_MAGIC) return removed;
+  for (const auto& name : kPinnedMaps) {
+    auto path = directory + "/" + std::string(name);
+    struct stat status{};
+    if (::lstat(path.c_str(), &status) != 0) continue;
+    if (!dry_run && ::unlink(path.c_str()) != 0) return last_system_error();
+    removed.push_back(std::move(path));
+  }
+  if (!dry_run) ::rmdir(directory.c_str());
+  return removed;
+}
+
 Pins::Pins(std::string directory, std::vector<Map> maps)
     : directory_(std::move(directory)), maps_(std::move(maps)) {
   while (directory_.size() > 1 && directory_.back() == '/') directory_.pop_back();

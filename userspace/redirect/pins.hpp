@@ -5,7 +5,18 @@
 #include <string_view>
 #include <vector>
 
+#include "userspace/base/result.hpp"
+
 namespace hagring::redirect {
+
+/// What the maps are called in the pin directory.
+inline constexpr std::string_view kPinnedMaps[] = {"config", "clients", "rules", "flows",
+                                                   "counters"};
+
+/// Removes what an agent that was killed has left in a pin directory, and the directory if it is
+/// empty then; returns the paths. What isn't in a BPF file system is left alone. With `dry_run`
+/// nothing is removed. Errors: the system's.
+Result<std::vector<std::string>> remove_left_pins(const std::string& directory, bool dry_run);
 
 /// The names under which maps are shown in the BPF file system, for bpftool and people.
 /// Old pins are always replaced: their contents are worth nothing after their agent's end, and

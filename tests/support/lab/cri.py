@@ -17,6 +17,7 @@ from . import protobuf  # noqa: E402  pylint: disable=wrong-import-position
 
 _IMAGES = "/runtime.v1.ImageService/"
 _RUNTIME = "/runtime.v1.RuntimeService/"
+_LEASES = "/containerd.services.leases.v1.Leases/"
 
 
 class CallError(RuntimeError):
@@ -112,6 +113,19 @@ class Client:
         reply = self.call("/containerd.services.images.v1.Images/Get", [(1, name)])
         target = protobuf.message(protobuf.message(reply, 1), 3)
         return protobuf.text(target, 1), protobuf.text(target, 2)
+
+    def leases(self) -> dict[str, dict[str, str]]:
+        """The namespace's leases: labels by id."""
+        reply = self.call(_LEASES + "List")
+        leases = (protobuf.decode(data) for data in reply.get(1, []))
+        return {protobuf.text(lease, 1): protobuf.string_map(lease, 3) for lease in leases}
+
+    def leased_blobs(self, lease: str) -> set[str]:
+        """The digests that a lease keeps."""
+        reply = self.call(_LEASES + "ListResources", [(1, lease)])
+        resources = (protobuf.decode(data) for data in reply.get(1, []))
+        return {protobuf.text(found, 1) for found in resources
+                if protobuf.text(found, 2) == "content"}
 
     def image_names(self) -> list[str]:
         """The names of all images of the namespace."""

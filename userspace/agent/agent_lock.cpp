@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/agent/agent_lock.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "userspace/base/result.hpp"
+
+namespace hagring::agent {
+
+std::string agent_lock_of(const std::string& admin_socket) { return admin_socket + ".lock"; }
+
+UniqueFd hold_agent_lock(const std::string& admin_socket) {
+  const auto lock_path = agent_lock_of(admin_socket);
+  UniqueFd lock(::open(lock_path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+  if (!lock) {
+    throw StartError(
+        fmt::format("{}: {}: check --admin-socket", lock_path, last_system_error().message()));
+  }
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    throw StartError(fmt::format(
+        "another agent holds {}: stop it first, or give this one an --admin-socket, --pin-dir and "
+        "--state-dir of its own",
+        admin_socket));
+  }
+  // The former holder may have removed the file between our open and our lock.
+  struct stat held{}, there{};
+  if (::fstat(lock.get(), &held) != 0 || ::stat(lock_path.c_str(), &there) != 0 ||
+      held.st_ino != there.st_ino) {
+    throw StartError(fmt::format("{}: another agent is just ending; try again", lock_path));
+  }
+  return lock;
+}
+
+}  // namespace hagring::agent
