@@ -51,6 +51,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
               {.refuses = [this](const Endpoint& endpoint) { return is_own(endpoint); }}),
       splicer_({}),
       prober_([this] { return store_.state().socket; }),
+      hosts_prober_([this] { return store_.state().socket; }, kHostsProbe),
       node_(control, clock_, identity_, dialer_, resolver_, node_options(config, mesh_key_)),
       router_(control, node_, [this] { return peer_server_.endpoint().port(); }),
       advertiser_(control, clock_, router_),
@@ -112,7 +113,8 @@ void NodeAgent::start() {
   store_.start();
   admin_.start();
   control_tasks_.spawn([this] { return advertiser_.run(); });
-  control_tasks_.spawn([this] { return trust_.keep_installed(); });
+  control_tasks_.spawn(
+      [this] { return trust_.keep_installed([this] { return runtime_process(); }); });
   log::info("agent", "mirror at {} and {}, peers served at {}",
             write_endpoint(listener_.endpoint_v4()), write_endpoint(listener_.endpoint_v6()),
             write_endpoint(peer_server_.endpoint()));
@@ -139,7 +141,7 @@ void NodeAgent::beat() {
   asio::post(control_, [this] {
     if (stopping_) return;
     interception_tasks_.spawn([this] { return interception_.run(); });
-    control_tasks_.spawn([this] { return trust_.keep_proving(prober_); });
+    control_tasks_.spawn([this] { return trust_.keep_proving(prober_, hosts_prober_); });
   });
 }
 
@@ -194,6 +196,15 @@ void NodeAgent::client_changed(const redirect::InterceptionState& state) {
   trust_.client_is({{state.client->pid, redirect::wall_time_of(state.client->start_time)}});
 }
 
+containerd::RuntimeProcess NodeAgent::runtime_process() const {
+  const auto state = store_.state();
+  const auto& client = interception_.state().client;
+  return {.socket = state.socket,
+          .version = state.version,
+          .pid = client ? client->pid : 0,
+          .host_root = store_options(config_).host_root};
+}
+
 bool NodeAgent::is_own(const Endpoint& endpoint) const {
   return listener_.is_own(endpoint) || endpoint.address().to_string() == proxy::kProbeAddress;
 }
@@ -214,7 +225,7 @@ std::string NodeAgent::status() const {
   return make_status({.uptime = clock_.now() - started_,
                       .listener = listener_,
                       .sessions = session_counters_,
-                      .trust = trust_.trust(),
+                      .trust = trust_,
                       .interception = interception_,
                       .redirector = redirector_,
                       .store = store_,

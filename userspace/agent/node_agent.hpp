@@ -62,6 +62,7 @@ class NodeAgent {
   bool is_own(const Endpoint& endpoint) const;
 
   void client_changed(const redirect::InterceptionState& state);
+  containerd::RuntimeProcess runtime_process() const;
   void spawn_on_data_threads();
   void beat();
   awaitable<void> end_streams();
@@ -92,6 +93,7 @@ class NodeAgent {
   proxy::Splicer splicer_;
 
   CriProber prober_;
+  CriProber hosts_prober_;
   dht::Node node_;  ///< on the control thread
   DhtRouter router_;
   registry::Advertiser advertiser_;

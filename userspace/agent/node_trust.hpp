@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "registry/policy.hpp"
 #include "userspace/agent/config.hpp"
+#include "userspace/agent/hosts_trust.hpp"
 #include "userspace/proxy/authorities.hpp"
 #include "userspace/proxy/trust.hpp"
 #include "userspace/proxy/trust_keeper.hpp"
@@ -25,38 +28,47 @@ class NodeTrust {
   void install();
 
   /// Does so again and again, since some hosts' own tools take it away; gives the CA a successor
-  /// when its end is near. Until it is cancelled.
-  awaitable<void> keep_installed();
-  /// Has the client prove its trust whenever that is due. Until it is cancelled.
-  awaitable<void> keep_proving(proxy::Prober& prober);
+  /// when its end is near. `runtime` tells which containerd there is. Until it is cancelled.
+  awaitable<void> keep_installed(std::function<containerd::RuntimeProcess()> runtime);
+  /// Has the client prove its trust whenever that is due, by two probes: `hosts` pulls from
+  /// kHostsProbe. Until it is cancelled.
+  awaitable<void> keep_proving(proxy::Prober& prober, proxy::Prober& hosts);
 
   /// The client that there is now, with when it started; nothing: there is none.
   void client_is(std::optional<std::pair<pid_t, WallTime>> client);
   /// A probe's request has come through.
   void probe_seen(pid_t pid, const std::string& nonce);
-  /// A client has refused a certificate of ours.
-  void certificate_alert(pid_t pid, int alert);
+  /// A client has refused a certificate of ours for a server of `registry`.
+  void certificate_alert(pid_t pid, const std::string& registry, int alert);
 
-  /// Whether the client's connections may be terminated. Any thread.
-  bool terminates() const noexcept { return trust_.terminates(); }
+  /// Whether the client's connections to `registry` may be terminated. Any thread.
+  bool terminates(const std::string& registry) const {
+    return trust_.terminates() || hosts_.terminates(registry);
+  }
+
+  /// For status: the best that is proven, and a sentence on each way.
+  proxy::TrustState state() const;
+  std::string reason() const;
 
   const proxy::Authorities& authorities() const { return authorities_; }
-  const proxy::Trust& trust() const { return trust_; }
-  const proxy::TrustStore& store() const { return store_; }
 
  private:
   void note_failure(const std::string& failure);
   void begin_succession();
+  void promote(pid_t pid);
+  void renew();
 
   const bool installs_;
   Clock& clock_;
   proxy::Authorities authorities_;
   proxy::TrustStore store_;
   proxy::Trust trust_;
+  HostsTrust hosts_;
   proxy::Trust successor_trust_;  ///< has a client only while there is a successor
   std::optional<std::pair<pid_t, WallTime>> client_;
-  std::string failure_;  ///< of the last install, as it was logged
-  std::string installed_;  ///< PEM that was put there last
+  std::string failure_;        ///< of the last install, as it was logged
+  bool sought_hosts_ = false;  ///< of this client
+  std::string installed_;      ///< PEM that was put there last
 };
 
 }  // namespace hagring::agent

@@ -31,9 +31,10 @@ proxy::SessionHooks NodeAgent::session_hooks(MirrorWorker& worker) {
           [this](const proxy::Original& original, const std::string& server_name, int alert) {
             log::warning("trust", "pid {} refused our certificate for {} with TLS alert {}",
                          original.client_pid, server_name, alert);
-            asio::post(control_, [this, pid = static_cast<pid_t>(original.client_pid), alert] {
-              trust_.certificate_alert(pid, alert);
-            });
+            auto registry = policy_.registry_of(server_name, original.endpoint.port(), false);
+            asio::post(control_, [this, pid = static_cast<pid_t>(original.client_pid),
+                                  registry = registry.value_or(server_name),
+                                  alert] { trust_.certificate_alert(pid, registry, alert); });
           },
   };
 }
@@ -47,10 +48,10 @@ Result<proxy::Original> NodeAgent::original_of(int fd) const {
 awaitable<proxy::Decision> NodeAgent::may_terminate(MirrorWorker& worker, std::string server_name,
                                                     proxy::Original original) {
   using proxy::SpliceReason;
-  if (!policy_.registry_of(server_name, original.endpoint.port(), false)) {
-    co_return proxy::Decision{false, SpliceReason::not_mirrored};
-  }
-  if (!trust_.terminates()) co_return proxy::Decision{false, SpliceReason::client_untrusting};
+  const auto registry = policy_.registry_of(server_name, original.endpoint.port(), false);
+  if (!registry) co_return proxy::Decision{false, SpliceReason::not_mirrored};
+  if (!trust_.terminates(*registry))
+    co_return proxy::Decision{false, SpliceReason::client_untrusting};
   switch (co_await worker.inspect(std::move(server_name), original.endpoint)) {
     case registry::OriginVerdict::not_verified:
     case registry::OriginVerdict::wants_client_certificate:

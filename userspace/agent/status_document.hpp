@@ -8,9 +8,9 @@
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/pull_record.hpp"
+#include "userspace/agent/node_trust.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
-#include "userspace/proxy/trust.hpp"
 #include "userspace/redirect/interception.hpp"
 
 namespace hagring::agent {
@@ -27,7 +27,7 @@ struct StatusSources {
   Duration uptime{0};
   const proxy::Listener& listener;
   const proxy::SessionCounters& sessions;
-  const proxy::Trust& trust;
+  const NodeTrust& trust;
   const redirect::Interception& interception;
   const redirect::Redirector& redirector;
   const containerd::ContainerdStore& store;

@@ -9,6 +9,7 @@
 #include "registry/containerd/lease_removal.hpp"
 #include "registry/containerd/sockets.hpp"
 #include "userspace/agent/agent_lock.hpp"
+#include "userspace/agent/hosts_trust.hpp"
 #include "userspace/agent/start_options.hpp"
 #include "userspace/redirect/pins.hpp"
 
@@ -73,6 +74,18 @@ Removal remove_certificate(const Config& config, bool dry_run) {
   }
   if (!installed) return {};
   return {.removed = {path}};
+}
+
+Removal remove_hosts(const Config& config, bool dry_run) {
+  const auto folder = recorded_hosts(config);
+  if (!folder) return {};
+  const auto what = folder->directory().string() + "/*/" + folder->file_name();
+  if (dry_run) return {.removed = {what}};
+  const auto removed = remove_recorded_hosts(config);
+  if (!removed) {
+    return {.failure = fmt::format("{} can't be removed: {}", what, removed.error().message())};
+  }
+  return {.removed = {what}};
 }
 
 Removal remove_leases(const Config& config, bool dry_run) {
@@ -143,6 +156,7 @@ std::vector<UninstallStep> uninstall_steps(const Config& config) {
   return {step("authority's key", remove_key),
           step("pinned maps", remove_pins),
           step("trusted certificate", remove_certificate),
+          step("registries' files", remove_hosts),
           step("leases", remove_leases),
           step("state", remove_state),
           step("admin socket", remove_socket)};

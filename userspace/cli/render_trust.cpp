@@ -77,6 +77,10 @@ std::string render_trust(const std::string& json) {
   Out out(rendered);
   render_authorities(out, document);
   render_store(out, document.at("store"));
+  if (!document.at("config_path").is_null()) {
+    fmt::format_to(out, "Registries   files of their own in {}, read at each pull\n",
+                   text(document, "config_path"));
+  }
   for (const auto& runtime : document.at("runtimes")) {
     fmt::format_to(out, "containerd   pid {}, {}\n", text(runtime, "pid"), text(runtime, "socket"));
     fmt::format_to(out, "  started    {}\n", text(runtime, "started"));

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "registry/containerd/sockets.hpp"
+#include "userspace/agent/hosts_trust.hpp"
 #include "userspace/agent/start_options.hpp"
 #include "userspace/base/atomic_file.hpp"
 #include "userspace/cli/admin_client.hpp"
@@ -86,6 +87,12 @@ Json store_document(const proxy::TrustStore& store, const Result<proxy::Installe
                 {"regenerated", found->regenerated}};
   if (found->since) document["since"] = timestamp(*found->since);
   return document;
+}
+
+/// The runtime's directory of registries, if an agent has put files there.
+Json hosts_document(const agent::Config& config) {
+  const auto folder = agent::recorded_hosts(config);
+  return folder ? Json(folder->directory().string()) : Json();
 }
 
 /// Each containerd that runs here, and whether it started before the CA was put where it looks.
@@ -171,10 +178,18 @@ int remove_trust(const agent::Config& config) {
     say(stderr, fmt::format("hagring: {} can't be removed: {}", file, done.error().message()));
     return kFailed;
   }
-  say(stdout, fmt::format("{} is removed. A containerd that has read it trusts the CA until it is "
+  const auto hosts = agent::remove_recorded_hosts(config);
+  if (!hosts) {
+    say(stderr, fmt::format("hagring: the files in containerd's config_path can't be removed: {}",
+                            hosts.error().message()));
+    return kFailed;
+  }
+  say(stdout, fmt::format("{} is removed, and {} in containerd's config_path. A containerd that "
+                          "has read it trusts the CA until it is "
                           "started again; an agent that runs puts the file back, unless it was "
                           "started with --install-ca false. The CA's key stays in {}.",
-                          file, config.state_dir));
+                          file, *hosts == 1 ? "one file" : fmt::format("{} files", *hosts),
+                          config.state_dir));
   return 0;
 }
 
@@ -185,6 +200,7 @@ int show_trust(const agent::Config& config, const TrustOptions& options) {
   Json document{{"given", !config.ca_cert.empty()},
                 {"authorities", authorities_document(authorities_of(config), installed)},
                 {"store", store_document(store, found)},
+                {"config_path", hosts_document(config)},
                 {"runtimes", runtimes_document(config, found ? found->since : std::nullopt)}};
   auto clients = agent_document(options.socket);
   document["agent_runs"] = !clients.is_null();

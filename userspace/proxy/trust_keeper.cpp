@@ -37,7 +37,7 @@ struct Watched {
 void log_change(Watched& watched) {
   const auto& trust = watched.proof.trust;
   auto& shown = watched.shown;
-  if (!watched.proof.logged) return;
+  if (watched.proof.logged && !watched.proof.logged()) return;
   if (trust.state() == std::exchange(shown, trust.state())) return;
   if (trust.state() == TrustState::trusted) log::info("trust", "{}", trust.reason());
   if (trust.state() == TrustState::refused) log::warning("trust", "{}", trust.reason());
@@ -77,7 +77,7 @@ awaitable<void> keep_proving(std::vector<Proof> proofs, Prober& prober, Clock& c
     const auto nonce = make_nonce();
     if (proof->chosen) proof->chosen();
     proof->trust.probe_started(nonce);
-    const auto error = co_await prober.probe(nonce);
+    const auto error = co_await (proof->prober ? *proof->prober : prober).probe(nonce);
     proof->trust.probe_failed(nonce, error);
   }
 }

@@ -33,7 +33,9 @@ struct Proof {
   Trust& trust;
   /// Called before each probe, whose leaf is to be of this CA.
   std::function<void()> chosen = {};
-  bool logged = true;  ///< what becomes of it is logged
+  /// Whether what becomes of it is worth a line in the log; empty: yes.
+  std::function<bool()> logged = {};
+  Prober* prober = nullptr;  ///< to be used instead of the common one
 };
 
 /// Probes whenever one of `proofs` says that it is due, one probe after the other, until it is
