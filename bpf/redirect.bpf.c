@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * The hook: connections of one process to registries are led to the mirror on this machine.
+ * The hook: connections of one process to registries are led to the mirror on this machine, and
+ * what it asks its name servers to the stub.
  * Whatever is missing, late, full or foreign, the connect goes through untouched: every program
  * here returns 1 on every path.
  */
@@ -19,16 +20,26 @@
 
 static __always_inline int redirects(struct bpf_sock_addr *ctx, const struct destination *to,
                                      struct address *mirror, __u32 *port) {
+  const struct name_server *server;
   struct bpf_sock *sk = ctx->sk;
+  int yes = 0;
 
-  if (ctx->protocol != IPPROTO_TCP || !sk) {
+  if (!sk || (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP)) {
     COUNT(passed_not_tcp);
     return 0;
   }
-  if (decide(ctx, sk, to, mirror, port)) return 1;
+  server = stub_for(to);
+  if (server)
+    yes = decide_names(ctx, sk, to, server, mirror, port);
+  else if (ctx->protocol == IPPROTO_TCP)
+    yes = decide(ctx, sk, to, mirror, port);
+  else if (to->port == HAGRING_DNS_PORT)
+    COUNT(passed_other_name_server);
+  else
+    COUNT(passed_not_tcp);
   /* Redirected once, then disconnected with AF_UNSPEC and now passed: not a flow any more. */
-  bpf_sk_storage_delete(&originals, sk);
-  return 0;
+  if (!yes) bpf_sk_storage_delete(&originals, sk);
+  return yes;
 }
 
 SEC("cgroup/connect4")
@@ -71,6 +82,71 @@ int hagring_connect6(struct bpf_sock_addr *ctx) {
   if (redirects(ctx, &to, &mirror, &port)) {
     write_ipv6(ctx, &mirror);
     ctx->user_port = bpf_htons(port);
+  }
+  return PROCEED;
+}
+
+/* Resolvers with one socket for several servers don't connect it. */
+SEC("cgroup/sendmsg4")
+int hagring_sendmsg4(struct bpf_sock_addr *ctx) {
+  struct destination to = {.family = ipv4, .port = bpf_ntohs(ctx->user_port)};
+  struct address stub = {};
+  __u32 port = 0;
+
+  set_ipv4(&to.address, ctx->user_ip4);
+  if (decide_datagram(ctx, &to, &stub, &port)) {
+    ctx->user_ip4 = stub.words[3];
+    ctx->user_port = bpf_htons(port);
+  }
+  return PROCEED;
+}
+
+/* Never ::ffff:a.b.c.d: the kernel gives that to sendmsg4 (net/ipv6/udp.c, udpv6_sendmsg). */
+SEC("cgroup/sendmsg6")
+int hagring_sendmsg6(struct bpf_sock_addr *ctx) {
+  struct destination to = {.family = ipv6, .port = bpf_ntohs(ctx->user_port)};
+  struct address stub = {};
+  __u32 port = 0;
+
+  read_ipv6(ctx, &to.address);
+  if (decide_datagram(ctx, &to, &stub, &port)) {
+    write_ipv6(ctx, &stub);
+    ctx->user_port = bpf_htons(port);
+  }
+  return PROCEED;
+}
+
+/* Whose name a datagram from `from` goes under: resolvers compare it with whom they have asked. */
+static __always_inline const struct address *server_behind(const struct address *from, __u32 port) {
+  struct stub_place place = {.address = *from, .port = port};
+
+  return bpf_map_lookup_elem(&stub_places, &place);
+}
+
+SEC("cgroup/recvmsg4")
+int hagring_recvmsg4(struct bpf_sock_addr *ctx) {
+  const struct address *server;
+  struct address from = {};
+
+  set_ipv4(&from, ctx->user_ip4);
+  server = server_behind(&from, bpf_ntohs(ctx->user_port));
+  if (server) {
+    ctx->user_ip4 = server->words[3];
+    ctx->user_port = bpf_htons(HAGRING_DNS_PORT);
+  }
+  return PROCEED;
+}
+
+SEC("cgroup/recvmsg6")
+int hagring_recvmsg6(struct bpf_sock_addr *ctx) {
+  const struct address *server;
+  struct address from = {};
+
+  read_ipv6(ctx, &from);
+  server = server_behind(&from, bpf_ntohs(ctx->user_port));
+  if (server) {
+    write_ipv6(ctx, server);
+    ctx->user_port = bpf_htons(HAGRING_DNS_PORT);
   }
   return PROCEED;
 }

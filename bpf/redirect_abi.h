@@ -2,7 +2,8 @@
 /*
  * What the hook and user space share: the contents of the maps. Compiled as BPF C and as C++, so
  * that there is one truth. People read these names too, in
- *   bpftool map dump pinned /sys/fs/bpf/hagring/<config|clients|rules|flows|counters>
+ *   bpftool map dump pinned
+ *     /sys/fs/bpf/hagring/<config|clients|rules|flows|name_servers|counters>
  * which is why there is text beside binary addresses (binary last) and why ports are in host order.
  *
  * No implicit padding anywhere: keys are compared byte by byte.
@@ -25,6 +26,7 @@ namespace hagring::abi {
 #define HAGRING_CGROUP_TEXT_SIZE 128 /* the end of the path, if it is longer */
 #define HAGRING_ANY_TASK 0           /* key in `clients`: any task of the cgroup */
 #define HAGRING_ANY_PORT 0           /* port in `rules`: any port */
+#define HAGRING_DNS_PORT 53
 
 enum address_family {
   ipv4 = 4,
@@ -124,10 +126,36 @@ struct flow {
 };
 HAGRING_ABI_ASSERT(sizeof(struct flow) == 152, "flow");
 
-/* Map `counters`, one entry per CPU: what became of each connect() that the hook saw. */
+/*
+ * Map `name_servers`: a name server's address to the agent's stub for it. Each has ports of its own
+ * on loopback: by them the stub knows who was asked, since a UDP socket has no port yet when it is
+ * connected, and no event after that names it. Servers that aren't here are asked directly.
+ */
+struct name_server {
+  char name_server[HAGRING_ADDRESS_TEXT_SIZE];
+  char stub[HAGRING_ADDRESS_TEXT_SIZE];
+  __u32 stub_udp_port; /* host order */
+  __u32 stub_tcp_port; /* host order */
+  struct address stub_binary;
+};
+HAGRING_ABI_ASSERT(sizeof(struct name_server) == 104, "name_server");
+
+/* Internal: a stub's UDP address, to the server whose name its replies go under. */
+struct stub_place {
+  struct address address;
+  __u32 port; /* host order */
+};
+HAGRING_ABI_ASSERT(sizeof(struct stub_place) == 20, "stub_place");
+
+/*
+ * Map `counters`, one entry per CPU: what became of each connect() that the hook saw, and of each
+ * datagram to port 53 from a socket that isn't connected.
+ */
 struct counters {
   __u64 redirected;
+  __u64 names_redirected; /* to the stub: UDP and TCP */
   __u64 passed_not_tcp;
+  __u64 passed_other_name_server; /* UDP to port 53 of an address that has no stub */
   __u64 passed_loopback;
   __u64 passed_no_rule;
   __u64 passed_rule_says_leave;
@@ -140,7 +168,7 @@ struct counters {
   __u64 flows_recorded;
   __u64 flows_not_recorded; /* redirected, but the mirror can't learn where to */
 };
-HAGRING_ABI_ASSERT(sizeof(struct counters) == 13 * 8, "counters");
+HAGRING_ABI_ASSERT(sizeof(struct counters) == 15 * 8, "counters");
 
 /*
  * Internal: what the hook remembers in the client's socket, from connect() until it is closed or
@@ -158,7 +186,7 @@ struct original {
 };
 HAGRING_ABI_ASSERT(sizeof(struct original) == 96, "original");
 
-/* Internal: marks the mirror's own listening sockets. */
+/* Internal: marks the agent's own sockets that are redirected to: the mirror's and the stub's. */
 struct listener_token {
   __u32 port; /* host order */
 };

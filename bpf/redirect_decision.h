@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Whether a connect() is led to the mirror. Every "no" is counted by its reason. */
+/* Whether a connect() is led to the mirror or the stub. Every "no" is counted by its reason. */
 #pragma once
 
 #include <linux/bpf.h>
+#include <linux/in.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -53,6 +54,12 @@ static __always_inline __u32 rank(const struct rule_key *key) {
   return (rule->prefix_bits + 1) * 2 + (rule->action == redirect ? 0 : 1);
 }
 
+/*
+ * The rank of a rule that redirects one address: all that a loopback destination heeds, and only
+ * with its port (a local egress proxy). No range takes loopback in.
+ */
+#define NAMED_RANK(family) (((family) == ipv4 ? 32 + 1 : 128 + 1) * 2)
+
 static __always_inline int wanted(const struct destination *to) {
   struct rule_key key = {
       .matched_bits = EXACT_PREFIX_BITS,
@@ -62,11 +69,12 @@ static __always_inline int wanted(const struct destination *to) {
   };
   __u32 best, other;
 
+  best = rank(&key);
   if (is_loopback(to)) {
+    if (best == NAMED_RANK(to->family)) return 1;
     COUNT(passed_loopback);
     return 0;
   }
-  best = rank(&key);
   key.port = HAGRING_ANY_PORT;
   other = rank(&key);
   if (other > best) best = other;
@@ -109,35 +117,60 @@ static __always_inline int agent_is_alive(const struct config *now_configured) {
   return 1;
 }
 
-/*
- * Whether the mirror itself listens at `tuple`, in the client's network namespace. A listener of
- * somebody else can be found there, on 0.0.0.0 or after the agent's death: only ours has the token.
- */
-static __always_inline int mirror_listens(struct bpf_sock_addr *ctx, struct bpf_sock_tuple *tuple,
-                                          __u32 tuple_size, __u32 port) {
+/* Whether `found` is a socket of the agent's that takes what is new; releases it. */
+static __always_inline int is_ours(struct bpf_sock *found, __u32 state, __u32 port) {
   struct listener_token *token;
-  struct bpf_sock *listener;
   int ours = 0;
 
-  listener = bpf_sk_lookup_tcp(ctx, tuple, tuple_size, BPF_F_CURRENT_NETNS, 0);
-  if (!listener) {
+  if (!found) {
     COUNT(passed_no_listener);
     return 0;
   }
-  if (listener->state == BPF_TCP_LISTEN) {
-    token = bpf_sk_storage_get(&listeners, listener, NULL, 0);
+  if (found->state == state) {
+    token = bpf_sk_storage_get(&listeners, found, NULL, 0);
     ours = token && token->port == port;
   }
-  bpf_sk_release(listener);
+  bpf_sk_release(found);
   if (!ours) COUNT(passed_foreign_listener);
   return ours;
+}
+
+/*
+ * Whether the agent itself listens at `tuple`, in the client's network namespace. A listener of
+ * somebody else can be found there, on 0.0.0.0 or after the agent's death: only ours has the token.
+ */
+static __always_inline int agent_listens(struct bpf_sock_addr *ctx, struct bpf_sock_tuple *tuple,
+                                         __u32 tuple_size, __u32 port) {
+  return is_ours(bpf_sk_lookup_tcp(ctx, tuple, tuple_size, BPF_F_CURRENT_NETNS, 0), BPF_TCP_LISTEN,
+                 port);
+}
+
+/* The same for datagrams: unconnected UDP sockets are in state CLOSE (net/ipv4/udp.c). */
+static __always_inline int agent_receives(struct bpf_sock_addr *ctx, struct bpf_sock_tuple *tuple,
+                                          __u32 tuple_size, __u32 port) {
+  return is_ours(bpf_sk_lookup_udp(ctx, tuple, tuple_size, BPF_F_CURRENT_NETNS, 0), BPF_TCP_CLOSE,
+                 port);
+}
+
+/* Fills the end of `tuple` that is listened on; the size that lookups want. */
+static __always_inline __u32 set_listening_end(struct bpf_sock_tuple *tuple,
+                                               enum address_family family,
+                                               const struct address *address, __u32 port) {
+  if (family == ipv4) {
+    tuple->ipv4.daddr = address->words[3];
+    tuple->ipv4.dport = bpf_htons(port);
+    return sizeof(tuple->ipv4);
+  }
+  __builtin_memcpy(tuple->ipv6.daddr, address->words, sizeof(tuple->ipv6.daddr));
+  tuple->ipv6.dport = bpf_htons(port);
+  return sizeof(tuple->ipv6);
 }
 
 static __always_inline int find_mirror(struct bpf_sock_addr *ctx, enum address_family family,
                                        struct address *mirror, __u32 *port) {
   struct bpf_sock_tuple tuple = {};
   const struct config *configured;
-  __u32 zero = 0;
+  __u32 zero = 0, tuple_size;
 
   configured = bpf_map_lookup_elem(&config, &zero);
   if (!configured || !agent_is_alive(configured)) return 0;
@@ -153,14 +186,8 @@ static __always_inline int find_mirror(struct bpf_sock_addr *ctx, enum address_f
     COUNT(passed_no_listener);
     return 0;
   }
-  if (family == ipv4) {
-    tuple.ipv4.daddr = mirror->words[3];
-    tuple.ipv4.dport = bpf_htons(*port);
-    return mirror_listens(ctx, &tuple, sizeof(tuple.ipv4), *port);
-  }
-  __builtin_memcpy(tuple.ipv6.daddr, mirror->words, sizeof(tuple.ipv6.daddr));
-  tuple.ipv6.dport = bpf_htons(*port);
-  return mirror_listens(ctx, &tuple, sizeof(tuple.ipv6), *port);
+  tuple_size = set_listening_end(&tuple, family, mirror, *port);
+  return agent_listens(ctx, &tuple, tuple_size, *port);
 }
 
 static __always_inline int remember(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
@@ -186,6 +213,19 @@ static __always_inline int remember(struct bpf_sock_addr *ctx, struct bpf_sock *
   return 1;
 }
 
+/* Whether this task's socket is one of a client's that can be led to loopback; whose, if so. */
+static __always_inline const struct client *leadable(struct bpf_sock *sk) {
+  const struct client *client = find_client(bpf_get_current_pid_tgid() >> 32);
+
+  if (!client) return NULL;
+  if (sk->bound_dev_if) {
+    /* Bound to eth0 or a VRF, a SYN to loopback would never arrive. */
+    COUNT(passed_bound_device);
+    return NULL;
+  }
+  return client;
+}
+
 /* The decision, cheapest test first. Fills `mirror` and `port` (host order) if it is yes. */
 static __always_inline int decide(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
                                   const struct destination *to, struct address *mirror,
@@ -193,15 +233,76 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, struct bpf_sock *sk
   const struct client *client;
 
   if (!wanted(to)) return 0;
-  client = find_client(bpf_get_current_pid_tgid() >> 32);
+  client = leadable(sk);
   if (!client) return 0;
-  if (sk->bound_dev_if) {
-    /* Bound to eth0 or a VRF, a SYN to loopback would never arrive. */
-    COUNT(passed_bound_device);
-    return 0;
-  }
   if (!find_mirror(ctx, to->family, mirror, port) || !remember(ctx, sk, to, mirror, *port, client))
     return 0;
   COUNT(redirected);
+  return 1;
+}
+
+/* The stub for name server `to`; loopback ones are asked like any other. */
+static __always_inline const struct name_server *stub_for(const struct destination *to) {
+  struct address key = to->address;
+
+  if (to->port != HAGRING_DNS_PORT) return NULL;
+  return bpf_map_lookup_elem(&name_servers, &key);
+}
+
+/* The decision for a client that is about to ask a name server that has a stub; the client, if it
+ * is yes. */
+static __always_inline const struct client *decide_stub(struct bpf_sock_addr *ctx,
+                                                        struct bpf_sock *sk,
+                                                        const struct destination *to,
+                                                        const struct name_server *server,
+                                                        struct address *stub, __u32 *port) {
+  struct bpf_sock_tuple tuple = {};
+  const struct config *configured;
+  const struct client *client;
+  __u32 zero = 0, tuple_size;
+
+  client = leadable(sk);
+  if (!client) return NULL;
+  configured = bpf_map_lookup_elem(&config, &zero);
+  if (!configured || !agent_is_alive(configured)) return NULL;
+  *stub = server->stub_binary;
+  if (ctx->protocol == IPPROTO_TCP) {
+    *port = server->stub_tcp_port;
+    tuple_size = set_listening_end(&tuple, to->family, stub, *port);
+    if (!agent_listens(ctx, &tuple, tuple_size, *port)) return NULL;
+  } else {
+    *port = server->stub_udp_port;
+    tuple_size = set_listening_end(&tuple, to->family, stub, *port);
+    if (!agent_receives(ctx, &tuple, tuple_size, *port)) return NULL;
+  }
+  return client;
+}
+
+/* A socket that is connected to a name server. */
+static __always_inline int decide_names(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
+                                        const struct destination *to,
+                                        const struct name_server *server, struct address *stub,
+                                        __u32 *port) {
+  const struct client *client = decide_stub(ctx, sk, to, server, stub, port);
+
+  if (!client || !remember(ctx, sk, to, stub, *port, client)) return 0;
+  COUNT(names_redirected);
+  return 1;
+}
+
+/* A datagram to a name server from a socket that isn't connected: nothing to remember. */
+static __always_inline int decide_datagram(struct bpf_sock_addr *ctx, const struct destination *to,
+                                           struct address *stub, __u32 *port) {
+  const struct name_server *server;
+  struct bpf_sock *sk = ctx->sk;
+
+  if (to->port != HAGRING_DNS_PORT || !sk) return 0;
+  server = stub_for(to);
+  if (!server) {
+    COUNT(passed_other_name_server);
+    return 0;
+  }
+  if (!decide_stub(ctx, sk, to, server, stub, port)) return 0;
+  COUNT(names_redirected);
   return 1;
 }

@@ -40,6 +40,13 @@ struct {
 } flows SEC(".maps");
 
 struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 64);
+  __type(key, struct address);
+  __type(value, struct name_server);
+} name_servers SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, 1);
   __type(key, __u32);
@@ -47,6 +54,13 @@ struct {
 } counters SEC(".maps");
 
 /* Internal. Storage in sockets goes with them: nothing to expire, no cookie that outlives one. */
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 64);
+  __type(key, struct stub_place);
+  __type(value, struct address);
+} stub_places SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_SK_STORAGE);

@@ -13,12 +13,21 @@ namespace {
 
 constexpr std::size_t kPiece = 128UL * 1024;
 
+std::string content_of(const http::Response& response) {
+  return std::string(response.headers.get("Docker-Content-Digest").value_or(""));
+}
+
 }  // namespace
 
-awaitable<Result<void>> Answer::head(http::Response response) {
-  const auto status = response.status;
-  CO_CHECK(co_await client_.write_response(response));
+void Answer::note_head(unsigned status, std::string content) {
   pull_.status = status;
+  pull_.content = std::move(content);
+  pull_.first_byte = clock_.now() - pull_.begin;
+}
+
+awaitable<Result<void>> Answer::head(http::Response response) {
+  CO_CHECK(co_await client_.write_response(response));
+  note_head(response.status, content_of(response));
   co_return Result<void>();
 }
 
@@ -36,9 +45,10 @@ awaitable<Result<void>> Answer::finish() {
 
 awaitable<Result<void>> Answer::whole(http::Response response, std::string body) {
   const auto status = response.status;
+  auto content = content_of(response);
   const auto size = pull_.method == "HEAD" ? 0 : body.size();
   CO_CHECK(co_await client_.write_response_with(std::move(response), std::move(body)));
-  pull_.status = status;
+  note_head(status, std::move(content));
   pull_.bytes += size;
   pull_.complete = true;
   co_return Result<void>();

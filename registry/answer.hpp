@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <functional>
 #include <string>
 
 #include "registry/content_store.hpp"
@@ -16,8 +17,9 @@ namespace hagring::registry {
 /// the connection can only be closed, short of the length that was announced.
 class Answer {
  public:
-  /// Both outlive the answer.
-  Answer(http::Connection& client, Pull& pull) : client_(client), pull_(pull) {}
+  /// All outlive the answer.
+  Answer(Clock& clock, http::Connection& client, Pull& pull)
+      : clock_(clock), client_(client), pull_(pull) {}
 
   awaitable<Result<void>> head(http::Response response);
   awaitable<Result<void>> body(ByteView part);
@@ -39,6 +41,9 @@ class Answer {
   bool begun() const { return pull_.status != 0; }
 
  private:
+  void note_head(unsigned status, std::string content);
+
+  Clock& clock_;
   http::Connection& client_;
   Pull& pull_;
 };

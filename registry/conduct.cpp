@@ -5,19 +5,19 @@
 
 namespace hagring::registry {
 
-void Conduct::wrong_digest(const Digest& digest, const std::vector<std::string>& peers) {
+void Conduct::wrong_digest(const Digest& digest, const std::vector<std::string>& peers,
+                           bool alone) {
   const auto now = clock_.now();
   const std::lock_guard lock(mutex_);
   std::erase_if(bans_, [&](const auto& entry) { return entry.second.until <= now; });
   std::erase_if(origin_first_, [&](const auto& entry) { return entry.second <= now; });
-  const auto until = now + (peers.size() == 1 ? options_.ban : options_.suspicion);
+  const auto until = now + (alone ? options_.ban : options_.suspicion);
   for (const auto& peer : peers) {
     if (bans_.size() >= options_.capacity && !bans_.contains(peer)) break;
     auto& ban = bans_[peer];
     if (ban.until >= until) continue;
-    ban = {until,
-           (peers.size() == 1 ? "sent wrong content for " : "sent a part of wrong content for ") +
-               digest.to_string()};
+    ban = {until, (alone ? "sent wrong content for " : "sent a part of wrong content for ") +
+                      digest.to_string()};
   }
   if (origin_first_.size() < options_.capacity) {
     origin_first_.insert_or_assign(digest, now + options_.origin_first);
@@ -54,13 +54,6 @@ bool Conduct::may_ask(const std::string& peer) {
   pause->second.until = now + options_.trial;
   pause->second.trying = true;
   return true;
-}
-
-std::optional<Duration> Conduct::pause(const std::string& peer) const {
-  const std::lock_guard lock(mutex_);
-  const auto pause = pauses_.find(peer);
-  if (pause == pauses_.end()) return std::nullopt;
-  return std::max(pause->second.until - clock_.now(), Duration::zero());
 }
 
 bool Conduct::banned(const std::string& peer) const {

@@ -3,18 +3,18 @@
 
 #include <map>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "registry/digest.hpp"
+#include "registry/first_byte_times.hpp"
 #include "userspace/base/clock.hpp"
 
 namespace hagring::registry {
 
-/// Remembers, for a while, who sent wrong bytes and of what, and who could not be reached. Any
-/// thread may use it.
+/// Remembers, for a while, who sent wrong bytes and of what, who could not be reached, and how soon
+/// the others answer. Any thread may use it.
 class Conduct {
  public:
   struct Options {
@@ -33,6 +33,7 @@ class Conduct {
     Duration trial = std::chrono::seconds(4);
     /// The most that is remembered of each kind.
     std::size_t capacity = 1024;
+    FirstByteTimes::Options first_bytes{};
   };
   /// Somebody who isn't asked now.
   struct Shunned {
@@ -42,10 +43,12 @@ class Conduct {
   };
 
   explicit Conduct(Clock& clock) : Conduct(clock, Options()) {}
-  Conduct(Clock& clock, Options options) : clock_(clock), options_(options) {}
+  Conduct(Clock& clock, Options options)
+      : clock_(clock), options_(options), first_bytes_(options.first_bytes) {}
 
-  /// Content that is not `digest` came from `peers`, each of which sent some of it.
-  void wrong_digest(const Digest& digest, const std::vector<std::string>& peers);
+  /// Content that is not `digest` came from `peers`, each of which sent some of it. `alone`: from
+  /// the one peer and nobody else.
+  void wrong_digest(const Digest& digest, const std::vector<std::string>& peers, bool alone);
 
   /// `peer` did not answer, or not as it should. A node that is down would cost every request the
   /// time to find that out. `reason` is for people.
@@ -55,8 +58,9 @@ class Conduct {
 
   /// Whether `peer` may be asked now. Of those who ask after its pause one gets a yes, and tries.
   bool may_ask(const std::string& peer);
-  /// What is left of the pause of a peer that is out of reach.
-  std::optional<Duration> pause(const std::string& peer) const;
+  /// How soon peers answer.
+  FirstByteTimes& first_bytes() { return first_bytes_; }
+  const FirstByteTimes& first_bytes() const { return first_bytes_; }
 
   bool banned(const std::string& peer) const;
   bool origin_first(const Digest& digest) const;
@@ -79,6 +83,7 @@ class Conduct {
 
   Clock& clock_;
   const Options options_;
+  FirstByteTimes first_bytes_;
   mutable std::mutex mutex_;
   std::map<std::string, Ban> bans_;
   std::map<std::string, Pause> pauses_;

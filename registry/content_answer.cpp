@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "registry/manifest.hpp"
+#include "userspace/http/grammar.hpp"
 
 namespace hagring::registry {
 namespace {
@@ -18,17 +19,20 @@ std::string media_type_of(const Inquiry& inquiry, std::string_view content) {
   return std::string(kOctets);
 }
 
-Result<std::string> read_file(const OpenBlob& blob) {
-  std::string content(blob.size, '\0');
-  std::size_t offset = 0;
-  while (offset < content.size()) {
-    const auto got = ::pread(blob.file.get(), content.data() + offset, content.size() - offset,
-                             static_cast<off_t>(offset));
-    if (got < 0) return last_system_error();
-    if (got == 0) return Errc::bad_message;
-    offset += static_cast<std::size_t>(got);
+/// Whether a list of entity tags names `tag` (RFC 9110, section 13.1.2: compared weakly).
+bool names_tag(std::string_view list, std::string_view tag) {
+  for (auto element : http::list_elements(list)) {
+    if (element.starts_with("W/")) element.remove_prefix(2);
+    if (element == "*" || element == tag) return true;
   }
-  return content;
+  return false;
+}
+
+/// The Range field, if it counts (RFC 9110, sections 13.1.5 and 14.2).
+std::optional<std::string_view> range_field(const Inquiry& inquiry, std::string_view tag) {
+  const auto condition = inquiry.request.headers.get("If-Range");
+  if (inquiry.route.head || (condition && *condition != tag)) return std::nullopt;
+  return inquiry.request.headers.get("Range");
 }
 
 }  // namespace
@@ -36,13 +40,21 @@ Result<std::string> read_file(const OpenBlob& blob) {
 ContentAnswer content_answer(const Inquiry& inquiry, const Digest& digest, std::string media_type,
                              std::uint64_t size) {
   ContentAnswer answer;
-  const auto range = inquiry.route.head ? std::nullopt : inquiry.request.headers.get("Range");
-  answer.part = select_range(range, size);
+  const auto tag = "\"" + digest.to_string() + "\"";
+  answer.part = select_range(range_field(inquiry, tag), size);
   auto& response = answer.response;
   response.headers = {{"Content-Type", std::move(media_type)},
                       {"Docker-Content-Digest", digest.to_string()},
                       {"Docker-Distribution-Api-Version", "registry/2.0"},
-                      {"Accept-Ranges", "bytes"}};
+                      {"Accept-Ranges", "bytes"},
+                      {"ETag", tag}};
+  if (const auto known = inquiry.request.headers.get("If-None-Match");
+      known && names_tag(*known, tag)) {
+    answer.unchanged = true;
+    response.status = 304;
+    response.headers.erase("Content-Type");
+    return answer;
+  }
   switch (answer.part.kind) {
     case Selection::Kind::whole:
       answer.part = {Selection::Kind::whole, 0, size};
@@ -61,6 +73,24 @@ ContentAnswer content_answer(const Inquiry& inquiry, const Digest& digest, std::
   return answer;
 }
 
+awaitable<Result<void>> say_unchanged(Inquiry& inquiry, ContentAnswer answer) {
+  CO_CHECK(co_await inquiry.answer.head(std::move(answer.response)));
+  co_return co_await inquiry.answer.finish();
+}
+
+Result<std::string> read_file(const OpenBlob& blob) {
+  std::string content(blob.size, '\0');
+  std::size_t offset = 0;
+  while (offset < content.size()) {
+    const auto got = ::pread(blob.file.get(), content.data() + offset, content.size() - offset,
+                             static_cast<off_t>(offset));
+    if (got < 0) return last_system_error();
+    if (got == 0) return Errc::bad_message;
+    offset += static_cast<std::size_t>(got);
+  }
+  return content;
+}
+
 bool is_content(const Digest& digest, std::string_view content) {
   Hasher hasher(digest.algorithm());
   hasher.update(as_bytes(content));
@@ -68,7 +98,7 @@ bool is_content(const Digest& digest, std::string_view content) {
 }
 
 awaitable<void> note_manifest(Inquiry& inquiry, const Digest& digest, std::string_view manifest) {
-  if (inquiry.parts.sizes != nullptr) inquiry.parts.sizes->learn(manifest);
+  if (inquiry.parts.sizes != nullptr) inquiry.parts.sizes->learn(digest, manifest);
   const auto& hook = inquiry.parts.hooks.manifest_served;
   if (!hook || inquiry.route.head) co_return;
   co_await hook(inquiry.registry, inquiry.route.repository, digest, manifest);
@@ -79,6 +109,7 @@ awaitable<Result<void>> answer_with(Inquiry& inquiry, const Digest& digest, std:
     co_await note_manifest(inquiry, digest, content);
   }
   auto answer = content_answer(inquiry, digest, media_type_of(inquiry, content), content.size());
+  if (answer.unchanged) co_return co_await say_unchanged(inquiry, std::move(answer));
   if (answer.part.length != content.size()) {
     content = content.substr(answer.part.length == 0 ? 0 : answer.part.first, answer.part.length);
   }
@@ -94,6 +125,7 @@ awaitable<Result<void>> answer_with(Inquiry& inquiry, const Digest& digest, Open
     co_return co_await answer_with(inquiry, digest, *std::move(content));
   }
   auto answer = content_answer(inquiry, digest, std::string(kOctets), blob.size);
+  if (answer.unchanged) co_return co_await say_unchanged(inquiry, std::move(answer));
   co_return co_await inquiry.answer.file(std::move(answer.response), std::move(blob),
                                          answer.part.first, answer.part.length);
 }

@@ -10,14 +10,22 @@ namespace hagring::registry {
 struct ContentAnswer {
   http::Response response;
   Selection part;
+  bool unchanged = false;  ///< the client has it already: 304, without a body
 };
 
 /// What the inquiry's Range field selects of content of that size, with the fields that clients of
 /// registries read. containerd takes its descriptor from Content-Type, Docker-Content-Digest and
 /// Content-Length of a HEAD (core/remotes/docker/resolver.go), and the offset of a part from
-/// Content-Range (1.6 to 2.0: without it they drop bytes that they need).
+/// Content-Range (1.6 to 2.0: without it they drop bytes that they need). Conditions count as at
+/// docker-registry, whose entity tags are the digests.
 ContentAnswer content_answer(const Inquiry& inquiry, const Digest& digest, std::string media_type,
                              std::uint64_t size);
+
+/// Sends an answer without a body, for content that is `unchanged`.
+awaitable<Result<void>> say_unchanged(Inquiry& inquiry, ContentAnswer answer);
+
+/// The whole of a blob. Errors: Errc::bad_message for a file that has shrunk, or the system's.
+Result<std::string> read_file(const OpenBlob& blob);
 
 /// Whether `content` is what `digest` says.
 bool is_content(const Digest& digest, std::string_view content);

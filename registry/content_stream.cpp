@@ -1,20 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "registry/content_stream.hpp"
+
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "registry/fetcher.hpp"
 #include "registry/peer_request.hpp"
-#include "registry/range.hpp"
+#include "registry/race.hpp"
 #include "userspace/base/log.hpp"
+#include "userspace/base/task_group.hpp"
 
 namespace hagring::registry {
+namespace {
 
-ContentStream::ContentStream(Fetcher& fetcher, ContentRequest request, std::uint64_t offset,
-                             Continuation continuation, std::unique_ptr<PeerSearch> search)
+constexpr std::size_t kPiece = 128UL * 1024;
+/// What is read of a refusal's own body, and for how long, to keep its connection.
+constexpr std::size_t kRefusalBytes = 16UL * 1024;
+constexpr auto kRefusal = std::chrono::milliseconds(200);
+
+/// Whether the bytes of the body are those of the content itself.
+bool is_coded(const http::Response& response) {
+  const auto coding = response.headers.get("Content-Encoding");
+  return coding && *coding != "identity";
+}
+
+std::string_view shown(const std::string& peer) {
+  return peer.empty() ? std::string_view("the origin") : Peer::shown(peer);
+}
+
+/// Reads bytes that are not wanted.
+awaitable<Result<void>> drop(Exchange& exchange, std::uint64_t bytes) {
+  Bytes buffer(std::min<std::uint64_t>(kPiece, bytes));
+  while (bytes > 0) {
+    const auto most = std::min<std::uint64_t>(buffer.size(), bytes);
+    CO_TRY(const auto size,
+           co_await exchange.connection().read_body(MutableBytes(buffer).first(most)));
+    if (size == 0) co_return Errc::truncated;
+    if (co_await asked_to_stop()) co_return Errc::cancelled;
+    bytes -= size;
+  }
+  co_return Result<void>();
+}
+
+}  // namespace
+
+ContentStream::ContentStream(Fetcher& fetcher, ContentRequest request, ContentPart part,
+                             Continuation continuation)
     : fetcher_(&fetcher),
       request_(std::move(request)),
-      offset_(offset),
-      continuation_(std::move(continuation)),
-      search_(std::move(search)) {
+      offset_(part.first),
+      wanted_end_(part.end),
+      continuation_(std::move(continuation)) {
   if (request_.size) {
     size_ = *request_.size;
     size_known_ = true;
@@ -22,27 +59,17 @@ ContentStream::ContentStream(Fetcher& fetcher, ContentRequest request, std::uint
 }
 
 awaitable<Result<std::size_t>> ContentStream::read(MutableBytes into) {
-  while (offset_ < size_) {
+  while (offset_ < end()) {
     if (!source_) CO_CHECK(co_await next_source());
-    auto& source = *source_;
-    const auto before = fetcher_->clock_.now();
-    const auto got = co_await source.exchange.connection().read_body(
-        into.first(std::min<std::uint64_t>(into.size(), size_ - offset_)));
-    source.waited += fetcher_->clock_.now() - before;
+    const auto got =
+        co_await read_source(into.first(std::min<std::uint64_t>(into.size(), end() - offset_)));
     if (got && *got > 0) {
-      if (source.bytes == 0 && !source.peer.empty() &&
-          std::ranges::find(contributors_, source.peer) == contributors_.end()) {
-        contributors_.push_back(source.peer);
-      }
-      source.bytes += *got;
-      offset_ += *got;
+      count(*got);
       (void)co_await leave_slow_source();
       co_return *got;
     }
     if (!got && is_cancelled(got.error())) co_return got.error();
-    log::info("fetcher", "{} of {} broke off at byte {} of {}",
-              source.peer.empty() ? "the origin" : source.peer, request_.digest.to_string(),
-              offset_, size_);
+    note_break(got ? make_error_code(Errc::truncated) : got.error());
     source_.reset();
   }
   // Whatever its framing says comes last must have come for its connection to be kept.
@@ -53,6 +80,37 @@ awaitable<Result<std::size_t>> ContentStream::read(MutableBytes into) {
   co_return std::size_t{0};
 }
 
+awaitable<Result<std::size_t>> ContentStream::read_source(MutableBytes into) {
+  auto& source = *source_;
+  const auto begin = fetcher_->clock_.now();
+  if (source.before > 0) CO_CHECK(co_await drop(source.exchange, std::exchange(source.before, 0)));
+  auto got = co_await source.exchange.connection().read_body(into);
+  source.waited += fetcher_->clock_.now() - begin;
+  co_return got;
+}
+
+void ContentStream::count(std::size_t bytes) {
+  auto& source = *source_;
+  if (source.peer.empty()) {
+    origin_contributed_ = true;
+    in_vain_ = 0;
+  } else if (std::ranges::find(contributors_, source.peer) == contributors_.end()) {
+    contributors_.push_back(source.peer);
+  }
+  source.bytes += bytes;
+  offset_ += bytes;
+}
+
+void ContentStream::note_break(const error_code& error) {
+  const auto& peer = source_->peer;
+  log::info("fetcher", "{} broke off at byte {} of {} of {}: {}", shown(peer), offset_, size_,
+            request_.digest.to_string(), error.message());
+  // It would cost the next request the same time.
+  if (!peer.empty() && error == Errc::timed_out) {
+    fetcher_->conduct_.out_of_reach(peer, "fell silent in the middle of a body");
+  }
+}
+
 awaitable<Result<void>> ContentStream::begin() {
   CO_TRY(auto source, co_await next_peer());
   source_.emplace(std::move(source));
@@ -60,9 +118,10 @@ awaitable<Result<void>> ContentStream::begin() {
 }
 
 awaitable<Result<void>> ContentStream::next_source() {
-  auto peer = co_await next_peer();
-  if (!peer && is_cancelled(peer.error())) co_return peer.error();
-  auto source = peer ? std::move(peer) : co_await continued();
+  auto source = origin_first_ ? co_await continued() : co_await next_peer();
+  if (!source && !is_cancelled(source.error())) {
+    source = origin_first_ ? co_await next_peer() : co_await continued();
+  }
   if (!source) co_return is_cancelled(source.error()) ? source.error() : Errc::unavailable;
   source_.emplace(*std::move(source));
   co_return Result<void>();
@@ -70,6 +129,9 @@ awaitable<Result<void>> ContentStream::next_source() {
 
 /// Asks peers, in the router's order, until one sends the content from offset_ on.
 awaitable<Result<ContentStream::Source>> ContentStream::next_peer() {
+  if (!std::exchange(searched_, true)) {
+    search_ = fetcher_->router_.find(request_.digest.to_string());
+  }
   while (search_ && asked_ < fetcher_->options_.max_peers) {
     auto peer = co_await fetcher_->next(*search_);
     if (!peer) {
@@ -78,41 +140,87 @@ awaitable<Result<ContentStream::Source>> ContentStream::next_peer() {
       break;
     }
     ++asked_;
-    auto exchange = co_await fetcher_->ask(*peer, peer_request(*peer, "GET", request_, offset_));
-    if (!exchange && is_cancelled(exchange.error())) co_return exchange.error();
-    if (!exchange) {
-      log::info("fetcher", "peer {}: {}", peer->name, exchange.error().message());
-      continue;
-    }
-    auto source = accepted(peer->key(), *std::move(exchange));
-    if (source) co_return source;
+    auto source = hedged_ ? co_await ask(*peer) : co_await ask_and_hedge(*peer);
+    if (source || is_cancelled(source.error())) co_return source;
   }
   co_return Errc::not_found;
 }
 
-awaitable<Result<ContentStream::Source>> ContentStream::continued() {
-  const auto continuation = std::exchange(continuation_, nullptr);
-  if (!continuation) co_return Errc::unavailable;
-  CO_TRY(auto exchange, co_await continuation(offset_));
-  co_return accepted("", std::move(exchange));
+awaitable<Result<ContentStream::Source>> ContentStream::ask(Peer peer) {
+  auto exchange =
+      co_await fetcher_->ask(peer, peer_request(peer, "GET", request_, {offset_, wanted_end_}));
+  if (exchange && exchange->response.status >= 400) {
+    // Only for the connection's sake, which costs a handshake and a proof of membership.
+    (void)co_await with_deadline(fetcher_->clock_, kRefusal,
+                                 exchange->connection().skip_body(kRefusalBytes));
+    co_return co_await asked_to_stop() ? Errc::cancelled : Errc::not_found;
+  }
+  if (exchange) co_return accepted(peer.key(), *std::move(exchange));
+  if (!is_cancelled(exchange.error())) {
+    log::info("fetcher", "peer {}: {}", peer.name, exchange.error().message());
+  }
+  co_return exchange.error();
 }
 
-/// Whether the response is the content from offset_ to its end.
+awaitable<Result<ContentStream::Source>> ContentStream::ask_and_hedge(Peer peer) {
+  auto& clock = fetcher_->clock_;
+  auto& times = fetcher_->conduct_.first_bytes();
+  const auto begin = clock.now();
+  Race<Source> race(co_await asio::this_coro::executor, clock);
+  auto outcome = co_await race.run([this, peer] { return ask(peer); }, times.patience(peer.key()),
+                                   [this] { return ask_another(); });
+  if (hedged_) times.count_hedge(outcome.second_won);
+  if (outcome.second_won) {
+    log::debug("fetcher", "peer {} was slower than another with {}", peer.name,
+               request_.digest.to_string());
+    times.note(peer.key(), clock.now() - begin);
+  }
+  co_return std::move(outcome.result);
+}
+
+awaitable<Result<ContentStream::Source>> ContentStream::ask_another() {
+  if (asked_ >= fetcher_->options_.max_peers) co_return Errc::not_found;
+  CO_TRY(auto peer, co_await fetcher_->next(*search_));
+  ++asked_;
+  hedged_ = true;
+  co_return co_await ask(std::move(peer));
+}
+
+/// Asks the origin, once more if the first try was in vain.
+awaitable<Result<ContentStream::Source>> ContentStream::continued() {
+  const auto& options = fetcher_->options_;
+  while (continuation_ && continuations_ < options.max_continuations &&
+         in_vain_ < options.max_in_vain) {
+    ++continuations_;
+    ++in_vain_;
+    auto source = co_await continue_once();
+    if (source || is_cancelled(source.error())) co_return source;
+    log::info("fetcher", "the origin does not go on at byte {} of {}: {}", offset_,
+              request_.digest.to_string(), source.error().message());
+  }
+  co_return Errc::unavailable;
+}
+
+awaitable<Result<ContentStream::Source>> ContentStream::continue_once() {
+  ByteRange range{.first = offset_};
+  if (wanted_end_) range.last = *wanted_end_ - 1;
+  CO_TRY(auto exchange, co_await continuation_(range));
+  co_return accepted_of_origin(std::move(exchange));
+}
+
+/// Whether the response is the content from offset_ to its end, or to that of the part.
 Result<ContentStream::Source> ContentStream::accepted(std::string peer, Exchange exchange) {
   const auto& response = exchange.response;
-  const auto coding = response.headers.get("Content-Encoding");
-  if (coding && *coding != "identity") return Errc::bad_message;
+  if (is_coded(response)) return Errc::bad_message;
   if (response.body.kind != http::BodyLength::Kind::length) return Errc::bad_message;
   std::uint64_t first = 0;
   std::uint64_t size = response.body.bytes;
   if (response.status == 206) {
     const auto range = ContentRange::parse(response.headers.get("Content-Range").value_or(""));
-    if (!range || !range->size || range->last + 1 != *range->size ||
-        range->length() != response.body.bytes) {
-      return Errc::bad_message;
-    }
+    if (!range || !range->size || range->length() != response.body.bytes) return Errc::bad_message;
     first = range->first;
     size = *range->size;
+    if (range->last + 1 != std::min(wanted_end_.value_or(size), size)) return Errc::bad_message;
   } else if (response.status != 200) {
     return Errc::not_found;
   }
@@ -123,21 +231,43 @@ Result<ContentStream::Source> ContentStream::accepted(std::string peer, Exchange
   return Source{.peer = std::move(peer), .exchange = std::move(exchange)};
 }
 
+/// Of an origin, or of what it redirects to, more is put up with: a length that isn't told, a part
+/// that ends early, no ranges at all. But the content must be of the size that was told before.
+Result<ContentStream::Source> ContentStream::accepted_of_origin(Exchange exchange) {
+  const auto& response = exchange.response;
+  if (is_coded(response)) return Errc::bad_message;
+  std::uint64_t before = 0;
+  if (response.status == 206) {
+    const auto range = ContentRange::parse(response.headers.get("Content-Range").value_or(""));
+    if (!range || range->first != offset_) return Errc::bad_message;
+    if (range->size && *range->size != size_) return Errc::bad_message;
+  } else if (response.status == 200) {
+    const bool length_known = response.body.kind == http::BodyLength::Kind::length;
+    if (length_known && response.body.bytes != size_) return Errc::bad_message;
+    before = offset_;
+  } else {
+    log::debug("fetcher", "the origin answers {}", response.status);
+    return Errc::unavailable;
+  }
+  return Source{.peer = {}, .exchange = std::move(exchange), .before = before};
+}
+
 /// A source that sends a byte now and then never trips the limit on stalls.
 awaitable<bool> ContentStream::leave_slow_source() {
   const auto& options = fetcher_->options_;
   auto& source = *source_;
-  if (source.waited < options.slow_after || offset_ == size_) co_return false;
+  if (source.waited < options.slow_after || offset_ == end()) co_return false;
   const auto seconds = std::chrono::duration<double>(source.waited).count();
   const bool slow = static_cast<double>(source.bytes) / seconds <
                     static_cast<double>(options.slow_bytes_per_second);
   source.waited = Duration{0};
-  source.bytes = 1;  // its contribution has been noted
+  source.bytes = 0;
   if (!slow || source.peer.empty()) co_return false;
-  log::info("fetcher", "peer {} is slow with {}", source.peer, request_.digest.to_string());
+  log::info("fetcher", "peer {} is slow with {}", shown(source.peer), request_.digest.to_string());
   auto other = co_await next_peer();
-  if (!other) other = co_await continued();
+  if (!other && !is_cancelled(other.error())) other = co_await continued();
   if (!other) co_return false;  // slow is better than nothing
+  fetcher_->conduct_.out_of_reach(source.peer, "sent a body too slowly");
   source_.emplace(*std::move(other));
   co_return true;
 }

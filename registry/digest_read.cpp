@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/content_answer.hpp"
 #include "registry/forwarding.hpp"
+#include "registry/origin_answer.hpp"
 
 namespace hagring::registry {
 namespace {
@@ -16,23 +17,14 @@ bool wants_part(const Inquiry& inquiry) {
 /// Whether an origin's answer is one that peers can't better.
 bool is_settled(unsigned status) { return status / 100 == 2 || status / 100 == 3 || status == 416; }
 
-awaitable<Result<Exchange>> ask_origin(Inquiry& inquiry) {
-  co_return co_await inquiry.parts.origin.read(inquiry.origin, forwarded(inquiry.request));
+awaitable<Result<Exchange>> ask_origin(Inquiry& inquiry, Asking how = {}) {
+  co_return co_await inquiry.parts.origin.read(inquiry.origin, forwarded(inquiry.request), how);
 }
 
 awaitable<Result<void>> relay_origin(Inquiry& inquiry, const Digest& digest,
                                      Result<Exchange> exchange) {
   if (!exchange) co_return co_await refuse_unreachable(inquiry, exchange.error());
-  inquiry.pull.source = PullSource::origin;
-  const bool manifest = inquiry.route.kind == Route::Kind::manifest && !inquiry.route.head;
-  if (!manifest || exchange->response.status != 200) {
-    co_return co_await inquiry.answer.relay(*exchange);
-  }
-  std::string content;
-  co_return co_await inquiry.answer.relay(*exchange, &content, [&]() -> awaitable<void> {
-    inquiry.pull.verified = is_content(digest, content);
-    if (inquiry.pull.verified) co_await note_manifest(inquiry, digest, content);
-  });
+  co_return co_await answer_from_origin(inquiry, digest, *std::move(exchange));
 }
 
 awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest) {
@@ -42,12 +34,13 @@ awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest)
     if (answered == Found::yes) co_return Result<void>();
     co_return co_await relay_origin(inquiry, digest, co_await ask_origin(inquiry));
   }
-  auto exchange = co_await ask_origin(inquiry);
+  auto exchange = co_await ask_origin(inquiry, {.others = true});
   if (!exchange && is_cancelled(exchange.error())) co_return exchange.error();
   if (!exchange || !is_settled(exchange->response.status)) {
     CO_TRY(const auto answered, co_await answer_from_peers(inquiry, digest));
     if (answered == Found::yes) co_return Result<void>();
   }
+  if (!exchange && was_spared(exchange.error())) exchange = co_await ask_origin(inquiry);
   co_return co_await relay_origin(inquiry, digest, std::move(exchange));
 }
 

@@ -21,8 +21,10 @@ awaitable<Result<Exchange>> Fetcher::ask(Peer peer, http::Request request) {
                     .tls = false,
                     .preferred = peer.address,
                     .identity = peer.identity};
+  const auto begin = clock_.now();
   auto exchange = co_await client_.send(to, std::move(request), options_.first_byte);
   if (exchange) {
+    conduct_.first_bytes().note(peer.key(), clock_.now() - begin);
     conduct_.in_reach(peer.key());
   } else if (!is_cancelled(exchange.error())) {
     conduct_.out_of_reach(peer.key(), exchange.error().message());
@@ -30,14 +32,21 @@ awaitable<Result<Exchange>> Fetcher::ask(Peer peer, http::Request request) {
   co_return exchange;
 }
 
-awaitable<Result<ContentStream>> Fetcher::open(ContentRequest request, std::uint64_t offset,
+awaitable<Result<ContentStream>> Fetcher::open(ContentRequest request, ContentPart part,
                                                Continuation continuation) {
-  auto search = router_.find(request.digest.to_string());
-  ContentStream stream(*this, std::move(request), offset, std::move(continuation),
-                       std::move(search));
+  ContentStream stream(*this, std::move(request), part, std::move(continuation));
   const auto begun = co_await with_deadline(clock_, options_.budget, stream.begin());
   if (!begun) co_return is_cancelled(begun.error()) ? begun.error() : Errc::not_found;
   co_return std::move(stream);
+}
+
+ContentStream Fetcher::from_origin(ContentRequest request, ContentPart part, Exchange exchange,
+                                   std::uint64_t before, Continuation continuation) {
+  ContentStream stream(*this, std::move(request), part, std::move(continuation));
+  stream.origin_first_ = true;
+  stream.source_.emplace(
+      ContentStream::Source{.peer = {}, .exchange = std::move(exchange), .before = before});
+  return stream;
 }
 
 awaitable<Result<std::uint64_t>> Fetcher::size_of(ContentRequest request) {
@@ -53,7 +62,7 @@ awaitable<Result<std::uint64_t>> Fetcher::size_of(ContentRequest request) {
 }
 
 awaitable<Result<std::uint64_t>> Fetcher::size_at(Peer peer, const ContentRequest& request) {
-  CO_TRY(const auto exchange, co_await ask(peer, peer_request(peer, "HEAD", request, 0)));
+  CO_TRY(const auto exchange, co_await ask(peer, peer_request(peer, "HEAD", request, {})));
   const auto& response = exchange.response;
   const bool known = response.body.kind == http::BodyLength::Kind::length;
   if (response.status != 200 || !known) co_return Errc::not_found;

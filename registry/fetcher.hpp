@@ -1,30 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
-#include <memory>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include "registry/conduct.hpp"
-#include "registry/content_router.hpp"
-#include "registry/upstream.hpp"
+#include "registry/content_stream.hpp"
 
 namespace hagring::registry {
-
-/// Content that is asked for by its digest.
-struct ContentRequest {
-  bool manifest = false;   ///< else a blob
-  std::string registry;    ///< `docker.io`
-  std::string repository;  ///< `library/nginx`
-  Digest digest;
-  std::string accept;                   ///< the client's Accept field; empty: none
-  std::optional<std::uint64_t> size{};  ///< bytes of the whole, where a manifest has told
-};
-
-/// Where content goes on from `offset` when no peer is left: the origin.
-using Continuation = std::function<awaitable<Result<Exchange>>(std::uint64_t offset)>;
 
 struct FetcherOptions {
   Duration search = std::chrono::seconds(1);      ///< for the router to name one more peer
@@ -33,55 +15,14 @@ struct FetcherOptions {
   /// stays below containerd's 30 s for a response's head (ResponseHeaderTimeout, 2.3.0 on).
   Duration budget = std::chrono::seconds(6);
   std::size_t max_peers = 16;  ///< asked for one request
+  /// How often the origin is asked to go on with one answer, in all and without a byte of it
+  /// coming: an origin that serves a little each time must not be asked for ever.
+  unsigned max_continuations = 8;
+  unsigned max_in_vain = 2;
   /// A source is left for another when, after this much waiting for it …
   Duration slow_after = std::chrono::seconds(5);
   /// … it has sent fewer bytes a second than this.
   std::uint64_t slow_bytes_per_second = 16UL * 1024;
-};
-
-/// The bytes of one piece of content from an offset on, in order, from one source after another: a
-/// peer that dies, stalls or crawls is left for the next peer and at last for the continuation,
-/// which go on at the byte that was reached. Nothing here is verified. Used from one thread.
-class ContentStream {
- public:
-  /// Of the whole content, as the first source states it; another source must agree.
-  std::uint64_t size() const { return size_; }
-  std::uint64_t offset() const { return offset_; }
-  /// Peer::key() of those that have sent bytes, each once, in order.
-  const std::vector<std::string>& contributors() const { return contributors_; }
-
-  /// Some of the next bytes; 0 at the end. Errors: Errc::unavailable when no source is left,
-  /// Errc::cancelled.
-  awaitable<Result<std::size_t>> read(MutableBytes into);
-
- private:
-  friend class Fetcher;
-  struct Source {
-    std::string peer;  ///< empty: the continuation
-    Exchange exchange;
-    std::uint64_t bytes = 0;
-    Duration waited{0};
-  };
-  ContentStream(class Fetcher& fetcher, ContentRequest request, std::uint64_t offset,
-                Continuation continuation, std::unique_ptr<PeerSearch> search);
-
-  awaitable<Result<void>> begin();
-  awaitable<Result<void>> next_source();
-  awaitable<Result<Source>> next_peer();
-  awaitable<Result<Source>> continued();
-  awaitable<bool> leave_slow_source();
-  Result<Source> accepted(std::string peer, Exchange exchange);
-
-  Fetcher* fetcher_;
-  ContentRequest request_;
-  std::uint64_t offset_;
-  std::uint64_t size_ = 0;
-  bool size_known_ = false;
-  Continuation continuation_;
-  std::unique_ptr<PeerSearch> search_;
-  std::size_t asked_ = 0;
-  std::optional<Source> source_;
-  std::vector<std::string> contributors_;
 };
 
 /// Gets content from the peers that the router names. Requests have the shape that Spegel's nodes
@@ -95,10 +36,16 @@ class Fetcher {
           Options options = {})
       : clock_(clock), client_(client), router_(router), conduct_(conduct), options_(options) {}
 
-  /// Finds a peer that sends the content from `offset` on. `continuation` may be empty; it is never
-  /// the first source. Errors: Errc::not_found when no peer has it.
-  awaitable<Result<ContentStream>> open(ContentRequest request, std::uint64_t offset,
+  /// Finds a peer that sends the part of the content. `continuation` may be empty; it is never the
+  /// first source. Errors: Errc::not_found when no peer has it.
+  awaitable<Result<ContentStream>> open(ContentRequest request, ContentPart part,
                                         Continuation continuation);
+
+  /// A stream whose first source is the origin, which has just begun to answer with the part.
+  /// `request` has the size. `before` bytes of the answer precede the part: a server without ranges
+  /// sends all.
+  ContentStream from_origin(ContentRequest request, ContentPart part, Exchange exchange,
+                            std::uint64_t before, Continuation continuation);
 
   /// Asks peers for the size of a blob. Errors: Errc::not_found.
   awaitable<Result<std::uint64_t>> size_of(ContentRequest request);

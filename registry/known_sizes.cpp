@@ -5,29 +5,38 @@
 
 namespace hagring::registry {
 
-void KnownSizes::learn(std::string_view manifest) {
+void KnownSizes::learn(const Digest& digest, std::string_view manifest) {
   const auto parsed = parse_manifest(as_bytes(manifest));
   if (!parsed) return;
   const std::lock_guard lock(mutex_);
-  for (const auto& child : parsed->children) {
-    if (const auto known = sizes_.find(child.digest); known != sizes_.end()) {
-      known->second.size = child.size;
-      order_.splice(order_.end(), order_, known->second.place);
-      continue;
-    }
-    if (sizes_.size() == capacity_) {
-      sizes_.erase(order_.front());
-      order_.pop_front();
-    }
-    const auto place = order_.insert(order_.end(), child.digest);
-    sizes_.emplace(child.digest, Known{child.size, place});
+  touch(digest).learned_from = true;
+  for (const auto& child : parsed->children) touch(child.digest).size = child.size;
+}
+
+/// The entry of `digest`, now the newest; the oldest makes room for it.
+KnownSizes::Known& KnownSizes::touch(const Digest& digest) {
+  if (const auto known = sizes_.find(digest); known != sizes_.end()) {
+    order_.splice(order_.end(), order_, known->second.place);
+    return known->second;
   }
+  if (sizes_.size() == capacity_) {
+    sizes_.erase(order_.front());
+    order_.pop_front();
+  }
+  const auto place = order_.insert(order_.end(), digest);
+  return sizes_.emplace(digest, Known{.size = {}, .place = place}).first->second;
+}
+
+bool KnownSizes::has_learned_from(const Digest& digest) const {
+  const std::lock_guard lock(mutex_);
+  const auto known = sizes_.find(digest);
+  return known != sizes_.end() && known->second.learned_from;
 }
 
 std::optional<std::uint64_t> KnownSizes::of(const Digest& digest) const {
   const std::lock_guard lock(mutex_);
   const auto known = sizes_.find(digest);
-  return known == sizes_.end() ? std::nullopt : std::optional(known->second.size);
+  return known == sizes_.end() ? std::nullopt : known->second.size;
 }
 
 }  // namespace hagring::registry

@@ -20,14 +20,19 @@ class KnownSizes {
   explicit KnownSizes(std::size_t capacity = 16UL * 1024) : capacity_(capacity) {}
 
   /// Takes the sizes out of a manifest that is verified; other content is passed over.
-  void learn(std::string_view manifest);
+  void learn(const Digest& digest, std::string_view manifest);
+  /// Whether the manifest has been learned from lately.
+  bool has_learned_from(const Digest& digest) const;
   std::optional<std::uint64_t> of(const Digest& digest) const;
 
  private:
   struct Known {
-    std::uint64_t size;
+    std::optional<std::uint64_t> size;  ///< nullopt: of a manifest that nobody has named
+    bool learned_from = false;
     std::list<Digest>::iterator place;
   };
+  Known& touch(const Digest& digest);
+
   const std::size_t capacity_;
   mutable std::mutex mutex_;
   std::list<Digest> order_;  ///< the oldest first

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "registry/inquiry.hpp"
+#include "registry/size_lesson.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/http/grammar.hpp"
@@ -55,9 +56,11 @@ class Session {
 };
 
 awaitable<void> Session::run() {
-  while (!parts_.draining) {
+  // The first request is waited for even at the end: it may be under way already, and clients don't
+  // repeat one that fails on a new connection.
+  for (bool served = false; !served || !parts_.draining; served = true) {
     client_.stream().set_inactivity_limit(parts_.options.idle);
-    parts_.idle.insert(&client_.stream());
+    if (served) parts_.idle.insert(&client_.stream());
     auto request =
         co_await with_deadline(parts_.clock, parts_.options.idle, client_.read_request());
     parts_.idle.erase(&client_.stream());
@@ -83,10 +86,12 @@ awaitable<void> Session::run() {
 /// The server that the client meant, and no other: where it says another name than the one its
 /// connection is for, that doesn't change where its requests go.
 Upstream Session::upstream_for(const std::string& host, bool mirrored) const {
-  Upstream to{.host = about_.tls ? about_.host : "",
-              .port = about_.original.port(),
+  Upstream to{.host = about_.tls || about_.proxied() ? about_.host : "",
+              .port = about_.port(),
               .tls = about_.tls,
-              .preferred = about_.original};
+              .preferred = {}};
+  if (about_.proxied()) return to;
+  to.preferred = about_.original;
   // Without TLS the name is only in the request. A name among the mirrored registries may be
   // resolved anew; any other would make us a relay to wherever the client says.
   if (!about_.tls && mirrored) to.host = host;
@@ -96,19 +101,22 @@ Upstream Session::upstream_for(const std::string& host, bool mirrored) const {
 awaitable<Result<void>> Session::answer(http::Request request) {
   const auto begin = parts_.clock.now();
   const auto host = host_of(request);
-  const bool same_host = !about_.tls || http::equals_ignoring_case(host, about_.host);
-  auto registry = same_host ? parts_.policy.registry_of(host, about_.original.port(), !about_.tls)
-                            : std::nullopt;
+  const bool same_host =
+      !(about_.tls || about_.proxied()) || http::equals_ignoring_case(host, about_.host);
+  auto registry =
+      same_host ? parts_.policy.registry_of(host, about_.port(), !about_.tls) : std::nullopt;
   auto what = registry || host == kProbeHost ? route(request.method, request.target) : Route();
   // `?ns=` is for mirrors; a client that says so to an origin means something that we don't know.
   if (!what.registry.empty() && what.registry != registry) what = {};
   Pull pull{.time = parts_.clock.wall(),
             .registry = registry.value_or(host),
+            .mirrored = registry.has_value(),
             .repository = what.repository.empty()
                               ? request.target.substr(0, request.target.find('?'))
                               : what.repository,
             .reference = what.digest ? what.digest->to_string() : what.tag.value_or(""),
             .method = request.method,
+            .begin = begin,
             .client = about_.client};
   if (what.kind == Route::Kind::manifest) pull.kind = PullKind::manifest;
   if (what.kind == Route::Kind::blob) pull.kind = PullKind::blob;
@@ -119,14 +127,19 @@ awaitable<Result<void>> Session::answer(http::Request request) {
                   .route = std::move(what),
                   .registry = registry.value_or(host),
                   .pull = pull,
-                  .answer = Answer(client_, pull)};
+                  .answer = Answer(parts_.clock, client_, pull)};
   const auto answered = co_await dispatch(inquiry, registry.has_value());
   pull.duration = parts_.clock.now() - begin;
   if (!answered && pull.note.empty()) pull.note = answered.error().message();
   log::debug("mirror", "{} {}/{} {}: {} from {} {}, {} bytes {}", pull.method, pull.registry,
              pull.repository, pull.reference, pull.status, to_string(pull.source), pull.peers,
              pull.bytes, pull.note);
+  if (parts_.hooks.answered) parts_.hooks.answered(pull);
+  const auto manifest = pull.kind == PullKind::manifest && pull.status == 200
+                            ? Digest::parse(pull.content)
+                            : std::nullopt;
   parts_.record.add(std::move(pull));
+  if (manifest && parts_.sizes) co_await learn_from_store(parts_.store, *parts_.sizes, *manifest);
   co_return answered;
 }
 

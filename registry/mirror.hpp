@@ -27,9 +27,15 @@ struct Interception {
   /// original address as text.
   std::string host;
   asio::ip::tcp::endpoint original;  ///< where the client had wanted to connect
+  /// Where that is an egress proxy, which was asked for `host`: the port it was asked for; else 0.
+  std::uint16_t proxied_port = 0;
   bool tls = true;
   std::uint32_t client = 0;  ///< its process; 0: not known
   Bytes read_ahead{};        ///< bytes that have been read from the stream already
+
+  bool proxied() const { return proxied_port != 0; }
+  /// The server's.
+  std::uint16_t port() const { return proxied() ? proxied_port : original.port(); }
 };
 
 struct MirrorOptions {
@@ -65,6 +71,8 @@ struct MirrorHooks {
   std::function<void(std::string registry, std::string repository, Digest digest,
                      std::uint64_t size)>
       seen{};
+  /// A request has been answered, or couldn't be.
+  std::function<void(const Pull& pull)> answered{};
   /// A client is about to have the whole of a manifest that it reads by digest, which is verified:
   /// its last byte waits until this has returned, which must be soon. `manifest` stays until then.
   std::function<awaitable<void>(std::string registry, std::string repository, Digest digest,
@@ -88,7 +96,7 @@ struct MirrorParts {
   KnownSizes* sizes = nullptr;
   /// Bytes held for verification at the moment.
   std::size_t held = 0;
-  /// Connections that wait for a request.
+  /// Connections that have been served and wait for another request.
   std::unordered_set<ByteStream*> idle{};
   /// Connections end as soon as they wait for a request.
   bool draining = false;
@@ -105,8 +113,8 @@ class Mirror {
   /// Requests never go to another server than the one that the client had connected to.
   awaitable<void> serve(std::unique_ptr<ByteStream> stream, Interception about);
 
-  /// Ends connections that wait for a request at once, and others when theirs is answered: clients
-  /// keep connections for long after a pull.
+  /// Ends connections that wait for another request at once, and others when theirs is answered:
+  /// clients keep connections for long after a pull.
   void drain();
 
  private:

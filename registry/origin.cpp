@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/origin.hpp"
 
+#include "registry/canned_answer.hpp"
+#include "registry/challenge.hpp"
+#include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
 
 namespace hagring::registry {
@@ -9,8 +12,33 @@ namespace {
 /// The most of a redirect's own body that is read to keep its connection.
 constexpr std::size_t kMaxRedirectBody = 16UL * 1024;
 
+/// Longer than any request: its own limits end it.
+constexpr Duration kForever = std::chrono::hours(24);
+
+/// Whether it is this node that lacks something, which says nothing of the origin.
+bool is_our_own(const error_code& error) {
+  namespace errc = boost::system::errc;
+  return error == errc::too_many_files_open || error == errc::too_many_files_open_in_system ||
+         error == errc::not_enough_memory || error == errc::no_buffer_space ||
+         error == errc::address_not_available;
+}
+
+/// More than the registries' errors have.
+constexpr std::size_t kMaxKeptBody = 8UL * 1024;
+
 bool is_redirect(unsigned status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/// Reads a body, as far as kMaxKeptBody.
+awaitable<Result<void>> collect(http::Connection& connection, std::string& into) {
+  Bytes buffer(4096);
+  while (into.size() < kMaxKeptBody) {
+    CO_TRY(const auto size, co_await connection.read_body(buffer));
+    if (size == 0) co_return Result<void>();
+    into.append(as_text(ByteView(buffer).first(size)));
+  }
+  co_return Errc::too_large;
 }
 
 std::optional<std::string> location_of(const http::Response& response) {
@@ -21,14 +49,102 @@ std::optional<std::string> location_of(const http::Response& response) {
 
 }  // namespace
 
-awaitable<Result<Exchange>> Origin::ask(Upstream to, http::Request request,
-                                        std::optional<Duration> limit) {
-  co_return co_await client_.send(std::move(to), std::move(request), limit);
+awaitable<Result<Exchange>> Origin::ask(Upstream to, http::Request request, Asking how) {
+  const auto server = OriginServer::of(to);
+  auto& limits = memory_.limits;
+  if (how.others && limits.limits(server, request)) co_return OriginErrc::limited;
+  if (auto answer = how.others ? std::nullopt : limits.remembered(server, request)) {
+    co_return co_await canned_answer(client_, request.method, std::move(answer->response),
+                                     std::move(answer->body));
+  }
+  CO_TRY(auto exchange, co_await send(std::move(to), request, how));
+  if (!limits.learn(server, request, exchange.response)) co_return std::move(exchange);
+  co_return co_await keep(server, std::move(request), std::move(exchange));
 }
 
-awaitable<Result<Exchange>> Origin::read(Upstream to, http::Request request) {
+/// Remembers an answer, which has to be taken off its connection for that.
+awaitable<Result<Exchange>> Origin::keep(OriginServer server, http::Request request,
+                                         Exchange exchange) {
+  RateLimits::Answer answer{exchange.response, ""};
+  if (request.method == "HEAD") {
+    memory_.limits.remember(server, request, std::move(answer));
+    co_return std::move(exchange);
+  }
+  const auto& body = exchange.response.body;
+  if (body.kind == http::BodyLength::Kind::length && body.bytes > kMaxKeptBody) {
+    co_return std::move(exchange);
+  }
+  // Of a longer one whose length wasn't told this much is passed on.
+  const auto read = co_await with_deadline(clock_, options_.kept_body,
+                                           collect(exchange.connection(), answer.body));
+  if (!read && is_cancelled(read.error())) co_return read.error();
+  if (read) memory_.limits.remember(server, request, answer);
+  co_return co_await canned_answer(client_, request.method, std::move(answer.response),
+                                   std::move(answer.body));
+}
+
+awaitable<Result<Exchange>> Origin::send(Upstream to, http::Request request, Asking how) {
+  const auto server = OriginServer::of(to);
+  CO_TRY(auto leave, memory_.breaker.admit(server, how.others, co_await asio::this_coro::executor));
+  const auto begun = clock_.now();
+  auto stage = UpstreamClient::Stage::connecting;
+  auto exchange =
+      co_await with_deadline(leave.fate(), how.patience.value_or(kForever),
+                             client_.send(to, std::move(request), how.response, &stage));
+  if (exchange) {
+    memory_.breaker.answered(server, exchange->response.status, to.preferred);
+    co_return std::move(exchange);
+  }
+  // Not by its own time: another request has found out that the origin is down.
+  if (exchange.error() == Errc::timed_out && leave.fate().sealed()) co_return OriginErrc::down;
+  learn(to, exchange.error(), stage, clock_.now() - begun);
+  co_return exchange.error();
+}
+
+awaitable<Result<Exchange>> Origin::open(Upstream to) {
+  const auto begun = clock_.now();
+  auto stage = UpstreamClient::Stage::connecting;
+  auto opened = co_await client_.open(to, &stage);
+  if (!opened) learn(to, opened.error(), stage, clock_.now() - begun);
+  co_return std::move(opened);
+}
+
+/// What an error says of the server.
+void Origin::learn(const Upstream& to, const error_code& error, UpstreamClient::Stage stage,
+                   Duration waited) {
+  const auto server = OriginServer::of(to);
+  if (is_cancelled(error)) {
+    if (waited >= options_.suspicious_after) memory_.breaker.suspect(server, to.preferred);
+    return;
+  }
+  if (error == Errc::unsupported || is_our_own(error)) return;
+  if (stage == UpstreamClient::Stage::handshake && error == Errc::unavailable) {
+    return memory_.breaker.reached(server);  // its chain was refused
+  }
+  const bool connected = stage == UpstreamClient::Stage::asking;
+  const auto trouble = !connected                 ? Trouble::unreachable
+                       : error == Errc::timed_out ? Trouble::silent
+                                                  : Trouble::failing;
+  memory_.breaker.failed(server, trouble, error.message(), to.preferred);
+}
+
+bool Origin::challenge_can_be_met(const http::Response& response) const {
+  if (response.status != 401) return true;
+  const auto service = token_service_of(response);
+  if (!service) return true;
+  const auto& realm = service->realm;
+  return !memory_.breaker.is_down(
+      {.host = realm.host, .port = realm.port, .tls = realm.scheme == "https"});
+}
+
+std::string Origin::outage(const Upstream& to) const {
+  const auto outage = memory_.breaker.outage(OriginServer::of(to));
+  return outage ? outage->to_string() : std::string();
+}
+
+awaitable<Result<Exchange>> Origin::read(Upstream to, http::Request request, Asking how) {
   request.headers.set("Accept-Encoding", "identity");
-  CO_TRY(auto first, co_await client_.send(to, request));
+  CO_TRY(auto first, co_await ask(to, request, how));
   const auto location = location_of(first.response);
   if (request.method != "GET" || !location || to.host.empty()) co_return std::move(first);
   const http::Url base{.scheme = to.tls ? "https" : "http",

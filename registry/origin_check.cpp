@@ -7,6 +7,7 @@
 #include "userspace/base/log.hpp"
 #include "userspace/base/socket_stream.hpp"
 #include "userspace/base/tls_stream.hpp"
+#include "userspace/egress/error.hpp"
 
 namespace hagring::registry {
 namespace {
@@ -17,7 +18,12 @@ struct Shaken {
 };
 
 awaitable<Result<Shaken>> shake(Dialer& dialer, SSL_CTX* tls, Destination destination) {
-  CO_TRY(auto socket, co_await dialer.dial(destination));
+  destination.tls = true;
+  auto dialled = co_await dialer.dial(destination);
+  if (!dialled && egress::is_refusal(dialled.error())) {
+    co_return Shaken{OriginVerdict::refused_by_proxy, dialled.error().message()};
+  }
+  CO_TRY(auto socket, std::move(dialled));
   auto ssl = make_client_ssl(tls, destination.host);
   TlsStream stream(ssl.release(), std::make_unique<SocketStream>(std::move(socket)));
   const auto shaken = co_await stream.handshake();
@@ -41,14 +47,16 @@ std::string_view to_string(OriginVerdict verdict) {
       return "not verified";
     case OriginVerdict::wants_client_certificate:
       return "wants a client certificate";
+    case OriginVerdict::refused_by_proxy:
+      return "refused by the egress proxy";
     case OriginVerdict::unreachable:
       break;
   }
   return "unreachable";
 }
 
-awaitable<OriginVerdict> OriginCheck::inspect(std::string host, asio::ip::tcp::endpoint original) {
-  const auto key = fmt::format("{}:{}", host, original.port());
+awaitable<OriginVerdict> OriginCheck::inspect(Destination origin) {
+  const auto key = fmt::format("{}:{}", origin.host, origin.port);
   while (true) {
     const auto entry = entries_.find(key);
     if (entry != entries_.end() && entry->second.until > clock_.now()) {
@@ -65,7 +73,7 @@ awaitable<OriginVerdict> OriginCheck::inspect(std::string host, asio::ip::tcp::e
   const auto ended =
       std::make_shared<asio::steady_timer>(executor, asio::steady_timer::time_point::max());
   under_way_.emplace(key, ended);
-  auto entry = co_await shake_hands(std::move(host), original);
+  auto entry = co_await shake_hands(std::move(origin));
   const auto verdict = entry.verdict;
   const auto state = co_await asio::this_coro::cancellation_state;
   // What was cut short says nothing of the origin: whoever waits tries for itself.
@@ -75,10 +83,10 @@ awaitable<OriginVerdict> OriginCheck::inspect(std::string host, asio::ip::tcp::e
   co_return verdict;
 }
 
-awaitable<OriginCheck::Entry> OriginCheck::shake_hands(std::string host,
-                                                       asio::ip::tcp::endpoint original) {
-  const auto shaken = co_await with_deadline(
-      clock_, options_.limit, shake(dialer_, tls_, {original, host, original.port()}));
+awaitable<OriginCheck::Entry> OriginCheck::shake_hands(Destination origin) {
+  const auto host = origin.host;
+  const auto shaken =
+      co_await with_deadline(clock_, options_.limit, shake(dialer_, tls_, std::move(origin)));
   Entry entry;
   if (shaken) {
     entry.verdict = shaken->verdict;
@@ -87,7 +95,8 @@ awaitable<OriginCheck::Entry> OriginCheck::shake_hands(std::string host,
     entry.reason = shaken.error().message();
   }
   const bool verified = entry.verdict == OriginVerdict::verified;
-  const bool unreachable = entry.verdict == OriginVerdict::unreachable;
+  const bool unreachable = entry.verdict == OriginVerdict::unreachable ||
+                           entry.verdict == OriginVerdict::refused_by_proxy;
   if (!verified) {
     log::info("origin", "{}: {} ({})", host, to_string(entry.verdict), entry.reason);
   }

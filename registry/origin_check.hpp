@@ -18,6 +18,7 @@ enum class OriginVerdict {
   verified,                  ///< its chain leads to one of the host's roots
   not_verified,              ///< it doesn't: a private CA that only the client knows
   wants_client_certificate,  ///< the client may have one; we don't
+  refused_by_proxy,          ///< the egress proxy lets nobody, or not us, connect to it
   unreachable,               ///< no connection, or none in time
 };
 
@@ -28,7 +29,9 @@ std::string_view to_string(OriginVerdict verdict);
 class OriginCheck {
  public:
   struct Options {
-    Duration limit = std::chrono::seconds(5);  ///< connection and handshake together
+    /// Connection and handshake together. Below proxy::SessionOptions::decision_limit: a session that
+    /// stops waiting splices its client to the origin, and where nobody answers that loses the pull.
+    Duration limit = std::chrono::seconds(3);
     /// How long verdicts are remembered.
     Duration verified = std::chrono::hours(6);
     Duration refused = std::chrono::minutes(5);
@@ -49,7 +52,12 @@ class OriginCheck {
   /// The verdict on `host`, a DNS name, connected to at `original`, the address that a client had
   /// chosen, or others of the name. Callers at the same time share one handshake. An unreachable
   /// origin may be stood in for: peers may have what it would give.
-  awaitable<OriginVerdict> inspect(std::string host, asio::ip::tcp::endpoint original);
+  awaitable<OriginVerdict> inspect(std::string host, asio::ip::tcp::endpoint original) {
+    return inspect({.preferred = original, .host = std::move(host), .port = original.port()});
+  }
+  /// The same for `origin`, which has no preferred address if the client asks an egress proxy for
+  /// it.
+  awaitable<OriginVerdict> inspect(Destination origin);
 
   /// Drops what is remembered of a host, because it has turned out otherwise.
   void forget(const std::string& host, std::uint16_t port);
@@ -63,7 +71,7 @@ class OriginCheck {
     std::string reason;
     TimePoint until;
   };
-  awaitable<Entry> shake_hands(std::string host, asio::ip::tcp::endpoint original);
+  awaitable<Entry> shake_hands(Destination origin);
   void remember(const std::string& key, Entry entry);
 
   Clock& clock_;

@@ -25,7 +25,7 @@ awaitable<void> send_body(http::Connection& client, http::Connection& origin) {
 
 /// A request with a body: it goes on while the origin may answer already, which ends it.
 awaitable<Result<void>> pass_with_body(Inquiry& inquiry) {
-  auto opened = co_await inquiry.parts.origin.client().open(inquiry.origin);
+  auto opened = co_await inquiry.parts.origin.open(inquiry.origin);
   if (!opened) co_return co_await refuse_unreachable(inquiry, opened.error());
   auto& origin = opened->connection();
   origin.stream().set_inactivity_limit(inquiry.parts.options.passthrough_patience);
@@ -53,9 +53,11 @@ awaitable<Result<void>> pass_through(Inquiry& inquiry) {
   if (inquiry.request.body.kind != http::BodyLength::Kind::none) {
     co_return co_await pass_with_body(inquiry);
   }
-  auto exchange = co_await inquiry.parts.origin.ask(inquiry.origin, forwarded(inquiry.request),
-                                                    inquiry.parts.options.passthrough_patience);
+  auto exchange =
+      co_await inquiry.parts.origin.ask(inquiry.origin, forwarded(inquiry.request),
+                                        {.response = inquiry.parts.options.passthrough_patience});
   if (!exchange) co_return co_await refuse_unreachable(inquiry, exchange.error());
+  exchange->connection().stream().set_inactivity_limit(inquiry.parts.options.passthrough_patience);
   co_return co_await inquiry.answer.relay(*exchange);
 }
 
@@ -69,11 +71,13 @@ awaitable<Result<void>> refuse_unreachable(Inquiry& inquiry, error_code cause) {
   const bool shared = inquiry.pull.source != PullSource::passthrough;
   inquiry.pull.source = PullSource::none;
   const auto& to = inquiry.origin;
+  const auto outage = inquiry.parts.origin.outage(to);
   co_return co_await inquiry.answer.refuse(
       late ? 504 : 502, "UNAVAILABLE",
-      fmt::format("hagring: the registry {} at port {} {} ({}){}; check this node's way to it",
+      fmt::format("hagring: the registry {} at port {} {} ({}){}{}; check this node's way to it",
                   to.host.empty() ? to.preferred->address().to_string() : to.host, to.port,
                   late ? "did not answer in time" : "can't be asked", cause.message(),
+                  outage.empty() ? "" : "; " + outage,
                   shared ? ", and neither this node nor a peer has the content" : ""));
 }
 

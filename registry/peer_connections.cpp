@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/peer_connections.hpp"
 
+#include <fmt/core.h>
+
 #include "userspace/base/address.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
@@ -17,8 +19,6 @@ constexpr auto kLinger = std::chrono::seconds(2);
 constexpr std::size_t kLingerBytes = 64 * 1024;
 /// A cancellation that falls between two operations ends neither (asked_to_stop()): said again.
 constexpr auto kBetweenCancels = std::chrono::milliseconds(500);
-/// The log has no more than one line on strangers in this time.
-constexpr auto kBetweenWords = std::chrono::seconds(10);
 
 awaitable<Result<void>> linger(ByteStream& stream) {
   co_await linger_close(stream, kLinger, kLingerBytes);
@@ -32,6 +32,7 @@ PeerConnections::PeerConnections(asio::any_io_executor executor, Shared shared,
     : executor_(std::move(executor)),
       shared_(shared),
       gate_(std::move(gate)),
+      rare_log_(shared_.clock, std::string(kPart)),
       connections_(executor_, "peer connection") {}
 
 void PeerConnections::begin(tcp::socket socket, ConnectionSlots::Slot slot) {
@@ -82,17 +83,14 @@ awaitable<Result<std::unique_ptr<ByteStream>>> PeerConnections::admit(
 void PeerConnections::note_turned_away(const asio::ip::address& peer, const error_code& error) {
   if (draining_) return;
   shared_.counters.turned_away.fetch_add(1, std::memory_order_relaxed);
-  ++untold_;
   const auto reason =
       is_cancelled(error) ? "it took its time, and a newcomer needed its place" : error.message();
   // Who connects and goes without a word looks whether the port is open.
-  if (error == Errc::end_of_stream || shared_.clock.now() < next_word_) {
+  if (error == Errc::end_of_stream) {
     return log::debug(kPart, "{} is turned away: {}", peer.to_string(), reason);
   }
-  log::warning(kPart, "{} is turned away: {} ({} on this thread since the last such line)",
-               peer.to_string(), reason, untold_);
-  untold_ = 0;
-  next_word_ = shared_.clock.now() + kBetweenWords;
+  rare_log_.line(log::Level::warning, "turned away",
+                 fmt::format("{} is turned away: {}", peer.to_string(), reason));
 }
 
 awaitable<Result<void>> PeerConnections::serve_request(http::Connection& connection,

@@ -10,7 +10,9 @@
 #include "registry/peer_gate.hpp"
 #include "registry/peer_responder.hpp"
 #include "userspace/base/connection_slots.hpp"
+#include "userspace/base/rare_log.hpp"
 #include "userspace/base/task_group.hpp"
+#include "userspace/base/tcp_listen.hpp"
 
 namespace hagring::registry {
 
@@ -18,6 +20,7 @@ namespace hagring::registry {
 struct PeerServerOptions {
   /// All addresses, IPv4 too. Port 5000 is where Spegel's nodes ask each other.
   asio::ip::tcp::endpoint listen{asio::ip::tcp::v6(), 5000};
+  PortSharing sharing = PortSharing::refused;
   /// At a time. A node pulls three layers at once, and a large cluster may pull the same image.
   std::size_t max_connections = 1024;
   std::size_t max_connections_per_address = 64;  ///< of IPv6, a /64 counts as one
@@ -80,13 +83,12 @@ class PeerConnections {
   const asio::any_io_executor executor_;
   const Shared shared_;
   const std::unique_ptr<PeerGate> gate_;
+  RareLog rare_log_;
   TaskGroup connections_;
   std::unordered_set<ByteStream*> idle_;         ///< those that wait for a request
   std::map<std::uint64_t, TaskGroup*> at_gate_;  ///< by slot
   bool draining_ = false;
   bool cut_ = false;
-  std::uint64_t untold_ = 0;  ///< turned away since the last line in the log
-  TimePoint next_word_{};
 };
 
 }  // namespace hagring::registry

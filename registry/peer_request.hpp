@@ -26,13 +26,17 @@ inline http::Request peer_read(const Peer& peer, std::string method, std::string
 }
 
 inline http::Request peer_request(const Peer& peer, std::string method,
-                                  const ContentRequest& content, std::uint64_t offset) {
+                                  const ContentRequest& content, const ContentPart& part) {
   auto request =
       peer_read(peer, std::move(method),
                 fmt::format("{}/{}/{}", content.repository,
                             content.manifest ? "manifests" : "blobs", content.digest.to_string()),
                 content.registry, content.accept);
-  if (offset > 0) request.headers.add("Range", fmt::format("bytes={}-", offset));
+  if (part.first > 0 || part.end) {
+    ByteRange range{.first = part.first};
+    if (part.end) range.last = *part.end - 1;
+    request.headers.add("Range", range.to_string());
+  }
   return request;
 }
 

@@ -41,7 +41,7 @@ PeerServer::PeerServer(asio::any_io_executor control, DataThreads& threads, Cont
 PeerServer::~PeerServer() = default;
 
 void PeerServer::bind() {
-  if (const auto error = listen(acceptor_, options_.listen)) {
+  if (const auto error = listen(acceptor_, options_.listen, options_.sharing)) {
     const auto address = options_.listen.address().to_string();
     throw StartError(fmt::format(
         "can't listen for peers on {}:{}: {}. Another registry or agent may have the port (see "

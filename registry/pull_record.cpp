@@ -37,8 +37,8 @@ void PullRecord::add(Pull pull) {
   // Texts that the client chose: a record must not keep its 64 KiB for long, nor hand control
   // characters or broken UTF-8 to a terminal or to JSON.
   constexpr std::size_t kMaxText = 512;
-  for (auto* text :
-       {&pull.registry, &pull.repository, &pull.reference, &pull.method, &pull.peers, &pull.note}) {
+  for (auto* text : {&pull.registry, &pull.repository, &pull.reference, &pull.content, &pull.method,
+                     &pull.peers, &pull.note}) {
     if (text->size() > kMaxText) text->resize(kMaxText);
     std::ranges::replace_if(*text, [](char c) { return c < ' ' || c > '~'; }, '?');
   }

@@ -34,14 +34,18 @@ std::string_view to_string(PullKind kind);
 struct Pull {
   WallTime time{};
   std::string registry{};    ///< `docker.io`
+  bool mirrored = false;     ///< else `registry` is what the client says
   std::string repository{};  ///< `library/nginx`; of PullKind::other the target's path
   std::string reference{};   ///< tag or digest
+  std::string content{};     ///< the digest that the answer's head tells, if it does
   std::string method{};
   PullKind kind = PullKind::other;
   PullSource source = PullSource::none;
   std::string peers{};       ///< addresses of the peers that sent some of it, in order
   std::uint64_t bytes = 0;   ///< of the body, as sent to the client
-  Duration duration{0};      ///< from the request's head to the answer's last byte
+  TimePoint begin{};         ///< when the request's head had come
+  Duration first_byte{0};    ///< from then to the answer's head
+  Duration duration{0};      ///< from then to the answer's last byte
   unsigned status = 0;       ///< 0: the connection ended before there was one
   std::uint32_t client = 0;  ///< the client's process, 0 if not known
   bool verified = false;     ///< the whole content was hashed here and is what its digest says

@@ -4,7 +4,6 @@
 #include "registry/content_answer.hpp"
 #include "registry/forwarding.hpp"
 #include "registry/manifest.hpp"
-#include "userspace/base/deadline.hpp"
 
 namespace hagring::registry {
 namespace {
@@ -65,15 +64,20 @@ awaitable<Result<void>> read_by_tag(Inquiry& inquiry) {
   head.method = "HEAD";
   // All of it, connecting included: a black-holed origin must leave time to ask peers.
   auto& parts = inquiry.parts;
-  auto exchange = co_await with_deadline(parts.clock, parts.options.tag_patience,
-                                         parts.origin.ask(inquiry.origin, std::move(head)));
+  auto exchange = co_await parts.origin.ask(
+      inquiry.origin, head, {.patience = parts.options.tag_patience, .others = true});
   if (!exchange && is_cancelled(exchange.error())) co_return exchange.error();
-  if (!exchange || leaves_open(exchange->response.status)) {
+  if (!exchange || leaves_open(exchange->response.status) ||
+      !parts.origin.challenge_can_be_met(exchange->response)) {
     CO_TRY(const auto answered, co_await answer_without_origin(inquiry));
     if (answered == Found::yes) {
       inquiry.pull.note = exchange ? fmt::format("the origin said {}", exchange->response.status)
                                    : "the origin: " + exchange.error().message();
       co_return Result<void>();
+    }
+    if (!exchange && was_spared(exchange.error())) {
+      exchange = co_await parts.origin.ask(inquiry.origin, std::move(head),
+                                           {.patience = parts.options.tag_patience});
     }
     if (!exchange) co_return co_await refuse_unreachable(inquiry, exchange.error());
   }

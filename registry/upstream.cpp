@@ -79,28 +79,62 @@ UpstreamClient::UpstreamClient(Clock& clock, Dialer& dialer, SSL_CTX* tls, Optio
       pool_(clock, options.pool) {}
 
 awaitable<Result<Exchange>> UpstreamClient::send(Upstream to, http::Request request,
-                                                 std::optional<Duration> limit) {
-  const auto patience = limit.value_or(options_.response);
+                                                 std::optional<Duration> limit, Stage* stage) {
+  Stage untold{};
+  if (stage == nullptr) stage = &untold;
   const bool repeatable = request.method == "GET" || request.method == "HEAD";
   if (auto kept = repeatable ? pool_.take(to.key()) : nullptr) {
+    *stage = Stage::asking;
     Exchange exchange(pool_, to.key(), std::move(kept));
-    auto asked = co_await with_deadline(clock_, patience, ask(exchange, request));
+    auto asked = co_await ask(exchange, request, limit);
     if (asked) co_return std::move(exchange);
     // A kept connection may have been closed by the server just now: that says nothing of it.
     if (asked.error() == Errc::timed_out || is_cancelled(asked.error())) co_return asked.error();
   }
-  CO_TRY(auto exchange, co_await open(to));
-  CO_CHECK(co_await with_deadline(clock_, patience, ask(exchange, request)));
+  CO_TRY(auto exchange, co_await open(to, stage));
+  CO_CHECK(co_await ask(exchange, request, limit));
   co_return std::move(exchange);
 }
 
-awaitable<Result<Exchange>> UpstreamClient::open(Upstream to) {
-  CO_TRY(auto stream, co_await with_deadline(clock_, options_.connect, connect(to)));
+awaitable<Result<Exchange>> UpstreamClient::open(Upstream to, Stage* stage) {
+  Stage untold{};
+  if (stage == nullptr) stage = &untold;
+  *stage = Stage::connecting;
+  const auto proxy = proxy_of(to);
+  CO_TRY(auto stream, co_await with_deadline(clock_, options_.connect, connect(to, proxy, stage)));
+  *stage = Stage::asking;
   stream->set_inactivity_limit(options_.stall);
-  co_return Exchange(pool_, to.key(), std::make_unique<http::Connection>(std::move(stream)));
+  auto connection = std::make_unique<http::Connection>(std::move(stream));
+  if (proxy) connection->ask_proxy(to.host, to.port, proxy->authorization);
+  co_return Exchange(pool_, to.key(), std::move(connection));
 }
 
-awaitable<Result<void>> UpstreamClient::ask(Exchange& exchange, const http::Request& request) {
+/// Peers have none.
+std::optional<PlainProxy> UpstreamClient::proxy_of(const Upstream& to) const {
+  if (to.tls || gate_) return std::nullopt;
+  return dialer_.plain_proxy({to.preferred, to.host, to.port});
+}
+
+Exchange UpstreamClient::exchange_over(std::unique_ptr<http::Connection> connection,
+                                       http::Response response) {
+  Exchange exchange(pool_, "", std::move(connection));
+  exchange.response = std::move(response);
+  return exchange;
+}
+
+awaitable<Result<void>> UpstreamClient::ask(Exchange& exchange, const http::Request& request,
+                                            std::optional<Duration> limit) {
+  auto& stream = exchange.connection().stream();
+  const auto patience = limit.value_or(options_.response);
+  // A server may think for longer before it answers than it may be silent in the middle of it.
+  stream.set_inactivity_limit(std::max(patience, options_.stall));
+  CO_CHECK(co_await with_deadline(clock_, patience, ask_and_wait(exchange, request)));
+  stream.set_inactivity_limit(options_.stall);
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> UpstreamClient::ask_and_wait(Exchange& exchange,
+                                                     const http::Request& request) {
   auto& connection = exchange.connection();
   CO_CHECK(co_await connection.write_request(request));
   CO_CHECK(co_await connection.finish_body());
@@ -108,9 +142,13 @@ awaitable<Result<void>> UpstreamClient::ask(Exchange& exchange, const http::Requ
   co_return Result<void>();
 }
 
-awaitable<Result<std::unique_ptr<ByteStream>>> UpstreamClient::connect(Upstream to) {
+awaitable<Result<std::unique_ptr<ByteStream>>> UpstreamClient::connect(
+    Upstream to, std::optional<PlainProxy> proxy, Stage* stage) {
   CO_CHECK(check_identity(to));
-  CO_TRY(auto socket, co_await dialer_.dial({to.preferred, to.host, to.port}));
+  Destination destination{to.preferred, to.host, to.port, to.tls};
+  if (proxy) destination = {.preferred = {}, .host = proxy->host, .port = proxy->port};
+  CO_TRY(auto socket, co_await dialer_.dial(std::move(destination)));
+  *stage = Stage::handshake;
   std::unique_ptr<ByteStream> plain = std::make_unique<SocketStream>(std::move(socket));
   if (to.tls) co_return co_await shake_hands(std::move(plain), std::move(to));
   if (gate_) co_return co_await gate_->enter(std::move(plain), std::move(to.identity));

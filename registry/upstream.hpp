@@ -19,8 +19,10 @@ struct Upstream {
   std::string host;  ///< a name, or empty: only `preferred` is connected to
   std::uint16_t port = 443;
   bool tls = true;
-  std::optional<asio::ip::tcp::endpoint> preferred;  ///< tried first
-  std::string identity{};                            ///< who must answer, for the gate
+  /// Tried first. Without one `host` is asked the way that the client would have taken, which may
+  /// be an egress proxy.
+  std::optional<asio::ip::tcp::endpoint> preferred;
+  std::string identity{};  ///< who must answer, for the gate
 
   /// What connections to it are kept by.
   std::string key() const;
@@ -89,6 +91,9 @@ class UpstreamClient {
     ConnectionPool::Options pool{};
   };
 
+  /// How far a request has come.
+  enum class Stage { connecting, handshake, asking };
+
   /// `tls` makes the handshakes of upstreams with TLS, whose chains it must verify; null if there
   /// are none. With a `gate` all others are peers, whose connections pass it first; who has no
   /// identity is refused (Errc::unavailable).
@@ -97,24 +102,33 @@ class UpstreamClient {
 
   /// Sends a request without a body and reads the response's head. A request of GET or HEAD that
   /// dies on a kept connection before the response's head is sent once more on a new one.
-  /// `limit` replaces Options::response.
+  /// `limit` replaces Options::response; `stage` is told how far it comes.
   /// Errors: Errc::timed_out, Errc::unavailable (TLS: the chain was refused), the dialer's, the
   /// gate's, Errc::bad_message.
   awaitable<Result<Exchange>> send(Upstream to, http::Request request,
-                                   std::optional<Duration> limit = std::nullopt);
+                                   std::optional<Duration> limit = std::nullopt,
+                                   Stage* stage = nullptr);
 
   /// Opens a new connection for a request that can't be sent twice; the caller does the rest.
-  awaitable<Result<Exchange>> open(Upstream to);
+  awaitable<Result<Exchange>> open(Upstream to, Stage* stage = nullptr);
+
+  /// An exchange over a connection of the caller's own, whose answer's head has been read.
+  Exchange exchange_over(std::unique_ptr<http::Connection> connection, http::Response response);
 
   void sweep() { pool_.sweep(); }
   std::size_t idle_connections() const { return pool_.size(); }
 
  private:
-  awaitable<Result<std::unique_ptr<ByteStream>>> connect(Upstream to);
+  std::optional<PlainProxy> proxy_of(const Upstream& to) const;
+  awaitable<Result<std::unique_ptr<ByteStream>>> connect(Upstream to,
+                                                         std::optional<PlainProxy> proxy,
+                                                         Stage* stage);
   awaitable<Result<std::unique_ptr<ByteStream>>> shake_hands(std::unique_ptr<ByteStream> plain,
                                                              Upstream to);
   Result<void> check_identity(const Upstream& to);
-  awaitable<Result<void>> ask(Exchange& exchange, const http::Request& request);
+  awaitable<Result<void>> ask(Exchange& exchange, const http::Request& request,
+                              std::optional<Duration> limit);
+  static awaitable<Result<void>> ask_and_wait(Exchange& exchange, const http::Request& request);
 
   Clock& clock_;
   Dialer& dialer_;

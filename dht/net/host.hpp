@@ -13,6 +13,7 @@
 #include "userspace/base/byte_stream.hpp"
 #include "userspace/base/clock.hpp"
 #include "userspace/base/dialer.hpp"
+#include "userspace/base/tcp_listen.hpp"
 
 namespace hagring::dht {
 
@@ -27,6 +28,7 @@ struct PeerAbout {
 struct HostOptions {
   /// All addresses, IPv4 too.
   asio::ip::tcp::endpoint listen{asio::ip::tcp::v6(), 5001};
+  PortSharing sharing = PortSharing::refused;
   /// Where others reach us, if it isn't what our interfaces say.
   std::vector<asio::ip::address> advertised{};
   /// Of the private network; none: an open one.

@@ -16,7 +16,7 @@ constexpr auto kAcceptRest = std::chrono::milliseconds(200);
 }  // namespace
 
 void Host::State::listen() {
-  if (const auto error = hagring::listen(acceptor, options.listen)) {
+  if (const auto error = hagring::listen(acceptor, options.listen, options.sharing)) {
     const auto address = options.listen.address().to_string();
     throw StartError(fmt::format(
         "can't listen for the DHT's peers on {}:{}: {}. Another agent or a Spegel may have the "

@@ -7,9 +7,9 @@
 #include "dht/net/host.hpp"
 #include "dht/net/identify.hpp"
 #include "dht/net/peer_dials.hpp"
-#include "dht/net/rare_log.hpp"
 #include "dht/net/signal.hpp"
 #include "dht/net/upgrader.hpp"
+#include "userspace/base/rare_log.hpp"
 
 namespace hagring::dht {
 

@@ -22,12 +22,14 @@ struct AdminServerTest : testing::Test {
   ~AdminServerTest() override { std::filesystem::remove_all(folder); }
 
   std::unique_ptr<AdminServer> make(const std::string& socket) {
-    const auto page = [](std::string query) -> awaitable<AdminAnswer> {
-      if (query == "wrong") co_return AdminAnswer{400, R"({"error":"wrong"})"};
-      co_return AdminAnswer{200, R"({"version":"test"})"};
+    const auto page = [](std::string query) -> awaitable<PageAnswer> {
+      if (query == "wrong") co_return PageAnswer{400, R"({"error":"wrong"})"};
+      co_return PageAnswer{200, R"({"version":"test"})"};
     };
-    return std::make_unique<AdminServer>(context.get_executor(), socket,
-                                         AdminServer::Pages{{"/status", page}});
+    auto server = std::make_unique<AdminServer>(context.get_executor(), socket,
+                                                Pages{{"/status", page}, {"POST /act", page}});
+    server->claim();
+    return server;
   }
 
   std::string start_error(const std::string& socket) {
@@ -104,6 +106,29 @@ TEST_F(AdminServerTest, SecondAgentIsRefusedAndADeadOnesSocketReplaced) {
     Protocol::acceptor dead(context, Protocol::endpoint(path));  // leaves its file behind
   }
   EXPECT_EQ(start_error(path), "");
+}
+
+TEST_F(AdminServerTest, WhatAPostDoesAGetDoesNot) {
+  const auto tail = std::string(" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(ask("POST /act" + tail), HasSubstr("200 OK"));
+  EXPECT_THAT(ask("GET /act" + tail), HasSubstr("404"));
+  EXPECT_THAT(ask("POST /status" + tail), HasSubstr("405"));
+}
+
+TEST_F(AdminServerTest, ASuccessorWaitsUntilThePathIsFree) {
+  SystemClock clock;
+  auto first = make(path);
+  first->start();
+  AdminServer second(context.get_executor(), path, {});
+  EXPECT_FALSE(second.try_claim());
+  EXPECT_FALSE(test::run(context, second.claim_within(clock, std::chrono::milliseconds(50))));
+  const auto change = [&]() -> awaitable<bool> {
+    co_await first->stop();
+    co_return co_await second.claim_within(clock, std::chrono::seconds(20));
+  };
+  EXPECT_TRUE(test::run(context, change()));
+  first.reset();
+  EXPECT_TRUE(std::filesystem::exists(path)) << "the second one's by now";
 }
 
 TEST_F(AdminServerTest, OtherFilesAreNotTouched) {

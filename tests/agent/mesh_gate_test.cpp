@@ -109,7 +109,7 @@ TEST_F(GatedPeer, TheFetcherNamesPeersToTheGate) {
   Asking asking(*this);
   const auto request = asking.request(store.add("small"));
   const auto read = [&]() -> awaitable<Result<std::string>> {
-    CO_TRY(auto stream, co_await asking.fetcher.open(request, 1, {}));
+    CO_TRY(auto stream, co_await asking.fetcher.open(request, {.first = 1}, {}));
     Bytes buffer(100);
     CO_TRY(const auto read_bytes, co_await stream.read(buffer));
     co_return std::string(as_text(ByteView(buffer).first(read_bytes)));

@@ -20,7 +20,10 @@ constexpr const char* kStatus = R"({
   "listeners": {"mirror_v4": "127.0.0.1:1", "mirror_v6": "[::1]:2", "peer": "[::]:5000"},
   "clients": [{"comm": "containerd", "pid": 42, "socket": "/run/containerd/containerd.sock",
                "cgroup": "/sys/fs/cgroup/x", "intercepted": true, "trust": "trusted",
-               "reason": "its handshake with the probe came through"}],
+               "reason": "its handshake with the probe came through",
+               "egress_proxies": {"https": "http://proxy.test:3128", "http": null,
+                                  "no_proxy": "10.0.0.0/8", "problem": "half of it is left alone"}
+               }],
   "store": {"images": 3, "blobs": 9},
   "layers": {"runtime_discards": "yes", "how": "its CRI status says so", "mode": "auto",
              "keeping": true, "images": 2, "bytes": 3145728, "budget_bytes": 10737418240,
@@ -32,7 +35,18 @@ constexpr const char* kStatus = R"({
                       "connected": true, "answered_seconds_ago": 4}],
            "provided_keys": 12, "untold_keys": 2, "records": 30, "record_keys": 20},
   "shunned": [{"peer": "192.0.2.8:5000", "state": "banned for 9 s: wrong bytes"}],
+  "origins": {"down": [
+    {"server": "registry-1.docker.io:443", "trouble": "unreachable", "reason": "timed out",
+     "since": "2026-01-01T00:00:00.000Z", "next_probe_seconds": 3},
+    {"server": "quay.io:443", "trouble": "failing", "reason": "it answers 503",
+     "since": "2026-01-01T00:00:00.000Z", "next_probe_seconds": null}],
+    "limited": [{"server": "ghcr.io:443", "requests": "manifests", "refused": true,
+                 "counted_for": "192.0.2.1", "remaining_seconds": 40}]},
   "sources": {"peer": {"requests": 4, "bytes": 70000000}},
+  "hedges": {"second_peer_asked": 6},
+  "names": {"name_servers": ["127.0.0.53", "2001:db8::53"], "queries": 9, "passed_on": 4,
+            "answered_by_us": {"silent": 2, "nxdomain": 1}, "told_unreachable": 0,
+            "unanswered": 2, "dropped": 0},
   "peer_server": {"requests": 1}, "connections": {"terminated": 2}, "kernel": {"redirected": 5},
   "recent": [{"time": "2026-01-01T00:00:00Z", "status": 200, "kind": "blob", "method": "GET",
               "registry": "docker.io", "repository": "library/nginx", "reference": "sha256:00",
@@ -47,13 +61,36 @@ TEST(RenderStatus, SaysWhoIsInterceptedAndWhereBlobsCameFrom) {
   EXPECT_THAT(text, HasSubstr("1.5 KiB from peer 192.0.2.7:5000, 3 ms, verified"));
 }
 
+TEST(RenderStatus, SaysByWhichProxiesServersAreReached) {
+  const auto text = render_status(kStatus);
+  EXPECT_THAT(text,
+              HasSubstr("by proxy     https http://proxy.test:3128, http -; not for 10.0.0.0/8\n"
+                        "                 half of it is left alone\n"));
+}
+
 TEST(RenderStatus, SaysWhoIsInTheMesh) {
   const auto text = render_status(kStatus);
   EXPECT_THAT(text, HasSubstr("Mesh (closed)\n  this node    12D3KooWself\n"));
   EXPECT_THAT(text, HasSubstr("12 keys, of which 2 are yet to be told"));
   EXPECT_THAT(text,
               HasSubstr("12D3KooWother  /ip4/192.0.2.7/tcp/5001  connected, answered 4 s ago"));
+  EXPECT_THAT(text, HasSubstr("second_peer_asked            6"));
   EXPECT_THAT(text, HasSubstr("not asked    192.0.2.8:5000: banned for 9 s: wrong bytes"));
+}
+
+TEST(RenderStatus, SaysWhichOriginsAreDownOrLimit) {
+  const auto text = render_status(kStatus);
+  EXPECT_THAT(text, HasSubstr("\nOrigins\n  registry-1.docker.io:443 unreachable since "
+                              "2026-01-01T00:00:00.000Z: timed out; probed again in 3 s\n"));
+  EXPECT_THAT(text, HasSubstr("  ghcr.io:443 refuses manifests for 40 s, counted for 192.0.2.1\n"));
+  EXPECT_THAT(text, HasSubstr("it answers 503; the next request tries it\n"));
+}
+
+TEST(RenderStatus, SaysWhatBecameOfNames) {
+  const auto text = render_status(kStatus);
+  EXPECT_THAT(text, HasSubstr("Names\n  asked        127.0.0.53 2001:db8::53\n"));
+  EXPECT_THAT(text,
+              HasSubstr("9 queries: 4 answers passed on, 3 of our own (1 nxdomain, 2 silent)"));
 }
 
 TEST(RenderStatus, SaysWhatIsKeptOfDiscardedLayers) {

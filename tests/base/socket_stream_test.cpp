@@ -62,6 +62,17 @@ TEST_F(SocketStreamTest, LimitOfOneReadDoesNotEndTheNext) {
   EXPECT_EQ(test::run(context, right->read_some(buffer)).error(), Errc::timed_out);
 }
 
+TEST_F(SocketStreamTest, NewLimitCountsForAReadThatBeginsAtOnce) {
+  right->set_inactivity_limit(1h);
+  ASSERT_TRUE(test::run(context, left->write(as_bytes("x"))));
+  const auto read_twice = [this]() -> awaitable<Result<std::size_t>> {
+    CO_CHECK(co_await right->read_some(buffer));
+    right->set_inactivity_limit(20ms);
+    co_return co_await right->read_some(buffer);
+  };
+  EXPECT_EQ(test::run(context, read_twice()).error(), Errc::timed_out);
+}
+
 TEST_F(SocketStreamTest, DestroyedWhileItsTimerIsArmed) {
   right->set_inactivity_limit(10ms);
   ASSERT_TRUE(test::run(context, left->write(as_bytes("x"))));

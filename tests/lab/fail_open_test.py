@@ -127,7 +127,7 @@ class BadPeerTest(unittest.TestCase):
     """A peer with wrong bytes."""
 
     def spoil(self, how, kind: str = "layer", size: int = 9 << 20, tries: int = 2,
-              versions=VERSIONS) -> None:
+              versions=VERSIONS, blamed: bool = False) -> None:
         for version in versions:
             with self.subTest(containerd=version), two_nodes(version, layers=(size,)) as (
                     _, origin, a, b):
@@ -142,6 +142,16 @@ class BadPeerTest(unittest.TestCase):
                 self.assertGreater(now["served"] + now["failed"] + now["not_found"],
                                    asked["served"] + asked["failed"] + asked["not_found"])
                 self.assertIn(spoilt.digest, blob_sources(b, "library/demo"))
+                if blamed:
+                    self.assert_blamed(b, a, spoilt.digest)
+
+    def assert_blamed(self, node, peer, digest: str) -> None:
+        """Asserts that the node's status says whom it doesn't ask any more, and why."""
+        shunned = node.agent.status()["shunned"]
+        self.assertTrue(any(peer.ipv4 in entry["peer"] or peer.ipv6 in entry["peer"]
+                            for entry in shunned), shunned)
+        self.assertTrue(any(digest in entry["state"] and "banned" in entry["state"]
+                            for entry in shunned), shunned)
 
     def pull_as_kubelet_does(self, node) -> int:
         """Pulls until it succeeds; the number of tries."""
@@ -173,7 +183,7 @@ class BadPeerTest(unittest.TestCase):
         return truncate
 
     def test_corrupted_blob(self):
-        self.spoil(self.corruption(5 << 20))
+        self.spoil(self.corruption(5 << 20), blamed=True)
 
     def test_truncated_blob(self):
         self.spoil(self.truncation(5 << 20))
@@ -182,7 +192,7 @@ class BadPeerTest(unittest.TestCase):
     SMALL = {"size": 300_000, "tries": 1, "versions": ("2.1",)}
 
     def test_corrupted_small_blob(self):
-        self.spoil(self.corruption(100_000), **self.SMALL)
+        self.spoil(self.corruption(100_000), blamed=True, **self.SMALL)
 
     def test_truncated_small_blob(self):
         self.spoil(self.truncation(100_000), **self.SMALL)

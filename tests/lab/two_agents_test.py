@@ -39,7 +39,7 @@ class TwoAgentsTest(unittest.TestCase):
         cls.node.start_agent(arguments=["--containerd-socket", "/run/containerd/containerd.sock"])
         cls.other = Agent(cls.node, name="second", arguments=[
             "--containerd-socket", SECOND["socket"], "--peer-listen", "[::]:5002",
-            "--dht-listen", "[::]:5003"]).start()
+            "--dht-listen", "[::]:5003", "--metrics-listen", "[::]:9091"]).start()
         cls.node.start_containerd("2.1")
         containerd = Containerd(cls.node, "1.7", **SECOND).start()
         cls.second = _Half(cls.node, containerd, cls.other)

@@ -38,11 +38,22 @@ SessionHooks ProxyFixture::hooks() {
     if (!hook_remembers) return Errc::not_found;
     return original;
   };
-  hooks.may_terminate = [this](std::string, Original) -> awaitable<Decision> {
+  hooks.may_terminate = [this](std::string name, Original about) -> awaitable<Decision> {
+    {
+      const std::lock_guard lock(mutex);
+      decided.push_back(name + ":" + std::to_string(about.port()));
+    }
     if (decision_hangs) co_await clock_.sleep_for(std::chrono::hours(1));
     co_return decision;
   };
   hooks.is_plain_registry = [this](const Original&) { return plain_registry; };
+  hooks.proxy_at = [this](const tcp::endpoint& endpoint) -> std::optional<std::string> {
+    if (!is_egress_proxy || endpoint != original.endpoint) return std::nullopt;
+    return "proxy.test";
+  };
+  hooks.mirrors_plain = [](const std::string& host, std::uint16_t port) {
+    return host == "plain.test" && port == 5000;
+  };
   hooks.make_server_ssl = [this](const std::string&) { return make_server_ssl(server_.get()); };
   hooks.handle = [this](Intercepted connection) { return handle(std::move(connection)); };
   hooks.probed = [this](const Original&, bool trusted, const std::string&) {
@@ -52,6 +63,11 @@ SessionHooks ProxyFixture::hooks() {
   hooks.refused = [this](const Original&, const std::string&, int alert) {
     const std::lock_guard lock(mutex);
     alerts.push_back(alert);
+  };
+  hooks.relayed = [this](const Original&, const std::string& name, RelayNews what,
+                         const std::string&) {
+    const std::lock_guard lock(mutex);
+    news.emplace_back(name, what);
   };
   return hooks;
 }

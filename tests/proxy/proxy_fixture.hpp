@@ -65,6 +65,7 @@ class ProxyFixture : public testing::Test {
   Decision decision{.terminate = true};
   bool decision_hangs = false;
   bool plain_registry = false;
+  bool is_egress_proxy = false;   ///< what the client had wanted to connect to
   std::size_t handler_reads = 1;  ///< reads before it replies
   bool handler_hangs = false;
   Resolver resolver;
@@ -74,8 +75,10 @@ class ProxyFixture : public testing::Test {
   std::mutex mutex;
   std::vector<Intercepted> intercepted;  ///< without their streams
   std::vector<std::string> requests;
+  std::vector<std::string> decided;  ///< `host:port` that was asked about
   std::vector<bool> probes;
   std::vector<int> alerts;
+  std::vector<std::pair<std::string, RelayNews>> news;  ///< of relayed connections, by name
 
   SslContext trusting = test::make_client_context_trusting(&certificate);
   SslContext distrusting = test::make_client_context_trusting(nullptr);

@@ -71,6 +71,46 @@ TEST_F(SessionTest, NameThatIsNotMirroredReachesTheOriginsOwnTls) {
   EXPECT_EQ(counters().terminated, 0U);
 }
 
+TEST_F(SessionTest, TellsWhatBecameOfServersThatAreRelayedTo) {
+  using News = std::pair<std::string, RelayNews>;
+  decision = {.terminate = false, .reason = SpliceReason::not_mirrored};
+  start();
+  const auto told = [&](const News& expected) {
+    eventually([&] {
+      const std::lock_guard lock(mutex);
+      return std::exchange(news, {}) == std::vector{expected};
+    });
+  };
+  /// A client that says hello and bears with whatever comes of it.
+  const auto say_hello = [&] {
+    return std::async(std::launch::async, [&] {
+      TlsEndpoint client(make_client_ssl(trusting.get(), "auth.test"), connect());
+      try {
+        (void)client.handshake();
+      } catch (const std::exception&) {
+      }
+    });
+  };
+  {
+    const auto client = say_hello();
+    auto origin = accept_at_origin();
+    (void)origin.receive(1);
+    origin.send("not TLS");
+    origin.finish();
+    told({"auth.test", RelayNews::answered});
+  }
+  {
+    const auto client = say_hello();
+    auto origin = accept_at_origin();
+    (void)origin.receive(1);
+    origin.reset();
+    told({"auth.test", RelayNews::silent});
+  }
+  original.endpoint.port(1);
+  const auto client = say_hello();
+  told({"auth.test", RelayNews::unreachable});
+}
+
 TEST_F(SessionTest, PlainBytesAreSplicedIntact) {
   start();
   auto client = connect();

@@ -23,17 +23,19 @@ using tcp = asio::ip::tcp;
 /// A client and an origin with a relay between them, which runs on a thread of its own.
 class Relayed {
  public:
-  explicit Relayed(Splicer::Options options = {}, std::string read_ahead = {})
+  explicit Relayed(Splicer::Options options = {}, std::string read_ahead = {},
+                   SpliceWatch watch = {})
       : splicer_(options), group_(context_.get_executor(), "test") {
     auto clients = test::connected_pair(context_);
     auto origins = test::connected_pair(context_);
     client_ = std::move(clients.first);
     origin_ = std::move(origins.first);
     group_.spawn([this, near = std::move(clients.second), far = std::move(origins.second),
-                  read_ahead = std::move(read_ahead)]() mutable -> awaitable<void> {
+                  read_ahead = std::move(read_ahead),
+                  watch = std::move(watch)]() mutable -> awaitable<void> {
       const ByteView first = as_bytes(read_ahead);
       result_.set_value(co_await splicer_.relay(std::move(near), std::move(far),
-                                                Bytes(first.begin(), first.end())));
+                                                Bytes(first.begin(), first.end()), watch));
     });
     thread_ = std::thread([this] { context_.run(); });
   }
@@ -184,6 +186,24 @@ TEST(Splice, PipesAreUsedAgain) {
     if (i == 0) after_first = open_files();
     EXPECT_EQ(open_files(), after_first);
   }
+}
+
+TEST(Splice, TellsThatTheOriginAnswersOrIsSilentAfterItWasAsked) {
+  std::promise<void> answered, silent;
+  auto has_answered = answered.get_future(), is_silent = silent.get_future();
+  Relayed relayed(
+      {.silence = 100ms}, "question",
+      {.answered = [&] { answered.set_value(); }, .silent = [&] { silent.set_value(); }});
+  EXPECT_EQ(relayed.origin().receive(8), "question");
+  relayed.origin().send("answer");
+  EXPECT_EQ(relayed.client().receive(6), "answer");
+  EXPECT_EQ(has_answered.wait_for(30s), std::future_status::ready);
+  // Nobody waits for it now.
+  EXPECT_EQ(is_silent.wait_for(300ms), std::future_status::timeout);
+  relayed.client().send("another");
+  EXPECT_EQ(is_silent.wait_for(30s), std::future_status::ready);
+  relayed.origin().send("late");
+  EXPECT_EQ(relayed.client().receive(4), "late");
 }
 
 /// Sends `size` bytes of a sequence that repeats after a prime number of bytes; returns their hash.

@@ -101,6 +101,28 @@ TEST_F(RedirectTest, ServesIpv6OnlySockets) {
   EXPECT_TRUE(redirector_->find_flow(accepted.get()));
 }
 
+TEST_F(RedirectTest, LeadsALoopbackAddressThatARuleNames) {
+  for (const auto& proxy : {at("127.0.0.9", 3128), at("::1", 3128)}) {
+    const Rule rule{prefix_of(proxy.address(), proxy.address().is_v4() ? 32 : 128), 3128};
+    const auto listener = listen_on(proxy);
+    const auto& mirror = proxy.address().is_v4() ? mirror_v4_ : mirror_v6_;
+    ASSERT_TRUE(redirector_->set_rule(rule));
+    auto process = client(connects_to(proxy));
+    process->say("go");
+    process->hear();
+    const auto accepted = accept_within(mirror.get(), seconds(5));
+    ASSERT_TRUE(accepted) << proxy;
+    const auto flow = redirector_->find_flow(accepted.get());
+    ASSERT_TRUE(flow) << flow.error().message();
+    EXPECT_EQ(flow->original, proxy);
+    redirector_->remove_rule(rule);
+    auto after = client(connects_to(proxy));
+    after->say("go");
+    after->hear();
+    EXPECT_TRUE(accept_within(listener.get(), seconds(5))) << proxy;
+  }
+}
+
 TEST_F(RedirectTest, LeavesIpv6AloneWithoutAnIpv6Listener) {
   ASSERT_TRUE(redirector_->set_listeners(mirror_v4_.get(), -1));
   const auto origin = listen_on(at(kOriginV6, 443));

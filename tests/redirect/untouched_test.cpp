@@ -112,7 +112,12 @@ TEST_F(UntouchedTest, AProcessOutsideTheCgroup) {
 }
 
 TEST_F(UntouchedTest, LoopbackDestinations) {
-  ASSERT_TRUE(redirector_->set_rule({*parse_prefix("127.0.0.0/8"), 443, Rule::Action::redirect}));
+  for (const auto* range : {"127.0.0.0/8", "127.0.0.53/31", "::/127"}) {
+    ASSERT_TRUE(redirector_->set_rule({*parse_prefix(range), 443, Rule::Action::redirect}));
+  }
+  for (const auto* any_port : {"127.0.0.53", "::1"}) {
+    ASSERT_TRUE(redirector_->set_rule({*parse_prefix(any_port)}));
+  }
   for (const auto* loopback : {"127.0.0.53", "::ffff:127.0.0.53"}) {
     const auto listener = listen_on(at("127.0.0.53", 443));
     auto process = client(at(loopback, 443));

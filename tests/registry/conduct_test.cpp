@@ -17,7 +17,7 @@ const Digest kDigest = Digest::parse("sha256:" + std::string(64, 'a')).value();
 TEST(Conduct, BansForAWhile) {
   test::ManualClock clock;
   Conduct conduct(clock, {.ban = 30min, .suspicion = 1min, .origin_first = 10min});
-  conduct.wrong_digest(kDigest, {"liar"});
+  conduct.wrong_digest(kDigest, {"liar"}, true);
   EXPECT_TRUE(conduct.banned("liar"));
   EXPECT_FALSE(conduct.banned("other"));
   EXPECT_TRUE(conduct.origin_first(kDigest));
@@ -32,12 +32,20 @@ TEST(Conduct, BansForAWhile) {
 TEST(Conduct, SuspicionIsShortAndDoesNotShortenABan) {
   test::ManualClock clock;
   Conduct conduct(clock, {.ban = 30min, .suspicion = 1min});
-  conduct.wrong_digest(kDigest, {"liar"});
-  conduct.wrong_digest(kDigest, {"liar", "bystander"});
+  conduct.wrong_digest(kDigest, {"liar"}, true);
+  conduct.wrong_digest(kDigest, {"liar", "bystander"}, false);
   EXPECT_TRUE(conduct.banned("bystander"));
   clock.advance(2min);
   EXPECT_FALSE(conduct.banned("bystander"));
   EXPECT_TRUE(conduct.banned("liar"));
+}
+
+/// What is left of a peer's pause.
+std::optional<Duration> pause(const Conduct& conduct, const std::string& peer) {
+  for (const auto& paused : conduct.paused()) {
+    if (paused.peer == peer) return paused.remaining;
+  }
+  return std::nullopt;
 }
 
 TEST(Conduct, OneAskerAtATimeTriesAPeerThatWasOutOfReach) {
@@ -46,56 +54,61 @@ TEST(Conduct, OneAskerAtATimeTriesAPeerThatWasOutOfReach) {
   EXPECT_TRUE(conduct.may_ask("down"));
   conduct.out_of_reach("down");
   conduct.out_of_reach("down");  // asked at the same time
-  EXPECT_EQ(conduct.pause("down"), 5s);
+  EXPECT_EQ(pause(conduct, "down"), 5s);
   EXPECT_FALSE(conduct.may_ask("down"));
   EXPECT_TRUE(conduct.may_ask("other"));
   clock.advance(5s);
   EXPECT_TRUE(conduct.may_ask("down"));
   EXPECT_FALSE(conduct.may_ask("down"));
   conduct.out_of_reach("down");
-  EXPECT_EQ(conduct.pause("down"), 10s);
+  EXPECT_EQ(pause(conduct, "down"), 10s);
   clock.advance(10s);
   EXPECT_TRUE(conduct.may_ask("down"));
   clock.advance(4s);  // whoever tried was cancelled
   EXPECT_TRUE(conduct.may_ask("down"));
   conduct.out_of_reach("down");
-  EXPECT_EQ(conduct.pause("down"), 12s);
+  EXPECT_EQ(pause(conduct, "down"), 12s);
   clock.advance(12s);
   EXPECT_TRUE(conduct.may_ask("down"));
   conduct.in_reach("down");
   EXPECT_TRUE(conduct.may_ask("down"));
-  EXPECT_FALSE(conduct.pause("down"));
+  EXPECT_FALSE(pause(conduct, "down"));
 }
 
 TEST(Conduct, RemembersNoMoreThanItsCapacity) {
   test::ManualClock clock;
   Conduct conduct(clock, {.capacity = 2});
-  for (int i = 0; i < 5; ++i) conduct.wrong_digest(kDigest, {"peer-" + std::to_string(i)});
+  for (int i = 0; i < 5; ++i) conduct.wrong_digest(kDigest, {"peer-" + std::to_string(i)}, true);
   EXPECT_EQ(conduct.banned().size(), 2U);
   for (int i = 0; i < 5; ++i) conduct.out_of_reach("peer-" + std::to_string(i));
-  int remembered = 0;
-  for (int i = 0; i < 5; ++i) remembered += conduct.pause("peer-" + std::to_string(i)) ? 1 : 0;
-  EXPECT_EQ(remembered, 2);
+  EXPECT_EQ(conduct.paused().size(), 2U);
 }
 
 TEST(KnownSizes, LearnsFromManifestsOnlyAndForgetsTheOldest) {
-  KnownSizes sizes(2);
-  const auto learn = [&](char digit, int size) {
-    sizes.learn(R"({"schemaVersion":2,"manifests":[{"digest":"sha256:)" + std::string(64, digit) +
-                R"(","size":)" + std::to_string(size) +
-                R"(,"mediaType":"application/vnd.oci.image.manifest.v1+json"}]})");
+  const auto digest = [](char digit) {
+    return Digest::parse("sha256:" + std::string(64, digit)).value();
   };
-  const auto of = [&](char digit) {
-    return sizes.of(Digest::parse("sha256:" + std::string(64, digit)).value());
+  KnownSizes sizes(4);  // each of two manifests and what it names
+  const auto learn = [&](char manifest, char child, int size) {
+    sizes.learn(digest(manifest), R"({"schemaVersion":2,"manifests":[{"digest":")" +
+                                      digest(child).to_string() + R"(","size":)" +
+                                      std::to_string(size) + R"(,"mediaType":"a/b"}]})");
   };
-  sizes.learn("no manifest");
-  learn('a', 1);
-  learn('b', 2);
-  learn('a', 3);
-  learn('c', 4);
-  EXPECT_EQ(of('a'), std::optional<std::uint64_t>(3));
-  EXPECT_EQ(of('b'), std::nullopt);
-  EXPECT_EQ(of('c'), std::optional<std::uint64_t>(4));
+  sizes.learn(digest('0'), "no manifest");
+  EXPECT_FALSE(sizes.has_learned_from(digest('0')));
+  learn('1', 'a', 1);
+  learn('2', 'b', 2);
+  EXPECT_TRUE(sizes.has_learned_from(digest('1')));
+  EXPECT_EQ(sizes.of(digest('1')), std::nullopt);  // nobody has told its own
+  learn('1', 'a', 3);
+  learn('3', 'c', 4);
+  EXPECT_EQ(sizes.of(digest('a')), std::optional<std::uint64_t>(3));
+  EXPECT_EQ(sizes.of(digest('b')), std::nullopt);
+  EXPECT_FALSE(sizes.has_learned_from(digest('2')));
+  EXPECT_EQ(sizes.of(digest('c')), std::optional<std::uint64_t>(4));
+  learn('4', '3', 5);  // named by another one after it was learned from
+  EXPECT_TRUE(sizes.has_learned_from(digest('3')));
+  EXPECT_EQ(sizes.of(digest('3')), std::optional<std::uint64_t>(5));
 }
 
 TEST(PullRecord, KeepsTheLastPullsAndCountsAll) {

@@ -81,54 +81,64 @@ registry::Digest FakeRegistry::add(std::string content) {
 }
 
 awaitable<bool> FakeRegistry::answer(http::Connection& connection, http::Request request) {
-  if (behaviour.status) {
-    http::Response response{.status = *behaviour.status, .headers = behaviour.headers};
-    if (!behaviour.location.empty()) response.headers.add("Location", behaviour.location);
+  auto now = behaviour;
+  if (!turns.empty()) {
+    now = std::move(turns.front());
+    turns.pop_front();
+  }
+  if (now.status) {
+    http::Response response{.status = *now.status, .headers = now.headers};
+    if (!now.location.empty()) response.headers.add("Location", now.location);
     co_return (co_await connection.write_response_with(response, "refused")).has_value();
   }
   const auto path = request.target.substr(0, request.target.find('?'));
   if (path.starts_with("/v2/")) {
     if (const auto tag = tags.find(path.substr(4)); tag != tags.end()) {
-      const auto digest = tag->second.to_string();
-      co_return co_await send(connection, request, digest, contents[digest]);
+      co_return co_await send(connection, request, now, tag->second.to_string());
     }
   }
   const auto digest = path.substr(path.rfind('/') + 1);
-  const auto content = contents.find(digest);
-  if (content == contents.end()) {
+  if (!contents.contains(digest)) {
     co_return (co_await connection.write_response_with({.status = 404}, "unknown")).has_value();
   }
-  co_return co_await send(connection, request, digest, content->second);
+  co_return co_await send(connection, request, now, digest);
 }
 
 awaitable<bool> FakeRegistry::send(http::Connection& connection, const http::Request& request,
-                                   const std::string& digest, const std::string& content) {
+                                   const Behaviour& now, const std::string& digest) {
+  const auto& content = contents[digest];
   auto part = registry::select_range(
-      behaviour.ignores_range ? std::nullopt : request.headers.get("Range"), content.size());
+      now.ignores_range ? std::nullopt : request.headers.get("Range"), content.size());
   if (part.kind == registry::Selection::Kind::whole) part = {part.kind, 0, content.size()};
-  http::Response response{.headers = behaviour.headers,
-                          .body = {http::BodyLength::Kind::length, part.length}};
+  http::Response response{.headers = now.headers, .body = {now.framing, part.length}};
   if (part.kind != registry::Selection::Kind::whole) {
     response.status = part.kind == registry::Selection::Kind::part ? 206 : 416;
     response.headers.add("Content-Range", registry::content_range(part, content.size()));
+  } else if (now.claims) {
+    response.body.bytes = *now.claims;
   }
   const bool manifest = request.target.find("/manifests/") != std::string::npos;
   response.headers.add("Content-Type", manifest ? media_type : "application/octet-stream");
   response.headers.add("Docker-Content-Digest", digest);
   if (!co_await connection.write_response(response)) co_return false;
   if (request.method == "HEAD") co_return true;
-  std::string bytes = content;
-  if (behaviour.wrong_at) bytes.at(*behaviour.wrong_at) ^= 1;
+  co_return co_await send_body(connection, now, content, part);
+}
+
+awaitable<bool> FakeRegistry::send_body(http::Connection& connection, const Behaviour& now,
+                                        std::string content, registry::Selection part) {
+  if (now.wrong_at) content.at(*now.wrong_at) ^= 1;
   auto end = part.first + part.length;
-  const auto stop = behaviour.cut_at ? behaviour.cut_at : behaviour.stall_at;
+  const auto stop = now.cut_at ? now.cut_at : now.stall_at;
   if (stop) end = std::clamp<std::uint64_t>(*stop, part.first, end);
-  const auto text = std::string_view(bytes).substr(part.first, end - part.first);
+  const auto text = std::string_view(content).substr(part.first, end - part.first);
   if (!co_await connection.write_body(as_bytes(text))) co_return false;
-  if (behaviour.stall_at) co_await clock_.sleep_for(std::chrono::hours(1));
+  if (now.stall_at) co_await clock_.sleep_for(std::chrono::hours(1));
   if (!stop) co_return (co_await connection.finish_body()).has_value();
-  if (behaviour.reset) {
-    const linger now{.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(connection.stream().plain_socket(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  if (now.reset) {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(connection.stream().plain_socket(), SOL_SOCKET, SO_LINGER, &at_once,
+                 sizeof at_once);
     connection.stream().close();
   }
   co_return false;

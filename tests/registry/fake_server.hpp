@@ -3,6 +3,7 @@
 
 #include <openssl/ssl.h>
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "registry/digest.hpp"
+#include "registry/range.hpp"
 #include "userspace/base/clock.hpp"
 #include "userspace/base/task_group.hpp"
 #include "userspace/http/connection.hpp"
@@ -55,8 +57,10 @@ struct Behaviour {
   std::optional<std::size_t> wrong_at{};  ///< the byte at this offset of the content is another
   std::optional<std::size_t> stall_at{};  ///< nothing comes after this offset
   bool ignores_range = false;
-  std::string location{};   ///< with `status`: of a redirect
-  http::Headers headers{};  ///< added to every answer
+  http::BodyLength::Kind framing = http::BodyLength::Kind::length;
+  std::optional<std::uint64_t> claims{};  ///< Content-Length of a whole body
+  std::string location{};                 ///< with `status`: of a redirect
+  http::Headers headers{};                ///< added to every answer
 };
 
 /// Blobs, manifests and tags behind a FakeServer.
@@ -69,6 +73,8 @@ class FakeRegistry {
 
   FakeServer server;
   Behaviour behaviour;
+  /// What the next requests meet, one each, before `behaviour` counts.
+  std::deque<Behaviour> turns;
   std::map<std::string, std::string> contents;   ///< by digest
   std::map<std::string, registry::Digest> tags;  ///< `library/nginx/manifests/1` → digest
   std::string media_type = "application/vnd.oci.image.manifest.v1+json";
@@ -76,7 +82,9 @@ class FakeRegistry {
  private:
   awaitable<bool> answer(http::Connection& connection, http::Request request);
   awaitable<bool> send(http::Connection& connection, const http::Request& request,
-                       const std::string& digest, const std::string& content);
+                       const Behaviour& now, const std::string& digest);
+  awaitable<bool> send_body(http::Connection& connection, const Behaviour& now, std::string content,
+                            registry::Selection part);
 
   Clock& clock_;
 };

@@ -126,6 +126,9 @@ TEST_F(MirrorTest, PeerThatStallsIsLeft) {
   stalling.behaviour.stall_at = 2'000'000;
   origin.add(content);
   EXPECT_TRUE(get_blob(digest).body == content);
+  // It would cost the next request the same time.
+  ASSERT_EQ(conduct.paused().size(), 1U);
+  EXPECT_THAT(conduct.paused().front().reason, testing::HasSubstr("fell silent"));
 }
 
 TEST_F(MirrorTest, PeerThatAnswersTooLateIsLeft) {
@@ -162,6 +165,8 @@ TEST_F(MirrorTest, PeerThatCrawlsIsLeft) {
   origin.add(content);
   EXPECT_TRUE(get_blob(digest).body == content);
   EXPECT_TRUE(last_pull().verified);
+  ASSERT_EQ(conduct.paused().size(), 1U);
+  EXPECT_THAT(conduct.paused().front().reason, testing::HasSubstr("too slowly"));
 }
 
 TEST_F(MirrorTest, SourcesThatDisagreeOnTheSizeAreNotMixed) {
@@ -191,6 +196,33 @@ TEST_F(MirrorTest, PeerThatContradictsAManifestOnTheSizeIsNotHeard) {
   EXPECT_TRUE(get_blob(layer).body == content);
   EXPECT_EQ(last_pull().bytes, 1000U);
   EXPECT_TRUE(store.aborted().empty());
+}
+
+TEST_F(MirrorTest, SizesAreLearnedFromManifestsThatTheStoreHas) {
+  // An agent that has just been started, and a runtime that has the manifests of a pull that broke
+  // off: it asks what the tag points to, and then for what it lacks.
+  const auto content = test::noise(1000);
+  const auto layer = origin.add(content);
+  const auto manifest = store.add(
+      R"({"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json",)"
+      R"("digest":")" +
+      layer.to_string() + R"(","size":1000},"layers":[]})");
+  const auto index = store.add(R"({"schemaVersion":2,"manifests":[{"size":5,"digest":")" +
+                               Digest::parse("sha256:" + std::string(64, '0'))->to_string() +
+                               R"(","mediaType":"a/b"},{"mediaType":"a/b","size":200,"digest":")" +
+                               manifest.to_string() + R"("}]})");
+  origin.contents[index.to_string()] = "of the origin's own";
+  origin.tag("library/nginx/manifests/1", index);
+  auto& liar = add_peer();
+  liar.contents[layer.to_string()] = test::noise(kLarge);
+  EXPECT_EQ(ask("HEAD", "/v2/library/nginx/manifests/1").status, 200U);
+  EXPECT_EQ(last_pull().content, index.to_string());
+  EXPECT_EQ(sizes.of(layer), std::optional<std::uint64_t>(1000));
+  EXPECT_TRUE(get_blob(layer).body == content);
+  EXPECT_TRUE(store.aborted().empty());
+  // Each is read once.
+  EXPECT_EQ(ask("HEAD", "/v2/library/nginx/manifests/1").status, 200U);
+  EXPECT_EQ(store.opened(manifest), 1U);
 }
 
 TEST_F(MirrorTest, PeersInTroubleAreSkipped) {

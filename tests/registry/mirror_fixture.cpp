@@ -11,6 +11,7 @@ using asio::ip::tcp;
 
 awaitable<Result<tcp::socket>> FakeDialer::dial(Destination destination) {
   dialled.push_back(destination);
+  if (refusal) co_return refusal;
   const auto name = names.find(destination.host);
   if (name == names.end() && !destination.preferred) co_return Errc::not_found;
   if (black_hole && name != names.end()) {
@@ -26,7 +27,7 @@ awaitable<Result<tcp::socket>> FakeDialer::dial(Destination destination) {
   co_return std::move(socket);
 }
 
-MirrorTest::MirrorTest() {
+MirrorTest::MirrorTest(FirstByteTimes::Options times) : conduct(clock, {.first_bytes = times}) {
   // Tests that aren't about time must not fail on a busy machine.
   fetcher_options.search = fetcher_options.first_byte = fetcher_options.budget = 20s;
   options.tag_patience = 20s;
@@ -57,7 +58,7 @@ void MirrorTest::start() {
   peer_client_.emplace(clock, dialer, nullptr, peer_limits);
   origin_client_.emplace(clock, dialer, client_tls.get(), origin_limits);
   fetcher_.emplace(clock, *peer_client_, *router_, conduct, fetcher_options);
-  origin_part_.emplace(*origin_client_);
+  origin_part_.emplace(clock, *origin_client_, OriginMemory{breaker, limits});
   mirror_.emplace(MirrorParts{.clock = clock,
                               .policy = policy,
                               .store = store,
@@ -70,21 +71,40 @@ void MirrorTest::start() {
                               .sizes = &sizes});
 }
 
-void MirrorTest::with_client(std::function<awaitable<void>(http::Connection&)> client) {
+std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> MirrorTest::connect() {
   start();
   tcp::acceptor acceptor(context, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
   tcp::socket ours(context);
   ours.connect(acceptor.local_endpoint());
   auto theirs = acceptor.accept();
   set_connection_options(theirs);
+  return {std::make_unique<SocketStream>(std::move(ours)),
+          std::make_unique<SocketStream>(std::move(theirs))};
+}
+
+awaitable<Reply> MirrorTest::ask_concurrently(std::string method, std::string target) {
+  auto [ours, theirs] = connect();
   TaskGroup tasks(context.get_executor(), "mirror");
-  serving_ = &tasks;
-  tasks.spawn([this, stream = std::make_shared<std::unique_ptr<ByteStream>>(
-                         std::make_unique<SocketStream>(std::move(theirs)))] {
+  tasks.spawn([this, stream = std::make_shared<std::unique_ptr<ByteStream>>(std::move(theirs))] {
     return mirror_->serve(std::move(*stream), about);
   });
-  auto connection =
-      std::make_unique<http::Connection>(std::make_unique<SocketStream>(std::move(ours)));
+  auto connection = std::make_unique<http::Connection>(std::move(ours));
+  const http::Request request{
+      .method = std::move(method), .target = std::move(target), .headers = {{"Host", about.host}}};
+  auto reply = co_await exchange(*connection, request);
+  connection.reset();
+  co_await tasks.drain();
+  co_return reply;
+}
+
+void MirrorTest::with_client(std::function<awaitable<void>(http::Connection&)> client) {
+  auto [ours, theirs] = connect();
+  TaskGroup tasks(context.get_executor(), "mirror");
+  serving_ = &tasks;
+  tasks.spawn([this, stream = std::make_shared<std::unique_ptr<ByteStream>>(std::move(theirs))] {
+    return mirror_->serve(std::move(*stream), about);
+  });
+  auto connection = std::make_unique<http::Connection>(std::move(ours));
   test::run(context, client(*connection));
   connection.reset();
   test::run(context, tasks.drain());

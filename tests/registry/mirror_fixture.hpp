@@ -22,9 +22,14 @@ class FakeDialer final : public Dialer {
  public:
   std::map<std::string, asio::ip::tcp::endpoint> names;
   std::vector<Destination> dialled;
-  bool black_hole = false;  ///< named connections neither succeed nor fail
+  bool black_hole = false;          ///< named connections neither succeed nor fail
+  error_code refusal;               ///< what dialling fails with, if it is to
+  std::optional<PlainProxy> proxy;  ///< of requests without TLS to names
 
   awaitable<Result<asio::ip::tcp::socket>> dial(Destination destination) override;
+  std::optional<PlainProxy> plain_proxy(const Destination& destination) const override {
+    return destination.preferred ? std::nullopt : proxy;
+  }
 };
 
 /// What a client got.
@@ -44,13 +49,17 @@ struct Reply {
 /// An agent's mirror between a client, an origin under the name registry-1.docker.io with TLS, and
 /// peers; all of them on loopback sockets and one thread.
 struct MirrorTest : testing::Test {
-  MirrorTest();
+  /// Tests that aren't about it must not have a second peer asked because the machine is busy.
+  explicit MirrorTest(FirstByteTimes::Options times = {.least = std::chrono::seconds(20),
+                                                       .unknown = std::chrono::seconds(20)});
   ~MirrorTest() override;
 
   /// Adds a peer; call before the first request.
   test::FakeRegistry& add_peer();
   /// Makes one request on a new connection through the mirror.
   Reply ask(std::string method, std::string target, http::Headers headers = {});
+  /// The same from within a coroutine, beside others.
+  awaitable<Reply> ask_concurrently(std::string method, std::string target);
   Reply get_blob(const Digest& digest, http::Headers headers = {}) {
     return ask("GET", "/v2/library/nginx/blobs/" + digest.to_string(), std::move(headers));
   }
@@ -73,7 +82,9 @@ struct MirrorTest : testing::Test {
 
   Policy policy = Policy::defaults();
   test::MemoryStore store;
-  Conduct conduct{clock};
+  Conduct conduct;
+  Breaker breaker{clock};
+  RateLimits limits{clock};
   PullRecord record;
   FakeDialer dialer;
   MirrorOptions options;
@@ -86,6 +97,7 @@ struct MirrorTest : testing::Test {
 
  private:
   void start();
+  std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> connect();
   awaitable<Reply> exchange(http::Connection& connection, http::Request request);
 
   TaskGroup* serving_ = nullptr;

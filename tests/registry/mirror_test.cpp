@@ -181,6 +181,23 @@ TEST_F(MirrorTest, DrainEndsAConnectionThatWaitsForARequest) {
   });
 }
 
+TEST_F(MirrorTest, DrainAnswersTheFirstRequestOfANewConnection) {
+  const auto digest = store.add("content");
+  with_client([&](http::Connection& client) -> awaitable<void> {
+    drain();
+    http::Request request{.target = "/v2/library/nginx/blobs/" + digest.to_string(),
+                          .headers = {{"Host", "registry-1.docker.io"}}};
+    EXPECT_TRUE(co_await client.write_request(request));
+    EXPECT_TRUE(co_await client.finish_body());
+    const auto response = co_await client.read_response("GET");
+    EXPECT_TRUE(response && response->status == 200);
+    EXPECT_TRUE(co_await client.skip_body(100));
+    Bytes rest(1);
+    const auto end = co_await client.stream().read_some(rest);
+    EXPECT_TRUE(!end || *end == 0) << "and takes no other";
+  });
+}
+
 TEST_F(MirrorTest, DrainLetsARequestUnderWayEndAndTakesNoOther) {
   const auto content = test::noise(4'000'000);
   const auto digest = store.add(content);

@@ -100,6 +100,70 @@ TEST_F(RedirectTest, OfAHeadIsTheClients) {
   EXPECT_TRUE(cdn.server.requests.empty());
 }
 
+TEST_F(RedirectTest, BackToTheOriginHasNoCredentialsAnyMore) {
+  origin.behaviour = {};
+  origin.add(content);
+  origin.turns = {{.status = 307, .location = "https://cdn.test/elsewhere"}};
+  cdn.behaviour.status = 302;
+  cdn.behaviour.location = "https://registry-1.docker.io/v2/a/blobs/" + digest.to_string();
+  EXPECT_TRUE(get_blob(digest, {{"Authorization", "Bearer secret"}}).body == content);
+  ASSERT_EQ(origin.server.requests.size(), 2U);
+  EXPECT_FALSE(origin.server.requests.back().headers.contains("Authorization"));
+}
+
+TEST_F(RedirectTest, BreaksOffAndGoesOnWithAFreshRedirect) {
+  origin.turns = {{.status = 307, .location = "https://cdn.test/" + digest.to_string() + "?s=1"}};
+  origin.behaviour.location = "https://cdn.test/" + digest.to_string() + "?s=2";
+  cdn.turns = {{.cut_at = 70'000}};
+  const auto reply = get_blob(digest, {{"Authorization", "Bearer secret"}});
+  EXPECT_TRUE(reply.body == content);
+  EXPECT_EQ(reply.error, error_code());
+  EXPECT_TRUE(last_pull().verified);
+  ASSERT_EQ(origin.server.requests.size(), 2U);
+  EXPECT_EQ(origin.server.requests.back().headers.get("Authorization"), "Bearer secret");
+  ASSERT_EQ(cdn.server.requests.size(), 2U);
+  EXPECT_EQ(cdn.server.requests.back().target, "/" + digest.to_string() + "?s=2");
+  EXPECT_EQ(cdn.server.requests.back().headers.get("Range"), "bytes=70000-");
+  for (const auto& request : cdn.server.requests) {
+    EXPECT_FALSE(request.headers.contains("Authorization"));
+  }
+}
+
+TEST_F(RedirectTest, BreaksOffAndThereIsNoFreshOne) {
+  cdn.turns = {{.cut_at = 70'000}};
+  cdn.behaviour.status = 403;
+  const auto reply = get_blob(digest);
+  EXPECT_TRUE(reply.body == content.substr(0, 70'000));
+  EXPECT_EQ(reply.error, Errc::bad_message);  // FIN: the client goes on by itself
+}
+
+TEST_F(RedirectTest, ToAHostThatFallsSilentGoesOn) {
+  origin_limits.stall = 50ms;
+  cdn.turns = {{.stall_at = 70'000}};
+  EXPECT_TRUE(get_blob(digest).body == content);
+}
+
+TEST_F(RedirectTest, ToAHostWithoutRangesGivesTheRest) {
+  cdn.behaviour.ignores_range = true;
+  cdn.turns = {{.cut_at = 150'000, .ignores_range = true}};
+  const auto reply = get_blob(digest, {{"Range", "bytes=100000-"}});
+  EXPECT_EQ(reply.status, 206U);
+  EXPECT_EQ(reply.header("Content-Range"), "bytes 100000-199999/200000");
+  EXPECT_TRUE(reply.body == content.substr(100'000));
+}
+
+TEST_F(RedirectTest, ToAHostOfOddLengthsIsHandedOnAsItComes) {
+  using Kind = http::BodyLength::Kind;
+  for (const auto framing : {Kind::chunked, Kind::until_close}) {
+    cdn.behaviour = {.framing = framing};
+    EXPECT_TRUE(get_blob(digest).body == content);
+  }
+  cdn.behaviour = {.claims = 150'000};
+  EXPECT_EQ(get_blob(digest).error, Errc::bad_message);
+  cdn.behaviour = {.headers = {{"Content-Encoding", "gzip"}}};
+  EXPECT_EQ(get_blob(digest).header("Content-Encoding"), "gzip");
+}
+
 TEST_F(MirrorTest, OriginThatClosedAKeptConnectionIsAskedOnANewOne) {
   const auto digest = origin.add("content");
   origin.server.handler = [this, answer = origin.server.handler, served = 0](

@@ -9,8 +9,6 @@
 #include "userspace/agent/agent_lock.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/socket_stream.hpp"
-#include "userspace/http/connection.hpp"
-#include "userspace/http/url.hpp"
 
 namespace hagring::agent {
 namespace {
@@ -19,9 +17,11 @@ using namespace std::chrono_literals;
 using Protocol = asio::local::stream_protocol;
 
 constexpr std::size_t kMaxConnections = 16;
-constexpr auto kIdle = 10s;
 /// sun_path less its NUL (unix(7)).
 constexpr std::size_t kMaxPath = 107;
+
+/// How often a path is tried that another agent is about to leave.
+constexpr auto kRetry = 10ms;
 
 }  // namespace
 
@@ -34,12 +34,20 @@ AdminServer::AdminServer(asio::any_io_executor executor, std::string path, Pages
     throw StartError(
         fmt::format("--admin-socket {}: a socket's path has at most {} bytes", path_, kMaxPath));
   }
+}
+
+AdminServer::~AdminServer() { release(); }
+
+bool AdminServer::try_claim() {
   error_code error;
   std::filesystem::create_directories(std::filesystem::path(path_).parent_path(), error);
-  lock_ = hold_agent_lock(path_);
+  lock_ = try_agent_lock(path_);
+  if (!lock_) return false;
   struct stat status{};
   if (::lstat(path_.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode)) {
+      ::unlink(agent_lock_of(path_).c_str());
+      lock_ = {};
       throw StartError(fmt::format("--admin-socket {}: something else is there", path_));
     }
     ::unlink(path_.c_str());
@@ -50,12 +58,28 @@ AdminServer::AdminServer(asio::any_io_executor executor, std::string path, Pages
   ::umask(mask);
   if (!error) acceptor_.listen(kMaxConnections, error);
   if (error) throw StartError(fmt::format("--admin-socket {}: {}", path_, error.message()));
+  return true;
 }
 
-AdminServer::~AdminServer() {
-  // The lock tells that the file is ours.
+void AdminServer::claim() {
+  if (!try_claim()) throw StartError(agent_holds(path_));
+}
+
+awaitable<bool> AdminServer::claim_within(Clock& clock, Duration limit) {
+  const auto end = clock.now() + limit;
+  while (!try_claim()) {
+    if (clock.now() >= end || co_await asked_to_stop()) co_return false;
+    co_await clock.sleep_for(kRetry);
+  }
+  co_return true;
+}
+
+/// The lock tells that the files are ours.
+void AdminServer::release() {
+  if (!lock_) return;
   ::unlink(path_.c_str());
   ::unlink(agent_lock_of(path_).c_str());
+  lock_ = {};
 }
 
 void AdminServer::start() {
@@ -67,6 +91,7 @@ awaitable<void> AdminServer::stop() {
   acceptor_.close(ignored);
   tasks_.cancel();
   co_await tasks_.drain();
+  release();
 }
 
 awaitable<void> AdminServer::accept() {
@@ -81,37 +106,10 @@ awaitable<void> AdminServer::accept() {
     }
     if (tasks_.size() > kMaxConnections) continue;
     auto shared = std::make_shared<Protocol::socket>(std::move(socket));  // one owner: the task
-    tasks_.spawn([this, shared] { return serve(std::move(*shared)); });
+    tasks_.spawn([this, shared] {
+      return serve_pages(std::make_unique<SocketStream>(std::move(*shared)), pages_);
+    });
   }
-}
-
-awaitable<void> AdminServer::serve(Protocol::socket socket) {
-  auto stream = std::make_unique<SocketStream>(std::move(socket));
-  stream->set_inactivity_limit(kIdle);
-  http::Connection connection(std::move(stream));
-  while (true) {
-    const auto request = co_await connection.read_request();
-    if (!request || !co_await connection.skip_body(4096)) co_return;
-    const auto answered = co_await answer(request->method, request->target);
-    const auto& body = answered.body;
-    http::Response response;
-    response.status = answered.status;
-    response.headers.add("Content-Type", "application/json");
-    response.keep_alive = request->keep_alive;
-    response.body = {http::BodyLength::Kind::length, body.size()};
-    const bool head_only = request->method == "HEAD";
-    if (!co_await connection.write_response(response, head_only)) co_return;
-    if (!head_only && !co_await connection.write_body(as_bytes(body))) co_return;
-    if (!co_await connection.finish_body() || !connection.reusable()) co_return;
-  }
-}
-
-awaitable<AdminAnswer> AdminServer::answer(std::string method, std::string target) {
-  if (method != "GET" && method != "HEAD") co_return AdminAnswer{405, R"({"error":"GET only"})"};
-  const auto parts = http::split_target(target);
-  const auto page = parts ? pages_.find(parts->path) : pages_.end();
-  if (page == pages_.end()) co_return AdminAnswer{404, R"({"error":"no such page"})"};
-  co_return co_await page->second(std::string(parts->query));
 }
 
 }  // namespace hagring::agent

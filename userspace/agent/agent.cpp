@@ -44,16 +44,38 @@ awaitable<void> hurry_at_signal(NodeAgent& agent, asio::signal_set& signals) {
   agent.hurry();
 }
 
-awaitable<void> serve(NodeAgent& agent, asio::signal_set& signals) {
-  agent.start();
-  auto [error, signal] = co_await signals.async_wait(kTuple);
-  log::info("agent", "signal {}: redirection ends, streams may end; a second one cuts them",
-            error ? 0 : signal);
+awaitable<void> stop(NodeAgent& agent, asio::signal_set& signals) {
   TaskGroup impatience(co_await asio::this_coro::executor, "signals");
   impatience.spawn([&] { return hurry_at_signal(agent, signals); });
   co_await agent.stop();
   impatience.cancel();
   co_await impatience.drain();
+}
+
+awaitable<std::exception_ptr> succeed(NodeAgent& agent) {
+  try {
+    co_await agent.succeed();
+  } catch (const StartError&) {
+    co_return std::current_exception();
+  }
+  co_return nullptr;
+}
+
+awaitable<void> serve(NodeAgent& agent, asio::signal_set& signals, bool wait_when_replaced) {
+  agent.start();
+  const auto failure = co_await succeed(agent);
+  if (failure) {
+    co_await stop(agent, signals);
+    std::rethrow_exception(failure);
+  }
+  auto [error, signal] = co_await signals.async_wait(kTuple);
+  log::info("agent", "{}: redirection ends, streams may end; a signal cuts them",
+            agent.is_replaced() ? "replaced" : fmt::format("signal {}", error ? 0 : signal));
+  co_await stop(agent, signals);
+  if (agent.is_replaced() && wait_when_replaced) {
+    log::info("agent", "waiting for SIGTERM (--wait-when-replaced)");
+    co_await signals.async_wait(kTuple);
+  }
 }
 
 }  // namespace
@@ -75,9 +97,11 @@ int run(const LoadedConfig& loaded) {
 
   asio::io_context control(1);
   asio::signal_set signals(control, SIGTERM, SIGINT);
-  NodeAgent agent(config, control.get_executor());
+  auto predecessor =
+      config.takeover ? meet_predecessor(config.admin_socket) : std::optional<Predecessor>();
+  NodeAgent agent(config, control.get_executor(), std::move(predecessor));
   std::exception_ptr failure;
-  asio::co_spawn(control, serve(agent, signals),
+  asio::co_spawn(control, serve(agent, signals, config.wait_when_replaced),
                  [&](std::exception_ptr error) { failure = error; });
   control.run();
   if (failure) std::rethrow_exception(failure);

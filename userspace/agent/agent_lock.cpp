@@ -12,25 +12,32 @@ namespace hagring::agent {
 
 std::string agent_lock_of(const std::string& admin_socket) { return admin_socket + ".lock"; }
 
-UniqueFd hold_agent_lock(const std::string& admin_socket) {
+std::string agent_holds(const std::string& admin_socket) {
+  return fmt::format(
+      "another agent holds {}: stop it first, take its place (hagring agent --takeover true), or "
+      "use an --admin-socket, --pin-dir and --state-dir of its own",
+      admin_socket);
+}
+
+UniqueFd try_agent_lock(const std::string& admin_socket) {
   const auto lock_path = agent_lock_of(admin_socket);
   UniqueFd lock(::open(lock_path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
   if (!lock) {
     throw StartError(
         fmt::format("{}: {}: check --admin-socket", lock_path, last_system_error().message()));
   }
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    throw StartError(fmt::format(
-        "another agent holds {}: stop it first, or give this one an --admin-socket, --pin-dir and "
-        "--state-dir of its own",
-        admin_socket));
-  }
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return {};
   // The former holder may have removed the file between our open and our lock.
   struct stat held{}, there{};
-  if (::fstat(lock.get(), &held) != 0 || ::stat(lock_path.c_str(), &there) != 0 ||
-      held.st_ino != there.st_ino) {
-    throw StartError(fmt::format("{}: another agent is just ending; try again", lock_path));
-  }
+  const bool same = ::fstat(lock.get(), &held) == 0 && ::stat(lock_path.c_str(), &there) == 0 &&
+                    held.st_ino == there.st_ino;
+  if (!same) return {};
+  return lock;
+}
+
+UniqueFd hold_agent_lock(const std::string& admin_socket) {
+  auto lock = try_agent_lock(admin_socket);
+  if (!lock) throw StartError(agent_holds(admin_socket));
   return lock;
 }
 

@@ -113,6 +113,16 @@ log::Format read_format(const std::string& text) {
   throw StartError(fmt::format("'{}' is neither text nor json", text));
 }
 
+using Endpoint = boost::asio::ip::tcp::endpoint;
+
+std::optional<Endpoint> read_optional_endpoint(const std::string& text) {
+  if (text == "off") return std::nullopt;
+  return read_endpoint(text);
+}
+
+std::string write_optional_endpoint(const std::optional<Endpoint>& endpoint) {
+  return endpoint ? write_endpoint(*endpoint) : "off";
+}
 std::string read_keep_layers(const std::string& text) {
   if (text == "auto" || text == "always" || text == "never") return text;
   throw StartError(fmt::format("'{}' is not auto, always or never", text));
@@ -165,6 +175,14 @@ std::vector<Setting> content_settings() {
       single("verify-first", "SIZE",
              "blobs from peers up to this size are verified before their first byte is passed on",
              &Config::verify_first, read_size, write_size),
+      toggle("names",
+             "answer containerd when none of its name servers can tell the address of a mirrored "
+             "registry, so that peers are asked all the same; what servers answer is passed on",
+             &Config::names),
+      duration("name-timeout",
+               "how long name servers may take to tell a mirrored registry's address; at most 60 % "
+               "of the time-out in containerd's resolv.conf",
+               &Config::name_timeout, kBriefest),
       duration("rescan-interval",
                "how often containerd's store is listed anew (its garbage collector tells nobody)",
                &Config::rescan_interval, kBriefestRescan),
@@ -222,6 +240,17 @@ std::vector<Setting> process_settings() {
       path("state-dir", "where the node's certificate authority is kept", &Config::state_dir),
       path("pin-dir", "where the BPF maps are pinned", &Config::pin_dir),
       path("admin-socket", "Unix socket that `hagring status` asks", &Config::admin_socket),
+      toggle("takeover",
+             "take the place of the agent that runs here, without a moment in between; the other "
+             "one lets its streams end",
+             &Config::takeover),
+      toggle("wait-when-replaced",
+             "when another agent has taken this one's place, wait for SIGTERM instead of ending: "
+             "for supervisors that would start it again",
+             &Config::wait_when_replaced),
+      single("metrics-listen", "ADDRESS:PORT|off",
+             "where Prometheus' /metrics and the probes /livez and /readyz are answered",
+             &Config::metrics_listen, read_optional_endpoint, write_optional_endpoint),
       toggle("install-ca",
              "put the node's certificate authority into the host's trusted certificates; without "
              "it TLS connections are passed through untouched unless containerd trusts it anyway",

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,10 @@ struct Config {
   std::chrono::milliseconds keep_layers_age = std::chrono::hours(24 * 7);
   std::uint64_t keep_layers_until = 80;  ///< percent of the image file system
 
+  // Names.
+  bool names = true;
+  std::chrono::milliseconds name_timeout{2000};
+
   // The mesh of nodes.
   std::vector<std::string> bootstrap;  ///< read by mesh_options.hpp
   boost::asio::ip::tcp::endpoint dht_listen{boost::asio::ip::tcp::v6(), 5001};
@@ -50,6 +55,12 @@ struct Config {
   std::string state_dir = "/var/lib/hagring";
   std::string pin_dir = "/sys/fs/bpf/hagring";
   std::string admin_socket = "/run/hagring/hagring.sock";
+  bool takeover = false;            ///< replace the agent that holds admin_socket
+  bool wait_when_replaced = false;  ///< else end
+
+  /// Metrics and probes; nullopt: nowhere.
+  std::optional<boost::asio::ip::tcp::endpoint> metrics_listen{
+      std::in_place, boost::asio::ip::tcp::v6(), std::uint16_t{9090}};
 
   // Trust.
   bool install_ca = true;

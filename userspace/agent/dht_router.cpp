@@ -105,10 +105,12 @@ class DhtRouter::Search final : public registry::PeerSearch {
 };
 
 DhtRouter::DhtRouter(asio::any_io_executor control, dht::Node& node,
-                     std::function<std::uint16_t()> peer_port)
+                     std::function<std::uint16_t()> peer_port,
+                     std::function<void(std::optional<Duration>)> looked_up)
     : control_(std::move(control)),
       node_(node),
       peer_port_(std::move(peer_port)),
+      looked_up_(std::move(looked_up)),
       searches_(control_, "search") {}
 
 std::unique_ptr<registry::PeerSearch> DhtRouter::find(std::string key) {
@@ -132,12 +134,18 @@ awaitable<void> DhtRouter::search(std::string key, std::shared_ptr<Found> found)
 }
 
 awaitable<void> DhtRouter::look_up(std::string key, std::shared_ptr<Found> found) {
-  co_await node_.find_providers(std::move(key), [this, found](const dht::Provider& provider) {
+  const auto begin = std::chrono::steady_clock::now();
+  std::optional<Duration> first;
+  const auto on_provider = [&](const dht::Provider& provider) {
+    if (!first) first = std::chrono::steady_clock::now() - begin;
     const auto& addresses = provider.addresses;
     std::optional<registry::Peer> otherwise;
     if (addresses.size() > 1) otherwise = peer_at(provider, addresses[1]);
     return found->give(peer_at(provider, addresses[0]), std::move(otherwise));
-  });
+  };
+  const auto result = co_await node_.find_providers(std::move(key), on_provider);
+  // A search that was given up before it found anybody says nothing.
+  if (looked_up_ && (first || result.complete)) looked_up_(first);
 }
 
 void DhtRouter::give_up(const std::shared_ptr<Found>& found) {

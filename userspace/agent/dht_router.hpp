@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,11 @@ class DhtRouter final : public registry::ContentRouter {
  public:
   /// `peer_port`: where the nodes' peer servers listen. A provider record has no port for it, so
   /// all nodes of a mesh have the same one (as Spegel's have: pkg/routing/libp2p/libp2p.go).
+  /// `looked_up` is told on the control thread of each search that has ended: how long its first
+  /// provider took, nullopt if there was none.
   DhtRouter(asio::any_io_executor control, dht::Node& node,
-            std::function<std::uint16_t()> peer_port);
+            std::function<std::uint16_t()> peer_port,
+            std::function<void(std::optional<Duration>)> looked_up = {});
 
   std::unique_ptr<registry::PeerSearch> find(std::string key) override;
   awaitable<Result<void>> announce(std::vector<std::string> keys) override;
@@ -41,6 +45,7 @@ class DhtRouter final : public registry::ContentRouter {
   asio::any_io_executor control_;
   dht::Node& node_;
   const std::function<std::uint16_t()> peer_port_;
+  const std::function<void(std::optional<Duration>)> looked_up_;
   // On the control thread:
   bool stopped_ = false;
   TaskGroup searches_;

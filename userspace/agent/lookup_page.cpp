@@ -30,10 +30,10 @@ Json describe(const dht::Provider& provider, Duration after) {
           {"milliseconds", milliseconds(after)}};
 }
 
-awaitable<AdminAnswer> look_up(Clock& clock, dht::Node& node, std::string query) {
+awaitable<PageAnswer> look_up(Clock& clock, dht::Node& node, std::string query) {
   const auto key = http::query_value(query, "key");
   if (!key || !is_key(*key)) {
-    co_return AdminAnswer{400, R"({"error":"key must be a digest or registry/repository:tag"})"};
+    co_return PageAnswer{400, R"({"error":"key must be a digest or registry/repository:tag"})"};
   }
   auto providers = Json::array();
   const auto began = clock.now();
@@ -49,12 +49,12 @@ awaitable<AdminAnswer> look_up(Clock& clock, dht::Node& node, std::string query)
                     {"failures", result.failures},
                     {"complete", result.complete},
                     {"milliseconds", milliseconds(clock.now() - began)}};
-  co_return AdminAnswer{200, answer.dump(2)};
+  co_return PageAnswer{200, answer.dump(2)};
 }
 
 }  // namespace
 
-AdminServer::Page lookup_page(Clock& clock, dht::Node& node) {
+Page lookup_page(Clock& clock, dht::Node& node) {
   return [&clock, &node](std::string query) { return look_up(clock, node, std::move(query)); };
 }
 

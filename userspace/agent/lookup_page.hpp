@@ -8,6 +8,6 @@ namespace hagring::agent {
 
 /// Asks the mesh who provides `?key=…`, a digest or an image's full name, and answers with all of
 /// them and when each was found: what `hagring lookup` shows. `clock` and `node` outlive the page.
-AdminServer::Page lookup_page(Clock& clock, dht::Node& node);
+Page lookup_page(Clock& clock, dht::Node& node);
 
 }  // namespace hagring::agent

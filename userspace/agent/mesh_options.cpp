@@ -109,9 +109,11 @@ std::optional<dht::MeshKey> load_mesh_key(const Config& config) {
   return dht::load_or_create_mesh_key(std::filesystem::path(config.state_dir) / "mesh.key");
 }
 
-dht::NodeOptions node_options(const Config& config, std::optional<dht::MeshKey> mesh_key) {
+dht::NodeOptions node_options(const Config& config, std::optional<dht::MeshKey> mesh_key,
+                              PortSharing sharing) {
   dht::NodeOptions options;
   options.host = {.listen = config.dht_listen,
+                  .sharing = sharing,
                   .advertised = config.advertise,
                   .network_key = std::move(mesh_key),
                   .may_dial = peer_ranges(config),

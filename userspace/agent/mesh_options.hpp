@@ -23,6 +23,7 @@ std::filesystem::path identity_file(const Config& config);
 std::optional<dht::MeshKey> load_mesh_key(const Config& config);
 
 /// All of them, with the mesh's key; without it (Spegel's meshes) the network is open.
-dht::NodeOptions node_options(const Config& config, std::optional<dht::MeshKey> mesh_key);
+dht::NodeOptions node_options(const Config& config, std::optional<dht::MeshKey> mesh_key,
+                              PortSharing sharing);
 
 }  // namespace hagring::agent

@@ -14,7 +14,7 @@ registry::UpstreamClient::Options peer_options(const Config& config) {
 }
 
 registry::UpstreamClient::Options origin_options(const Config& config) {
-  return {.stall = std::max<Duration>(config.stall_timeout, 30s)};
+  return {.stall = config.stall_timeout};
 }
 
 registry::MirrorOptions mirror_options(const Config& config) {
@@ -28,12 +28,12 @@ MirrorWorker::MirrorWorker(const MirrorShared& shared, const Config& config)
     : clock_(shared.clock),
       client_tls_(shared.client_tls),
       mint_(shared.authorities, shared.clock),
-      origins_(shared.clock, shared.dialer, shared.origin_tls, origin_options(config)),
+      origins_(shared.clock, shared.origin_dialer, shared.origin_tls, origin_options(config)),
       gate_(shared.make_gate ? shared.make_gate() : nullptr),
       peers_(shared.clock, shared.dialer, nullptr, peer_options(config), gate_.get()),
       fetcher_(shared.clock, peers_, shared.router, shared.conduct),
-      origin_(origins_),
-      check_(shared.clock, shared.dialer, shared.origin_tls),
+      origin_(shared.clock, origins_, shared.memory),
+      check_(shared.clock, shared.origin_dialer, shared.origin_tls),
       mirror_({.clock = shared.clock,
                .policy = shared.policy,
                .store = shared.store,
@@ -46,10 +46,12 @@ MirrorWorker::MirrorWorker(const MirrorShared& shared, const Config& config)
                .sizes = &shared.sizes}) {}
 
 awaitable<void> MirrorWorker::serve(proxy::Intercepted connection) {
-  registry::Interception about{.host = connection.host,
-                               .original = connection.original,
-                               .tls = connection.tls,
-                               .client = connection.client_pid};
+  registry::Interception about{
+      .host = connection.host,
+      .original = connection.original,
+      .proxied_port = connection.proxied ? connection.port : std::uint16_t{0},
+      .tls = connection.tls,
+      .client = connection.client_pid};
   if (about.host.empty()) about.host = connection.original.address().to_string();
   return mirror_.serve(std::move(connection.stream), std::move(about));
 }

@@ -22,9 +22,11 @@ struct MirrorShared {
   registry::ContentStore& store;
   registry::ContentRouter& router;
   registry::Conduct& conduct;
+  registry::OriginMemory memory;
   registry::PullRecord& record;
   registry::KnownSizes& sizes;
-  Dialer& dialer;
+  Dialer& dialer;         ///< for peers
+  Dialer& origin_dialer;  ///< by the client's egress proxies
   SSL_CTX* origin_tls;
   SSL_CTX* client_tls;
   const proxy::Authorities& authorities;
@@ -45,8 +47,8 @@ class MirrorWorker {
   void drain() { mirror_.drain(); }
 
   /// Whether we could stand in for the client at this origin.
-  awaitable<registry::OriginVerdict> inspect(std::string host, asio::ip::tcp::endpoint original) {
-    return check_.inspect(std::move(host), original);
+  awaitable<registry::OriginVerdict> inspect(Destination origin) {
+    return check_.inspect(std::move(origin));
   }
 
   /// Forgets the verdict on an origin whose chain has been refused since.

@@ -6,6 +6,7 @@
 #include "userspace/agent/lookup_page.hpp"
 #include "userspace/agent/mesh_gate.hpp"
 #include "userspace/agent/mesh_options.hpp"
+#include "userspace/agent/scrape.hpp"
 #include "userspace/agent/setting_value.hpp"
 #include "userspace/agent/start_options.hpp"
 #include "userspace/agent/status_document.hpp"
@@ -35,10 +36,13 @@ std::vector<asio::any_io_executor> watched(DataThreads& threads, asio::any_io_ex
 
 }  // namespace
 
-NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
+NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
+                     std::optional<Predecessor> predecessor)
     : config_(config),
       control_(control),
+      predecessor_(std::move(predecessor)),
       admin_(control, config.admin_socket, admin_pages()),
+      sharing_(claim()),
       policy_(make_policy(config)),
       redirector_(redirector_options(config, policy_)),
       trust_(config, policy_, clock_),
@@ -49,11 +53,15 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
       threads_(config.data_threads, "data"),
       dialer_(resolver_, connector_,
               {.refuses = [this](const Endpoint& endpoint) { return is_own(endpoint); }}),
+      origin_dialer_(clock_, dialer_, egress_),
       splicer_({}),
       prober_([this] { return store_.state().socket; }),
       hosts_prober_([this] { return store_.state().socket; }, kHostsProbe),
-      node_(control, clock_, identity_, dialer_, resolver_, node_options(config, mesh_key_)),
-      router_(control, node_, [this] { return peer_server_.endpoint().port(); }),
+      node_(control, clock_, identity_, dialer_, resolver_,
+            node_options(config, mesh_key_, sharing_)),
+      router_(
+          control, node_, [this] { return peer_server_.endpoint().port(); },
+          [this](std::optional<Duration> first) { metrics_.looked_up(first); }),
       advertiser_(control, clock_, router_),
       store_(
           control, clock_, store_options(config),
@@ -62,8 +70,11 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
           },
           layer_options(config)),
       conduct_(clock_),
-      peer_server_(control, threads_, store_, clock_, {.listen = config.peer_listen}, {},
-                   gate_maker()),
+      breaker_(clock_),
+      breaker_probes_(control, clock_, origin_dialer_, origin_tls_.get(), breaker_),
+      rate_limits_(clock_),
+      peer_server_(control, threads_, store_, clock_,
+                   {.listen = config.peer_listen, .sharing = sharing_}, {}, gate_maker()),
       listener_(threads_.at(0).get_executor(), executors(threads_),
                 {.max_connections = static_cast<std::size_t>(config.max_connections)},
                 [this](asio::ip::tcp::socket client, std::size_t thread) {
@@ -72,18 +83,30 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control)
       heartbeat_(
           watched(threads_, control), [this] { return listener_.has_room(); }, [this] { beat(); },
           {}),
+      egress_keeper_(control, clock_, resolver_, egress_, {.excluded = excluded_ranges(config)},
+                     egress_hooks()),
+      names_(control, clock_, redirector_, doubtful_, name_options(config),
+             [this](const std::string& name) { return may_answer_name(name); }),
       interception_(redirector_, clock_, {.socket = [this] { return store_.state().socket; }},
                     [this](const redirect::InterceptionState& state) { client_changed(state); }),
       interception_tasks_(control, "interception"),
       control_tasks_(control, "control") {
+  if (config.metrics_listen) {
+    telemetry_ = std::make_unique<TelemetryServer>(
+        control, clock_,
+        TelemetryServer::Options{.listen = *config.metrics_listen, .sharing = sharing_},
+        telemetry_pages());
+  }
   const MirrorShared shared{.clock = clock_,
                             .policy = policy_,
                             .store = store_,
                             .router = router_,
                             .conduct = conduct_,
+                            .memory = {breaker_, rate_limits_},
                             .record = record_,
                             .sizes = sizes_,
                             .dialer = dialer_,
+                            .origin_dialer = origin_dialer_,
                             .origin_tls = origin_tls_.get(),
                             .client_tls = client_tls_.get(),
                             .authorities = trust_.authorities(),
@@ -111,7 +134,8 @@ void NodeAgent::start() {
   listener_.start();
   spawn_on_data_threads();
   store_.start();
-  admin_.start();
+  if (!predecessor_) admin_.start();
+  if (telemetry_) telemetry_->start();
   control_tasks_.spawn([this] { return advertiser_.run(); });
   control_tasks_.spawn(
       [this] { return trust_.keep_installed([this] { return runtime_process(); }); });
@@ -135,12 +159,15 @@ void NodeAgent::spawn_on_data_threads() {
 /// On the first data thread.
 void NodeAgent::beat() {
   redirector_.beat();
+  last_beat_ = clock_.now().time_since_epoch().count();
   if (std::exchange(beaten_, true)) return;
   // Only now: a client that is found is asked for the probe at once, and the kernel lets that pass
   // by us, to an address where nobody answers, until the heart has begun to beat.
   asio::post(control_, [this] {
     if (stopping_) return;
     interception_tasks_.spawn([this] { return interception_.run(); });
+    interception_tasks_.spawn([this] { return egress_keeper_.run(); });
+    control_tasks_.spawn([this] { return names_.run(); });
     control_tasks_.spawn([this] { return trust_.keep_proving(prober_, hosts_prober_); });
   });
 }
@@ -152,17 +179,21 @@ void NodeAgent::hurry() {
 
 awaitable<void> NodeAgent::stop() {
   stopping_ = true;
+  if (replaced_) co_await admin_.stop();  // the successor waits for it
   interception_tasks_.cancel();
   co_await interception_tasks_.drain();
   co_await end_streams();
   control_tasks_.cancel();
   co_await control_tasks_.drain();
+  co_await names_.drain();
   co_await router_.stop();
   co_await node_.stop();
   co_await peer_server_.drain();
   // A coroutine that has told that it ended may still be leaving its thread.
   threads_.join();
+  co_await breaker_probes_.stop();
   co_await store_.stop();
+  if (telemetry_) co_await telemetry_->stop();
   co_await admin_.stop();
   redirector_.remove_pins();
 }
@@ -172,7 +203,8 @@ awaitable<void> NodeAgent::end_streams() {
     asio::post(threads_.at(i), [this, i] { workers_[i]->drain(); });
   }
   for (const auto end = clock_.now() + kDrainLimit;
-       !hurried_ && listener_.connections() > 0 && clock_.now() < end;) {
+       !hurried_ && (listener_.connections() > 0 || names_.stub().under_way() > 0) &&
+       clock_.now() < end;) {
     co_await clock_.sleep_for(20ms);
   }
   co_await run_on<int>(threads_.at(0).get_executor(), *data_tasks_[0],
@@ -191,11 +223,6 @@ awaitable<void> NodeAgent::end_data_tasks(std::size_t thread) {
   co_await data_tasks_[thread]->drain();
 }
 
-void NodeAgent::client_changed(const redirect::InterceptionState& state) {
-  if (!state.client || !state.attached) return trust_.client_is({});
-  trust_.client_is({{state.client->pid, redirect::wall_time_of(state.client->start_time)}});
-}
-
 containerd::RuntimeProcess NodeAgent::runtime_process() const {
   const auto state = store_.state();
   const auto& client = interception_.state().client;
@@ -205,37 +232,39 @@ containerd::RuntimeProcess NodeAgent::runtime_process() const {
           .host_root = store_options(config_).host_root};
 }
 
+void NodeAgent::client_changed(const redirect::InterceptionState& state) {
+  const bool there = state.client && state.attached;
+  const auto former = trust_.client();
+  if (former && (!there || *former != state.client->pid)) trust_.client_is({});
+  names_.follow(there ? std::optional(state.client->pid) : std::nullopt);
+  egress_keeper_.follow(there ? state.client : std::nullopt);
+}
+
+/// Its connections are led to us, by whatever way it takes out.
+void NodeAgent::client_ready(const redirect::WatchedClient& client) {
+  trust_.client_is({{client.pid, redirect::wall_time_of(client.start_time)}});
+  const bool vouched = predecessor_ && predecessor_->trusted &&
+                       predecessor_->client == client.pid &&
+                       predecessor_->client_start == client.start_time;
+  if (vouched) trust_.vouched(predecessor_->authority);
+}
+
+EgressKeeper::Hooks NodeAgent::egress_hooks() {
+  return {.set_rule = [this](const redirect::Rule& rule) { return redirector_.set_rule(rule); },
+          .remove_rule = [this](const redirect::Rule& rule) { redirector_.remove_rule(rule); },
+          .is_own = [this](const Endpoint& endpoint) { return is_own(endpoint); },
+          .ready = [this](const redirect::WatchedClient& client) { client_ready(client); }};
+}
+
 bool NodeAgent::is_own(const Endpoint& endpoint) const {
-  return listener_.is_own(endpoint) || endpoint.address().to_string() == proxy::kProbeAddress;
+  static const auto only_ours = prefix_of(dns::kInventedAddress, 24);
+  return listener_.is_own(endpoint) || only_ours.contains(unmapped(endpoint.address()));
 }
 
 /// Among Spegel's nodes there is none.
 registry::PeerGateMaker NodeAgent::gate_maker() {
   if (!mesh_key_) return {};
   return [this] { return std::make_unique<MeshGate>(identity_, *mesh_key_, clock_); };
-}
-
-AdminServer::Pages NodeAgent::admin_pages() {
-  return {{"/status",
-           [this](std::string) -> awaitable<AdminAnswer> { co_return AdminAnswer{200, status()}; }},
-          {"/lookup", lookup_page(clock_, node_)}};
-}
-
-std::string NodeAgent::status() const {
-  return make_status({.uptime = clock_.now() - started_,
-                      .listener = listener_,
-                      .sessions = session_counters_,
-                      .trust = trust_,
-                      .interception = interception_,
-                      .redirector = redirector_,
-                      .store = store_,
-                      .layer_limits = {.mode = config_.keep_layers,
-                                       .budget = config_.keep_layers_bytes,
-                                       .disk_percent = config_.keep_layers_until},
-                      .peer_server = peer_server_,
-                      .mesh = node_.status(),
-                      .conduct = conduct_,
-                      .record = record_});
 }
 
 }  // namespace hagring::agent

@@ -8,6 +8,7 @@
 #include "dht/mesh_key.hpp"
 #include "dht/node.hpp"
 #include "registry/advertiser.hpp"
+#include "registry/breaker_probes.hpp"
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
@@ -17,11 +18,18 @@
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/cri_prober.hpp"
 #include "userspace/agent/dht_router.hpp"
+#include "userspace/agent/egress_keeper.hpp"
+#include "userspace/agent/metrics.hpp"
 #include "userspace/agent/mirror_worker.hpp"
+#include "userspace/agent/name_keeper.hpp"
 #include "userspace/agent/node_trust.hpp"
+#include "userspace/agent/status_document.hpp"
+#include "userspace/agent/succession.hpp"
+#include "userspace/agent/telemetry_server.hpp"
 #include "userspace/base/data_threads.hpp"
 #include "userspace/base/racing_dialer.hpp"
 #include "userspace/base/tls_context.hpp"
+#include "userspace/egress/egress_dialer.hpp"
 #include "userspace/proxy/heartbeat.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
@@ -35,11 +43,19 @@ namespace hagring::agent {
 /// control thread; what sessions and mirrors call, on the data threads.
 class NodeAgent {
  public:
-  /// Throws StartError; nothing stays behind then.
-  NodeAgent(const Config& config, asio::any_io_executor control);
+  /// With a `predecessor` it shares that one's ports until succeed(). Throws StartError; nothing
+  /// stays behind then.
+  NodeAgent(const Config& config, asio::any_io_executor control,
+            std::optional<Predecessor> predecessor = std::nullopt);
 
   /// Starts to serve, then to redirect. Throws StartError.
   void start();
+
+  /// Takes the predecessor's place, once this agent is attached beside it; without one does
+  /// nothing. Throws StartError when that can't be: then stop() this one; the other goes on.
+  awaitable<void> succeed();
+  /// Whether a successor has taken this agent's place.
+  bool is_replaced() const { return replaced_; }
 
   /// Stops redirecting, lets streams end within a limit, ends everything else. Once, after start().
   awaitable<void> stop();
@@ -55,27 +71,44 @@ class NodeAgent {
   Result<proxy::Original> original_of(int fd) const;
   awaitable<proxy::Decision> may_terminate(MirrorWorker& worker, std::string server_name,
                                            proxy::Original original);
+  bool goes_by_proxy(bool tls, const std::string& host, std::uint16_t port) const;
   bool is_plain_registry(const proxy::Original& original) const;
 
+  void relayed(const proxy::Original& original, const std::string& server_name,
+               proxy::RelayNews news, const std::string& why);
+
   registry::MirrorHooks mirror_hooks();
-  /// Whether dialling `endpoint` would lead back to us.
+  /// Whether `name` is a registry's that we can stand in for, if it doesn't resolve.
+  bool may_answer_name(const std::string& name) const;
+  /// Whether `endpoint` is one that only we answer: dialling it would lead back to us or nowhere.
   bool is_own(const Endpoint& endpoint) const;
 
   void client_changed(const redirect::InterceptionState& state);
   containerd::RuntimeProcess runtime_process() const;
+  void client_ready(const redirect::WatchedClient& client);
+  EgressKeeper::Hooks egress_hooks();
   void spawn_on_data_threads();
   void beat();
+  Pages telemetry_pages();
+  PageAnswer ready() const;
+  StatusSources sources() const;
   awaitable<void> end_streams();
   awaitable<void> end_data_tasks(std::size_t thread);
   registry::PeerGateMaker gate_maker();
-  AdminServer::Pages admin_pages();
+  Pages admin_pages();
+  Page begin_takeover();
+  Page finish_takeover();
+  PortSharing claim();
+  bool can_succeed() const;
   std::string status() const;
 
   const Config config_;
   const asio::any_io_executor control_;
   mutable SystemClock clock_;
   const TimePoint started_ = clock_.now();
-  AdminServer admin_;  ///< first, since it refuses a second agent
+  const std::optional<Predecessor> predecessor_;
+  AdminServer admin_;  ///< claimed first, since that refuses a second agent
+  const PortSharing sharing_;
 
   const registry::Policy policy_;
   redirect::Redirector redirector_;
@@ -87,9 +120,13 @@ class NodeAgent {
 
   // The threads outlive what runs on them, which stop() has drained before they end.
   DataThreads threads_;
-  SystemResolver resolver_;
+  dns::DoubtfulNames doubtful_{clock_};
+  SystemResolver system_resolver_;
+  dns::ImpatientResolver resolver_{clock_, system_resolver_, doubtful_};
   SystemConnector connector_;
   RacingDialer dialer_;
+  egress::Egress egress_;
+  egress::EgressDialer origin_dialer_;
   proxy::Splicer splicer_;
 
   CriProber prober_;
@@ -99,7 +136,11 @@ class NodeAgent {
   registry::Advertiser advertiser_;
   containerd::ContainerdStore store_;
   registry::Conduct conduct_;
+  registry::Breaker breaker_;
+  registry::BreakerProbes breaker_probes_;  ///< on the control thread
+  registry::RateLimits rate_limits_;
   registry::PullRecord record_;
+  Metrics metrics_;
   registry::KnownSizes sizes_;
   registry::PeerServer peer_server_;
   proxy::SessionCounters session_counters_;
@@ -107,13 +148,18 @@ class NodeAgent {
   std::vector<std::unique_ptr<proxy::Sessions>> sessions_;  ///< one a data thread
   proxy::Listener listener_;
   proxy::Heartbeat heartbeat_;
+  std::atomic<TimePoint::rep> last_beat_{0};
+  EgressKeeper egress_keeper_;
+  NameKeeper names_;
   redirect::Interception interception_;
 
   bool beaten_ = false;    ///< on the first data thread
   bool stopping_ = false;  ///< on the control thread, as the next
   bool hurried_ = false;
+  bool replaced_ = false;
 
-  TaskGroup interception_tasks_;  ///< ends first
+  std::unique_ptr<TelemetryServer> telemetry_;  ///< null: nobody is told
+  TaskGroup interception_tasks_;                ///< ends first
   TaskGroup control_tasks_;
   /// One a data thread, used on that thread only; the first one's thread accepts and beats.
   std::vector<std::unique_ptr<TaskGroup>> data_tasks_;

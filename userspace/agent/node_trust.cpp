@@ -116,6 +116,11 @@ void NodeTrust::client_is(std::optional<std::pair<pid_t, WallTime>> client) {
   if (authorities_.successor()) begin_succession();
 }
 
+void NodeTrust::vouched(const std::string& authority) {
+  if (!client_ || authority != authorities_.signing().fingerprint()) return;
+  trust_.vouched(client_->first, client_->second);
+}
+
 void NodeTrust::probe_seen(pid_t pid, const std::string& nonce) {
   if (hosts_.trust().probe_seen(pid, nonce) || trust_.probe_seen(pid, nonce)) return;
   if (!successor_trust_.probe_seen(pid, nonce)) return;

@@ -50,17 +50,25 @@ redirect::RedirectorOptions redirector_options(const Config& config,
       if (std::find(rules.begin(), rules.end(), rule) == rules.end()) rules.push_back(rule);
     }
   }
+  for (const auto& range : excluded_ranges(config)) {
+    rules.push_back({.destinations = range, .action = redirect::Rule::Action::leave});
+  }
+  return {.pin_directory = config.pin_dir,
+          .heartbeat_timeout = config.heartbeat_timeout,
+          .rules = std::move(rules)};
+}
+
+std::vector<Prefix> excluded_ranges(const Config& config) {
+  std::vector<Prefix> ranges;
   for (const auto& text : config.exclude) {
     const auto prefix = parse_prefix(text);
     if (!prefix) {
       throw StartError(
           fmt::format("--exclude: '{}' is not a range such as 10.0.0.0/8 or fd00::/8", text));
     }
-    rules.push_back({.destinations = *prefix, .action = redirect::Rule::Action::leave});
+    ranges.push_back(*prefix);
   }
-  return {.pin_directory = config.pin_dir,
-          .heartbeat_timeout = config.heartbeat_timeout,
-          .rules = std::move(rules)};
+  return ranges;
 }
 
 proxy::CertificateAuthorityOptions authority_options(const Config& config,
@@ -77,6 +85,12 @@ proxy::CertificateAuthorityOptions authority_options(const Config& config,
           .node_name = name,
           .given_certificate = config.ca_cert,
           .given_key = config.ca_key};
+}
+
+NameKeeper::Options name_options(const Config& config) {
+  return {.enabled = config.names,
+          .stub = {.patience = config.name_timeout},
+          .host_root = config.host_root};
 }
 
 containerd::FollowerOptions store_options(const Config& config) {

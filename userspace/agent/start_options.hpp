@@ -7,6 +7,7 @@
 #include "registry/content_router.hpp"
 #include "registry/policy.hpp"
 #include "userspace/agent/config.hpp"
+#include "userspace/agent/name_keeper.hpp"
 #include "userspace/base/tls_context.hpp"
 #include "userspace/proxy/authorities.hpp"
 #include "userspace/proxy/trust_store.hpp"
@@ -19,8 +20,11 @@ namespace hagring::agent {
 registry::Policy make_policy(const Config& config);
 redirect::RedirectorOptions redirector_options(const Config& config,
                                                const registry::Policy& policy);
+/// What --exclude names. Throws StartError.
+std::vector<Prefix> excluded_ranges(const Config& config);
 proxy::CertificateAuthorityOptions authority_options(const Config& config,
                                                      const registry::Policy& policy);
+NameKeeper::Options name_options(const Config& config);
 containerd::FollowerOptions store_options(const Config& config);
 containerd::LayerKeeperOptions layer_options(const Config& config);
 /// Agents of one machine share its certificate directory: by their state directories their files

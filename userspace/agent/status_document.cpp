@@ -30,6 +30,25 @@ Json listeners(const StatusSources& sources) {
           {"peer", write_endpoint(sources.peer_server.endpoint())}};
 }
 
+/// By which proxies the client reaches servers, without credentials; null: by none.
+Json egress_proxies(const StatusSources& sources) {
+  const auto settings = sources.egress.settings();
+  const auto problem = sources.egress_keeper.problem();
+  const auto& https = settings->https();
+  const auto& http = settings->http();
+  if (!https && !http && problem.empty()) return {};
+  auto addresses = Json::array();
+  for (const auto& proxy : sources.egress.proxies()) {
+    addresses.push_back(write_endpoint(proxy.endpoint));
+  }
+  Json all{{"https", https ? Json(https->shown()) : Json()},
+           {"http", http ? Json(http->shown()) : Json()},
+           {"no_proxy", settings->no_proxy()},
+           {"redirected_addresses", std::move(addresses)}};
+  if (!problem.empty()) all["problem"] = problem;
+  return all;
+}
+
 Json clients(const StatusSources& sources) {
   const auto& state = sources.interception.state();
   auto list = Json::array();
@@ -41,7 +60,9 @@ Json clients(const StatusSources& sources) {
                {"cgroup", state.client->cgroup.path},
                {"intercepted", state.attached && !state.problem},
                {"trust", proxy::to_string(sources.trust.state())},
-               {"reason", sources.trust.reason()}};
+               {"reason", sources.trust.client() ? sources.trust.reason()
+                                                 : "it can't be probed yet: spliced"},
+               {"egress_proxies", egress_proxies(sources)}};
     if (state.problem) entry["problem"] = state.problem.message();
     list.push_back(std::move(entry));
   }
@@ -101,6 +122,28 @@ Json shunned(const registry::Conduct& conduct) {
   return list;
 }
 
+/// Servers that are down, and those that limit the rate of requests.
+Json origins(const StatusSources& sources) {
+  auto down = Json::array();
+  for (const auto& outage : sources.breaker.outages()) {
+    down.push_back({{"server", outage.server.to_string()},
+                    {"trouble", registry::to_string(outage.trouble)},
+                    {"reason", outage.reason},
+                    {"since", timestamp(outage.since)},
+                    {"next_probe_seconds",
+                     outage.next_probe ? Json(whole_seconds(*outage.next_probe)) : Json()}});
+  }
+  auto limited = Json::array();
+  for (const auto& limit : sources.limits.all()) {
+    limited.push_back({{"server", limit.server.to_string()},
+                       {"requests", limit.manifests ? "manifests" : "blobs and others"},
+                       {"refused", limit.refused},
+                       {"counted_for", limit.source},
+                       {"remaining_seconds", whole_seconds(limit.remaining)}});
+  }
+  return {{"down", std::move(down)}, {"limited", std::move(limited)}};
+}
+
 Json mesh(const dht::NodeStatus& mesh) {
   auto nodes = Json::array();
   for (const auto& peer : mesh.table) {
@@ -152,6 +195,12 @@ Json peer_server(const registry::PeerServer& server) {
           {"connections_refused", connections.refused.load()}};
 }
 
+/// Requests in which a peer was silent for so long that a second one was asked.
+Json hedges(const registry::Conduct& conduct) {
+  const auto counters = conduct.first_bytes().counters();
+  return {{"second_peer_asked", counters.hedges}, {"second_peer_was_first", counters.won}};
+}
+
 Json connections(const StatusSources& sources) {
   const auto& sessions = sources.sessions;
   Json all{{"open", sources.listener.connections()},
@@ -173,6 +222,24 @@ Json connections(const StatusSources& sources) {
   all["spliced_bytes_to_origin"] = sessions.bytes_to_origin.load();
   all["spliced_bytes_to_client"] = sessions.bytes_to_client.load();
   return all;
+}
+
+Json names(const dns::Stub& stub) {
+  auto servers = Json::array();
+  for (const auto& server : stub.servers()) servers.push_back(server.to_string());
+  const auto& counters = stub.counters();
+  Json invented = Json::object();
+  for (std::size_t i = 0; i < dns::kNoAnswers; ++i) {
+    if (counters.invented[i] == 0) continue;
+    invented[std::string(dns::to_string(static_cast<dns::NoAnswer>(i)))] = counters.invented[i];
+  }
+  return {{"name_servers", std::move(servers)},
+          {"queries", counters.queries},
+          {"passed_on", counters.passed_on},
+          {"answered_by_us", std::move(invented)},
+          {"told_unreachable", counters.told_unreachable},
+          {"unanswered", counters.unanswered},
+          {"dropped", counters.dropped}};
 }
 
 Json kernel(const redirect::Redirector& redirector) {
@@ -219,9 +286,12 @@ std::string make_status(const StatusSources& sources) {
       {"layers", layers(sources)},
       {"mesh", mesh(sources.mesh)},
       {"shunned", shunned(sources.conduct)},
+      {"origins", origins(sources)},
       {"sources", content_sources(sources.record)},
+      {"hedges", hedges(sources.conduct)},
       {"peer_server", peer_server(sources.peer_server)},
       {"connections", connections(sources)},
+      {"names", names(sources.names)},
       {"kernel", kernel(sources.redirector)},
       {"recent", recent(sources.record)}};
   // Names from the network may be no UTF-8: shown with replacement characters.

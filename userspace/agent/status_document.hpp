@@ -4,11 +4,15 @@
 #include <string>
 
 #include "dht/node.hpp"
+#include "registry/breaker.hpp"
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/pull_record.hpp"
+#include "registry/rate_limits.hpp"
+#include "userspace/agent/egress_keeper.hpp"
 #include "userspace/agent/node_trust.hpp"
+#include "userspace/dns/stub.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
 #include "userspace/redirect/interception.hpp"
@@ -30,11 +34,16 @@ struct StatusSources {
   const NodeTrust& trust;
   const redirect::Interception& interception;
   const redirect::Redirector& redirector;
+  const egress::Egress& egress;
+  const EgressKeeper& egress_keeper;
+  const dns::Stub& names;
   const containerd::ContainerdStore& store;
   LayerLimits layer_limits;
   const registry::PeerServer& peer_server;
   dht::NodeStatus mesh;
   const registry::Conduct& conduct;
+  const registry::Breaker& breaker;
+  const registry::RateLimits& limits;
   const registry::PullRecord& record;
 };
 

@@ -18,6 +18,7 @@ struct SocketStream::State {
   TimePoint last_activity{};
   int waiting = 0;
   bool armed = false;
+  unsigned round = 0;  ///< which of the timer's waits counts
   bool timed_out = false;
 };
 
@@ -27,7 +28,8 @@ template <typename State>
 void arm(const std::shared_ptr<State>& state) {
   state->armed = true;
   state->timer.expires_at(state->last_activity + state->limit);
-  state->timer.async_wait([state](const error_code& error) {
+  state->timer.async_wait([state, round = ++state->round](const error_code& error) {
+    if (round != state->round) return;
     state->armed = false;
     if (error || state->waiting == 0 || state->limit == Duration::zero()) return;
     if (std::chrono::steady_clock::now() < state->last_activity + state->limit) return arm(state);
@@ -104,8 +106,12 @@ void SocketStream::close() {
 void SocketStream::set_inactivity_limit(Duration limit) {
   state_->limit = limit;
   state_->last_activity = std::chrono::steady_clock::now();
-  // Whatever was armed for the former limit is armed anew.
-  if (state_->timer.cancel(); limit != Duration::zero() && state_->waiting > 0) arm(state_);
+  // Whatever was armed for the former limit is armed anew: now, or by the next operation, which may
+  // begin before the timer's handler has heard of its end.
+  ++state_->round;
+  state_->armed = false;
+  state_->timer.cancel();
+  if (limit != Duration::zero() && state_->waiting > 0) arm(state_);
 }
 
 int SocketStream::plain_socket() const {

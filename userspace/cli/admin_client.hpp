@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "userspace/agent/admin_client.hpp"
 #include "userspace/base/clock.hpp"
 #include "userspace/base/result.hpp"
 
@@ -12,18 +13,14 @@ namespace hagring::cli {
 /// Exit code: no agent answers.
 inline constexpr int kNoAgent = 3;
 
-/// What the agent answered.
-struct AdminReply {
-  unsigned status = 0;
-  std::string document;
-};
+using agent::AdminReply;
 
 /// Asks the agent at `socket` for `target`. Errors: the system's when nobody is there,
 /// Errc::timed_out after `limit`.
 Result<AdminReply> ask_agent(const std::string& socket, std::string target, Duration limit);
 
-/// The same. When nobody answers within `limit`, says so on standard
-/// error, with what to check, and returns none.
+/// The same. When nobody answers within `limit`, says so on standard error, with what to check, and
+/// returns none.
 std::optional<AdminReply> ask_agent_or_tell(const std::string& socket, std::string target,
                                             Duration limit);
 

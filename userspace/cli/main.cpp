@@ -13,11 +13,14 @@
 #include "userspace/agent/agent.hpp"
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/uninstall.hpp"
+#include "userspace/base/log.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/base/version.hpp"
 #include "userspace/cli/lookup.hpp"
+#include "userspace/cli/preflight.hpp"
 #include "userspace/cli/status.hpp"
 #include "userspace/cli/trust.hpp"
+#include "userspace/preflight/preflight.hpp"
 
 namespace hagring::cli {
 namespace {
@@ -27,10 +30,10 @@ constexpr int kFailed = 1;
 constexpr int kBadUsage = 2;
 
 constexpr const char* kFooter =
-    "Exit codes: 0 done, 1 failed (agent: this machine lacks something, see the last line;\n"
-    "lookup: nobody has it; trust: not installed, or a containerd can't know it), 2 wrong usage "
-    "or\n"
-    "configuration, 3 no agent answers (status, lookup).\n";
+    "Exit codes: 0 done, 1 failed (agent, preflight: this machine lacks something; lookup: nobody\n"
+    "has it; trust: not installed, or a containerd can't know it), 2 wrong usage or "
+    "configuration,\n"
+    "3 no agent answers (status, lookup).\n";
 
 constexpr const char* kAgentDetails =
     "Finds containerd, redirects its registry connections to the mirror in this process, and\n"
@@ -74,6 +77,7 @@ struct Arguments {
   agent::Values flags;
   std::string config_file;
   bool print_config = false;
+  bool preflight_json = false;
   bool dry_run = false;
   StatusOptions status;
   LookupOptions lookup;
@@ -117,6 +121,18 @@ CLI::App* add_agent(CLI::App& app, Arguments& arguments) {
   add_settings(*command, arguments);
   command->add_flag("--print-config", arguments.print_config,
                     "print the effective configuration and exit");
+  return command;
+}
+
+CLI::App* add_preflight(CLI::App& app, Arguments& arguments) {
+  auto* command =
+      app.add_subcommand("preflight", "Looks whether the agent could do its work on this machine.");
+  command->footer(
+      "Takes the agent's options, changes nothing, and says of each thing that the agent needs\n"
+      "whether it is there and, where it isn't, what to do.\n\n" +
+      std::string(kFooter));
+  command->add_flag("--json", arguments.preflight_json, "print JSON, for scripts");
+  add_settings(*command, arguments);
   return command;
 }
 
@@ -207,6 +223,11 @@ int with_config(const Arguments& arguments, Command command) {
   return command(*loaded);
 }
 
+int run_preflight(const Arguments& arguments, const agent::LoadedConfig& loaded) {
+  log::configure(log::Level::error, loaded.config.log_format);
+  return show_preflight(preflight::run(loaded.config), arguments.preflight_json);
+}
+
 int run_agent(const Arguments& arguments, const agent::LoadedConfig& loaded) {
   if (!arguments.print_config) return agent::run(loaded);
   std::cout << agent::describe(loaded);
@@ -239,6 +260,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   Arguments arguments;
   const auto* agent_command = add_agent(app, arguments);
+  const auto* preflight_command = add_preflight(app, arguments);
   const auto* uninstall_command = add_uninstall(app, arguments);
   const auto* status_command = add_status(app, arguments);
   const auto* lookup_command = add_lookup(app, arguments);
@@ -254,6 +276,10 @@ int run(int argc, char** argv) {
   }
   if (agent_command->parsed()) {
     return with_config(arguments, [&](const auto& loaded) { return run_agent(arguments, loaded); });
+  }
+  if (preflight_command->parsed()) {
+    return with_config(arguments,
+                       [&](const auto& loaded) { return run_preflight(arguments, loaded); });
   }
   if (uninstall_command->parsed()) {
     return with_config(arguments, [&](const auto& loaded) {

@@ -31,6 +31,19 @@ std::string size(const Json& object, const char* key) {
   return "";
 }
 
+void render_egress(Out out, const Json& client) {
+  const auto found = client.find("egress_proxies");
+  if (found == client.end() || found->is_null()) return;
+  const auto& proxies = *found;
+  fmt::format_to(
+      out, "    by proxy     https {}, http {}; not for {}\n", text(proxies, "https"),
+      text(proxies, "http"),
+      proxies.value("no_proxy", "").empty() ? "localhost alone" : text(proxies, "no_proxy"));
+  if (proxies.contains("problem")) {
+    fmt::format_to(out, "                 {}\n", text(proxies, "problem"));
+  }
+}
+
 void render_clients(Out out, const Json& clients) {
   fmt::format_to(out, "\nClients\n");
   if (clients.empty()) {
@@ -44,6 +57,7 @@ void render_clients(Out out, const Json& clients) {
                    client.value("intercepted", false) ? "yes" : "no",
                    client.contains("problem") ? ": " + text(client, "problem") : "");
     fmt::format_to(out, "    trust        {}: {}\n", text(client, "trust"), text(client, "reason"));
+    render_egress(out, client);
   }
 }
 
@@ -86,6 +100,46 @@ void render_mesh(Out out, const Json& mesh, const Json& shunned) {
   for (const auto& peer : shunned) {
     fmt::format_to(out, "  not asked    {}: {}\n", text(peer, "peer"), text(peer, "state"));
   }
+}
+
+/// Servers that are down or limit us; nothing when all are well.
+void render_origins(Out out, const Json& origins) {
+  const auto& down = origins.at("down");
+  const auto& limited = origins.at("limited");
+  if (down.empty() && limited.empty()) return;
+  fmt::format_to(out, "\nOrigins\n");
+  for (const auto& server : down) {
+    fmt::format_to(out, "  {} {} since {}: {}; {}\n", text(server, "server"),
+                   text(server, "trouble"), text(server, "since"), text(server, "reason"),
+                   server.at("next_probe_seconds").is_null()
+                       ? "the next request tries it"
+                       : "probed again in " + text(server, "next_probe_seconds") + " s");
+  }
+  for (const auto& limit : limited) {
+    fmt::format_to(out, "  {} {} {} for {} s{}{}\n", text(limit, "server"),
+                   limit.value("refused", true) ? "refuses" : "has no more",
+                   text(limit, "requests"), text(limit, "remaining_seconds"),
+                   limit.value("counted_for", "").empty() ? "" : ", counted for ",
+                   limit.value("counted_for", ""));
+  }
+}
+
+void render_names(Out out, const Json& names) {
+  std::vector<std::string> reasons;
+  std::uint64_t answered = 0;
+  for (const auto& [reason, count] : names.at("answered_by_us").items()) {
+    reasons.push_back(fmt::format("{} {}", count.dump(), reason));
+    answered += count.get<std::uint64_t>();
+  }
+  const auto servers = names.at("name_servers").get<std::vector<std::string>>();
+  fmt::format_to(out,
+                 "\nNames\n  asked        {}\n  {} queries: {} answers passed on, {} of our own{}, "
+                 "{} told unreachable, {} unanswered, {} dropped\n",
+                 servers.empty() ? "directly" : fmt::format("{}", fmt::join(servers, " ")),
+                 text(names, "queries"), text(names, "passed_on"), answered,
+                 reasons.empty() ? "" : fmt::format(" ({})", fmt::join(reasons, ", ")),
+                 text(names, "told_unreachable"), text(names, "unanswered"),
+                 text(names, "dropped"));
 }
 
 void render_counters(Out out, const std::string& title, const Json& counters) {
@@ -134,7 +188,10 @@ std::string render_status(const std::string& json) {
       status.at("store").contains("problem") ? ", " + text(status.at("store"), "problem") : "");
   render_layers(out, status.at("layers"));
   render_mesh(out, status.at("mesh"), status.at("shunned"));
+  render_origins(out, status.at("origins"));
+  render_names(out, status.at("names"));
   render_sources(out, status.at("sources"));
+  render_counters(out, "Peers that were slow to answer", status.at("hedges"));
   render_counters(out, "Served to peers", status.at("peer_server"));
   render_counters(out, "Connections that reached the mirror", status.at("connections"));
   render_counters(out, "Connects seen by the kernel", status.at("kernel"));

@@ -9,6 +9,7 @@
 #include "userspace/http/head_writer.hpp"
 #include "userspace/http/message_parser.hpp"
 #include "userspace/http/read_buffer.hpp"
+#include "userspace/http/url.hpp"
 
 namespace hagring::http {
 namespace {
@@ -31,6 +32,7 @@ struct Connection::State {
   awaitable<Result<void>> say_continue();
   awaitable<Result<void>> write_head(std::string head);
   Result<std::string> answer(const Response& response, bool head_only);
+  Result<std::string> head_for_proxy(Request request);
 
   /// Remembers that after `error` nothing more can be read; gives it back. An answer may still be
   /// written: what was wrong with the request.
@@ -60,6 +62,8 @@ struct Connection::State {
   bool client_is_old = false;
   bool client_waits = false;  ///< for 100 Continue
   bool answered = true;
+  std::optional<Url> asked_by_proxy;  ///< the server that a proxy is asked for
+  std::string proxy_authorization;
 };
 
 Connection::Connection(std::unique_ptr<ByteStream> stream, Limits limits)
@@ -192,12 +196,28 @@ awaitable<Result<void>> Connection::State::write_head(std::string head) {
   co_return Result<void>();
 }
 
+void Connection::ask_proxy(std::string host, std::uint16_t port, std::string authorization) {
+  state_->asked_by_proxy =
+      Url{.scheme = "http", .host = std::move(host), .port = port, .target = {}};
+  state_->proxy_authorization = std::move(authorization);
+}
+
+Result<std::string> Connection::State::head_for_proxy(Request request) {
+  auto url = *asked_by_proxy;
+  url.target = std::move(request.target);
+  request.target = url.to_string();
+  if (!proxy_authorization.empty()) {
+    request.headers.set("Proxy-Authorization", proxy_authorization);
+  }
+  return request_head(request);
+}
+
 awaitable<Result<void>> Connection::write_request(const Request& request) {
   auto& state = *state_;
   state.is_client = true;
   if (state.write_failed || !state.outgoing.finished())
     co_return state.unwritable(Errc::bad_message);
-  auto head = request_head(request);
+  auto head = state.asked_by_proxy ? state.head_for_proxy(request) : request_head(request);
   if (!head) co_return head.error();
   state.we_keep_alive = request.keep_alive;
   state.outgoing = BodyWriter(request.body);

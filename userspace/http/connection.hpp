@@ -72,6 +72,11 @@ class Connection {
   /// Writes a whole response with `body`, its length set, in one go.
   awaitable<Result<void>> write_response_with(Response response, std::string body);
 
+  /// From now on requests are written as for a proxy (RFC 9112, section 3.2.2): to absolute URLs of
+  /// `host` at `port` without TLS, with `authorization`, unless that is empty, as
+  /// Proxy-Authorization.
+  void ask_proxy(std::string host, std::uint16_t port, std::string authorization);
+
   /// Writes a part of the body, in a chunk where it is chunked. More than announced, or less at
   /// finish_body(), is Errc::bad_message.
   awaitable<Result<void>> write_body(ByteView part);

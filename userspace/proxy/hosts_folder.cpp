@@ -21,15 +21,6 @@ constexpr std::size_t kMaxFile = std::size_t{64} * 1024;
 /// By which a registry says itself what is trusted.
 constexpr const char* kOwnSettings = "hosts.toml";
 
-error_code translate(const error_code& error) {
-  namespace errc = boost::system::errc;
-  if (error == errc::read_only_file_system) return TrustErrc::read_only;
-  if (error == errc::permission_denied || error == errc::operation_not_permitted) {
-    return TrustErrc::not_permitted;
-  }
-  return error;
-}
-
 bool is_there(int directory_fd, const std::string& name) {
   struct stat status{};
   return ::fstatat(directory_fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
@@ -117,14 +108,14 @@ Result<PlacedHosts> HostsFolder::place(const std::vector<std::string>& namespace
                                        std::string_view pem) const {
   const auto folder = open();
   if (!folder && (errno == ENOENT || errno == ENOTDIR)) return Errc::not_found;
-  if (!folder) return translate(last_system_error());
+  if (!folder) return as_trust_error(last_system_error());
   const bool may_make = !is_there(folder.get(), "_default");
   const auto text = std::string(kMark) + std::string(pem);
   PlacedHosts placed;
   for (const auto& name : namespaces) {
     const auto done =
         place_one(folder.get(), directory_name(folder.get(), name), may_make, file_name_, text);
-    if (!done) return translate(done.error());
+    if (!done) return as_trust_error(done.error());
     if (*done == Placing::left_out) continue;
     placed.covered.insert(name);
     placed.changed = placed.changed || *done == Placing::written;
@@ -135,11 +126,11 @@ Result<PlacedHosts> HostsFolder::place(const std::vector<std::string>& namespace
 Result<std::size_t> HostsFolder::remove() const {
   const auto folder = open();
   if (!folder && (errno == ENOENT || errno == ENOTDIR)) return 0;
-  if (!folder) return translate(last_system_error());
+  if (!folder) return as_trust_error(last_system_error());
   std::size_t removed = 0;
   for (const auto& name : names_in(folder.get())) {
     const auto done = remove_one(folder.get(), name, file_name_);
-    if (!done) return translate(done.error());
+    if (!done) return as_trust_error(done.error());
     removed += *done;
   }
   return removed;

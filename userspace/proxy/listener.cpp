@@ -8,6 +8,7 @@
 
 #include "userspace/base/address.hpp"
 #include "userspace/base/log.hpp"
+#include "userspace/base/node_ports.hpp"
 #include "userspace/base/racing_dialer.hpp"
 #include "userspace/proxy/splice.hpp"
 
@@ -16,12 +17,6 @@ namespace {
 
 using tcp = asio::ip::tcp;
 
-/// kube-apiserver's default --service-node-port-range.
-constexpr std::uint16_t kFirstNodePort = 30000;
-constexpr std::uint16_t kLastNodePort = 32767;
-/// More than so many ephemeral ports in a row within that range: net.ipv4.ip_local_port_range is
-/// set to lie in it.
-constexpr int kPortAttempts = 64;
 constexpr int kBacklog = 4096;
 /// After a failed accept, in pauses: longer than one, so that has_room() doesn't flicker between
 /// two attempts.
@@ -54,8 +49,6 @@ awaitable<void> cancel_until_empty(TaskGroup& group) {
   co_await group.drain();
 }
 
-bool is_node_port(std::uint16_t port) { return port >= kFirstNodePort && port <= kLastNodePort; }
-
 Result<std::unique_ptr<tcp::acceptor>> listen_on(const asio::any_io_executor& executor,
                                                  const tcp::endpoint& endpoint) {
   auto acceptor = std::make_unique<tcp::acceptor>(executor);
@@ -76,7 +69,7 @@ Result<std::unique_ptr<tcp::acceptor>> listen_on(const asio::any_io_executor& ex
 Result<std::unique_ptr<tcp::acceptor>> listen_outside_node_ports(
     const asio::any_io_executor& executor, const asio::ip::address& address, std::uint16_t port) {
   std::vector<std::unique_ptr<tcp::acceptor>> refused;
-  for (int attempt = 0; attempt < kPortAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kNodePortAttempts; ++attempt) {
     TRY(auto acceptor, listen_on(executor, {address, port}));
     if (!is_node_port(acceptor->local_endpoint().port())) return acceptor;
     refused.push_back(std::move(acceptor));

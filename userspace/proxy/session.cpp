@@ -7,14 +7,16 @@
 #include "userspace/base/log.hpp"
 #include "userspace/base/socket_stream.hpp"
 #include "userspace/base/task_group.hpp"
-#include "userspace/base/tls_stream.hpp"
-#include "userspace/proxy/client_hello.hpp"
+#include "userspace/proxy/one_session.hpp"
 #include "userspace/proxy/session_stream.hpp"
 
 namespace hagring::proxy {
 namespace {
 
 using tcp = asio::ip::tcp;
+
+/// A client that leaves before has changed its mind; after it, the server is slow.
+constexpr Duration kSuspiciousWait = std::chrono::seconds(1);
 
 /// The whole of linger_close, whose own limit a client could stretch byte by byte.
 awaitable<Result<void>> linger(std::shared_ptr<ByteStream> stream, Duration limit,
@@ -28,70 +30,6 @@ std::string describe(const tcp::endpoint& endpoint) {
 }
 
 }  // namespace
-
-std::string_view to_string(SpliceReason reason) {
-  switch (reason) {
-    case SpliceReason::not_tls:
-      return "not_tls";
-    case SpliceReason::client_silent:
-      return "client_silent";
-    case SpliceReason::hello_late:
-      return "hello_late";
-    case SpliceReason::hello_malformed:
-      return "hello_malformed";
-    case SpliceReason::hello_unsupported:
-      return "hello_unsupported";
-    case SpliceReason::no_server_name:
-      return "no_server_name";
-    case SpliceReason::not_mirrored:
-      return "not_mirrored";
-    case SpliceReason::client_untrusting:
-      return "client_untrusting";
-    case SpliceReason::origin_unverifiable:
-      return "origin_unverifiable";
-    case SpliceReason::undecided:
-      return "undecided";
-    case SpliceReason::no_leaf:
-      return "no_leaf";
-  }
-  return "unknown";
-}
-
-/// One connection, from accept to close.
-class Sessions::Session {
- public:
-  Session(Sessions& owner, tcp::socket client)
-      : owner_(owner), hooks_(owner.hooks_), options_(owner.options_), client_(std::move(client)) {}
-
-  awaitable<void> run();
-
- private:
-  /// What the client's first bytes have turned out to be.
-  enum class Opening { tls, http, other, silent, late, malformed, left };
-
-  awaitable<Opening> read_opening();
-  std::optional<Opening> recognize();
-  awaitable<Result<std::size_t>> read_more();
-
-  awaitable<void> serve_tls();
-  awaitable<Result<Decision>> decide();
-  awaitable<void> terminate(std::string name, bool probe);
-  void report_failure(const TlsStream& tls, error_code error, const std::string& name, bool probe);
-  awaitable<void> serve_http();
-  awaitable<void> hand_over(std::shared_ptr<ByteStream> stream, Intercepted connection,
-                            Bytes read_ahead);
-  awaitable<void> end_politely(std::shared_ptr<ByteStream> stream);
-  awaitable<void> splice(SpliceReason reason);
-
-  SessionCounters& count() { return owner_.counters_; }
-
-  Sessions& owner_;
-  const SessionHooks& hooks_;
-  const SessionOptions& options_;
-  tcp::socket client_;
-  Original original_;
-  ClientHelloReader opening_;
-};
 
 Sessions::Sessions(Clock& clock, Dialer& dialer, Splicer& splicer, SessionCounters& counters,
                    SessionHooks hooks, SessionOptions options)
@@ -118,16 +56,28 @@ awaitable<void> Sessions::Session::run() {
     co_return;
   }
   original_ = *original;
+  if (const auto host = hooks_.proxy_at(original_.endpoint)) {
+    asks_proxy_ = true;
+    proxy_host_ = *host;
+  }
   const Opening opening = co_await read_opening();
   if (opening == Opening::left || co_await asked_to_stop()) {
     ++count().left_early;
     co_return;
   }
+  co_await serve(opening);
+}
+
+awaitable<void> Sessions::Session::serve(Opening opening) {
   switch (opening) {
     case Opening::tls:
       co_return co_await serve_tls();
     case Opening::http:
       co_return co_await serve_http();
+    case Opening::tunnel:
+      co_return co_await serve_tunnel();
+    case Opening::proxied_http:
+      co_return co_await serve_proxied_http();
     case Opening::silent:
       co_return co_await splice(SpliceReason::client_silent);
     case Opening::late:
@@ -146,7 +96,7 @@ awaitable<Sessions::Session::Opening> Sessions::Session::read_opening() {
   while (true) {
     auto size = co_await with_deadline(owner_.clock_, limit, read_more());
     if (!size && size.error() == Errc::timed_out) {
-      co_return opening_.bytes().empty() ? Opening::silent : Opening::late;
+      co_return said().empty() ? Opening::silent : Opening::late;
     }
     if (!size) co_return Opening::left;
     if (const auto opening = recognize()) co_return *opening;
@@ -158,6 +108,7 @@ awaitable<Sessions::Session::Opening> Sessions::Session::read_opening() {
 
 /// Nothing when more bytes are needed to tell.
 std::optional<Sessions::Session::Opening> Sessions::Session::recognize() {
+  if (asks_proxy_) return recognize_request();
   switch (opening_.progress()) {
     case HelloProgress::need_more:
       return std::nullopt;
@@ -168,7 +119,7 @@ std::optional<Sessions::Session::Opening> Sessions::Session::recognize() {
     case HelloProgress::not_tls:
       break;
   }
-  if (!hooks_.is_plain_registry(original_)) return Opening::other;
+  if (in_tunnel_ || !hooks_.is_plain_registry(original_)) return Opening::other;
   switch (http_request_prefix(opening_.bytes())) {
     case Prefix::maybe:
       return std::nullopt;
@@ -184,7 +135,12 @@ awaitable<Result<std::size_t>> Sessions::Session::read_more() {
   std::array<std::uint8_t, 4096> buffer;
   auto [error, size] = co_await client_.async_read_some(asio::buffer(buffer), kTuple);
   if (error) co_return error;
-  opening_.feed(ByteView(buffer).first(size));
+  const auto bytes = ByteView(buffer).first(size);
+  if (asks_proxy_) {
+    asked_.feed(bytes);
+  } else {
+    opening_.feed(bytes);
+  }
   co_return size;
 }
 
@@ -198,16 +154,22 @@ awaitable<void> Sessions::Session::serve_tls() {
   if (!hello.can_be_terminated() || hello.has_encrypted_client_hello) {
     co_return co_await splice(SpliceReason::hello_unsupported);
   }
-  const auto end = owner_.clock_.now() + options_.decision_limit;
-  const auto decision = co_await with_deadline(owner_.clock_, options_.decision_limit, decide());
-  // A decision that came after its cancellation may have been cut short.
-  if (!decision || owner_.clock_.now() >= end) co_return co_await splice(SpliceReason::undecided);
-  if (!decision->terminate) co_return co_await splice(decision->reason);
+  const auto decision = co_await decide_in_time(hello.server_name);
+  if (!decision.terminate) co_return co_await splice(decision.reason);
   co_await terminate(hello.server_name, false);
 }
 
-awaitable<Result<Decision>> Sessions::Session::decide() {
-  co_return co_await hooks_.may_terminate(opening_.hello().server_name, original_);
+awaitable<Decision> Sessions::Session::decide_in_time(std::string name) {
+  const auto end = owner_.clock_.now() + options_.decision_limit;
+  const auto decision =
+      co_await with_deadline(owner_.clock_, options_.decision_limit, decide(std::move(name)));
+  // A decision that came after its cancellation may have been cut short.
+  if (!decision || owner_.clock_.now() >= end) co_return Decision{false, SpliceReason::undecided};
+  co_return *decision;
+}
+
+awaitable<Result<Decision>> Sessions::Session::decide(std::string name) {
+  co_return co_await hooks_.may_terminate(std::move(name), original_);
 }
 
 awaitable<void> Sessions::Session::terminate(std::string name, bool probe) {
@@ -230,8 +192,9 @@ awaitable<void> Sessions::Session::terminate(std::string name, bool probe) {
   co_await hand_over(tls,
                      {.stream = nullptr,
                       .host = name,
-                      .port = original_.endpoint.port(),
+                      .port = original_.port(),
                       .original = original_.endpoint,
+                      .proxied = in_tunnel_,
                       .tls = true,
                       .probe = probe,
                       .client_pid = original_.client_pid},
@@ -290,21 +253,42 @@ awaitable<void> Sessions::Session::end_politely(std::shared_ptr<ByteStream> stre
 
 awaitable<void> Sessions::Session::splice(SpliceReason reason) {
   ++count().spliced[static_cast<std::size_t>(reason)];
-  const auto& name = opening_.hello().server_name;
-  auto origin = co_await owner_.dialer_.dial(
-      {original_.endpoint, is_host_name(name) ? name : "", original_.endpoint.port()});
+  auto origin = proxy_host_.empty() ? co_await dial_original() : co_await dial_proxy();
   if (!origin) {
     ++count().dial_failed;
     log::debug("session", "{} ({}) can't be reached for client {}: {}",
-               describe(original_.endpoint), name, original_.client_pid, origin.error().message());
+               describe(original_.endpoint), opening_.hello().server_name, original_.client_pid,
+               origin.error().message());
+    if (!is_cancelled(origin.error())) tell(RelayNews::unreachable, origin.error().message());
     reset(client_);
     co_return;
   }
-  const ByteView first = opening_.bytes();
-  const auto result = co_await owner_.splicer_.relay(std::move(client_), *std::move(origin),
-                                                     Bytes(first.begin(), first.end()));
+  const ByteView first = said();
+  const auto begun = owner_.clock_.now();
+  SpliceWatch watch{.answered = [this] { tell(RelayNews::answered, ""); },
+                    .silent = [this] { tell(RelayNews::silent, "it says nothing"); }};
+  const auto result = co_await owner_.splicer_.relay(
+      std::move(client_), *std::move(origin), Bytes(first.begin(), first.end()), std::move(watch));
+  const bool waited = owner_.clock_.now() - begun >= kSuspiciousWait;
+  const bool reset_at_once = result.error == asio::error::connection_reset;
+  if (result.to_client == 0 && (waited || reset_at_once)) {
+    tell(RelayNews::silent, "the connection ended without a byte from it");
+  }
   count().bytes_to_origin += result.to_origin;
   count().bytes_to_client += result.to_client;
+}
+
+/// What an egress proxy does says nothing of the server behind it.
+void Sessions::Session::tell(RelayNews news, const std::string& why) {
+  const auto& name = opening_.hello().server_name;
+  if (!hooks_.relayed || !proxy_host_.empty() || !is_host_name(name)) return;
+  hooks_.relayed(original_, name, news, why);
+}
+
+awaitable<Result<tcp::socket>> Sessions::Session::dial_original() {
+  const auto& name = opening_.hello().server_name;
+  co_return co_await owner_.dialer_.dial(
+      {original_.endpoint, is_host_name(name) ? name : "", original_.endpoint.port()});
 }
 
 }  // namespace hagring::proxy

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "userspace/base/byte_stream.hpp"
@@ -20,14 +21,22 @@ struct Original {
   asio::ip::tcp::endpoint endpoint;
   std::uint32_t client_pid = 0;
   std::uint64_t cookie = 0;  ///< the client's socket
+  /// Where `endpoint` is an egress proxy that was asked for a tunnel: the port at its other end.
+  std::uint16_t tunnel_port = 0;
+
+  bool through_proxy() const { return tunnel_port != 0; }
+  /// The server's.
+  std::uint16_t port() const { return through_proxy() ? tunnel_port : endpoint.port(); }
 };
 
 /// A connection that the mirror answers.
 struct Intercepted {
   std::unique_ptr<ByteStream> stream;  ///< what the client says in plain text
-  std::string host;                    ///< the SNI; for plain HTTP empty: see its Host field
-  std::uint16_t port = 0;              ///< the port that the client had chosen
-  asio::ip::tcp::endpoint original;
+  /// The SNI, or what an egress proxy was asked for; for plain HTTP else empty: see its Host field.
+  std::string host;
+  std::uint16_t port = 0;            ///< the server's, as the client had chosen it
+  asio::ip::tcp::endpoint original;  ///< the server's, or the egress proxy's
+  bool proxied = false;              ///< `original` is an egress proxy
   bool tls = false;
   bool probe = false;  ///< the trust probe; `host` is its address
   std::uint32_t client_pid = 0;
@@ -46,8 +55,10 @@ enum class SpliceReason {
   origin_unverifiable,  ///< its chain doesn't verify here, or it wants a client certificate
   undecided,            ///< the decision took too long
   no_leaf,              ///< no certificate could be made for the name
+  proxy_refuses,        ///< the egress proxy's no, which the client shall hear from it
 };
-inline constexpr std::size_t kSpliceReasons = static_cast<std::size_t>(SpliceReason::no_leaf) + 1;
+inline constexpr std::size_t kSpliceReasons =
+    static_cast<std::size_t>(SpliceReason::proxy_refuses) + 1;
 
 /// For status and metrics: `not_tls`, `client_silent`, ….
 std::string_view to_string(SpliceReason reason);
@@ -56,6 +67,14 @@ std::string_view to_string(SpliceReason reason);
 struct Decision {
   bool terminate = false;
   SpliceReason reason = SpliceReason::not_mirrored;
+};
+
+/// How the server of a relayed connection behaved.
+enum class RelayNews {
+  unreachable,  ///< no address of its name could be connected to
+  answered,     ///< something came from it
+  silent,       ///< it was sent something, and nothing came for Splicer::Options::silence, or until
+                ///< the connection ended
 };
 
 /// What sessions ask the rest of the agent, on the sessions' own data thread.
@@ -68,6 +87,11 @@ struct SessionHooks {
   std::function<awaitable<Decision>(std::string server_name, Original original)> may_terminate;
   /// Whether `original` has a rule as a registry that speaks plain HTTP.
   std::function<bool(const Original& original)> is_plain_registry;
+  /// The name of the client's egress proxy, one of plain HTTP, that is at `endpoint`; nullopt: none
+  /// is.
+  std::function<std::optional<std::string>(const asio::ip::tcp::endpoint& endpoint)> proxy_at;
+  /// Whether a request without TLS, made to an egress proxy, is for a mirrored registry.
+  std::function<bool(const std::string& host, std::uint16_t port)> mirrors_plain;
   /// A server's SSL with a leaf for `name` (an SNI, or the probe's address); null: none can be
   /// made.
   std::function<SslHandle(const std::string& name)> make_server_ssl;
@@ -78,6 +102,10 @@ struct SessionHooks {
   /// The client has refused our certificate with this alert (RFC 8446, section 6.2): it must not be
   /// shown one again before another probe.
   std::function<void(const Original& original, const std::string& server_name, int alert)> refused;
+  /// What is learnt of a server that is relayed to, where the client named it. May be empty.
+  std::function<void(const Original& original, const std::string& server_name, RelayNews news,
+                     const std::string& why)>
+      relayed{};
 };
 
 struct SessionOptions {
@@ -87,6 +115,8 @@ struct SessionOptions {
   Duration hello_limit = std::chrono::seconds(10);
   Duration decision_limit = std::chrono::seconds(5);
   Duration handshake_limit = std::chrono::seconds(10);
+  /// For an egress proxy to open a tunnel, when it turns out late that one is needed.
+  Duration tunnel_limit = std::chrono::seconds(30);
   /// How long and how much is read from a client after our FIN, so that no RST goes out.
   Duration linger_limit = std::chrono::seconds(2);
   /// The same once the agent has been asked to stop.

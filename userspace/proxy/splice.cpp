@@ -82,10 +82,11 @@ class Splicer::PipePool {
 class Splicer::Relay {
  public:
   Relay(const Options& options, PipePool& pipes, tcp::socket client, tcp::socket origin,
-        Bytes read_ahead)
+        Bytes read_ahead, SpliceWatch watch)
       : options_(options),
         pipes_(pipes),
         read_ahead_(std::move(read_ahead)),
+        watch_(std::move(watch)),
         client_(std::move(client)),
         origin_(std::move(origin)),
         changed_(client_.socket.get_executor(), TimePoint::max()),
@@ -151,7 +152,7 @@ class Splicer::Relay {
       if (error) co_return error;
       first = first.subspan(size);
       moved += size;
-      touch();
+      touch(to);
     }
     std::size_t since_yield = 0;
     while (true) {
@@ -180,7 +181,7 @@ class Splicer::Relay {
       if (size > 0) {
         from.held -= static_cast<std::size_t>(size);
         moved += static_cast<std::size_t>(size);
-        touch();
+        touch(to);
       } else if (size < 0 && errno == EAGAIN) {
         if (ending_) co_return Errc::cancelled;
         // Nobody would see a RST of `from` now: look, and let watch() look.
@@ -208,14 +209,29 @@ class Splicer::Relay {
   /// Returns when both directions have finished, something failed, or nothing moved for too long.
   awaitable<void> wait_for_the_end() {
     while (finished_ < 2 && !result_.error) {
-      changed_.expires_at(last_activity_ + options_.idle_limit);
+      changed_.expires_at(next_look());
       if (!co_await asked_to_stop()) co_await changed_.async_wait(kTuple);
       if (co_await asked_to_stop()) {
         fail(Errc::cancelled);
       } else if (std::chrono::steady_clock::now() >= last_activity_ + options_.idle_limit) {
         fail(Errc::timed_out);
+      } else {
+        look_for_silence();
       }
     }
+  }
+
+  TimePoint next_look() const {
+    const auto idle = last_activity_ + options_.idle_limit;
+    if (!watch_.silent) return idle;
+    const auto since = waiting_for_origin_ ? last_activity_ : std::chrono::steady_clock::now();
+    return std::min(idle, since + options_.silence);
+  }
+
+  void look_for_silence() {
+    const bool long_since = std::chrono::steady_clock::now() >= last_activity_ + options_.silence;
+    if (!watch_.silent || !waiting_for_origin_ || !long_since) return;
+    std::exchange(watch_.silent, nullptr)();
   }
 
   void close_both() {
@@ -237,16 +253,22 @@ class Splicer::Relay {
     changed_.cancel();
   }
 
-  void touch() { last_activity_ = std::chrono::steady_clock::now(); }
+  void touch(const Side& to) {
+    last_activity_ = std::chrono::steady_clock::now();
+    waiting_for_origin_ = &to == &origin_;
+    if (&to == &client_ && watch_.answered) std::exchange(watch_.answered, nullptr)();
+  }
 
   const Options& options_;
   PipePool& pipes_;
   const Bytes read_ahead_;
+  SpliceWatch watch_;
   Side client_;
   Side origin_;
   asio::steady_timer changed_;
   TaskGroup tasks_;
   TimePoint last_activity_;
+  bool waiting_for_origin_ = false;  ///< what moved last was for it
   int finished_ = 0;
   bool ending_ = false;  ///< asked before each wait: see asked_to_stop()
   SpliceResult result_;
@@ -259,8 +281,10 @@ Splicer::Splicer(Options options)
 
 Splicer::~Splicer() = default;
 
-awaitable<SpliceResult> Splicer::relay(tcp::socket client, tcp::socket origin, Bytes read_ahead) {
-  Relay relay(options_, *pipes_, std::move(client), std::move(origin), std::move(read_ahead));
+awaitable<SpliceResult> Splicer::relay(tcp::socket client, tcp::socket origin, Bytes read_ahead,
+                                       SpliceWatch watch) {
+  Relay relay(options_, *pipes_, std::move(client), std::move(origin), std::move(read_ahead),
+              std::move(watch));
   co_return co_await relay.run();
 }
 

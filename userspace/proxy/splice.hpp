@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "userspace/base/asio.hpp"
@@ -19,6 +20,13 @@ struct SpliceResult {
   error_code error;
 };
 
+/// Who wants to know how a relay's origin behaves; each is called once at the most, on the relay's
+/// executor.
+struct SpliceWatch {
+  std::function<void()> answered{};  ///< its first bytes have come
+  std::function<void()> silent{};    ///< it was sent something, and nothing came back for long
+};
+
 /// Relays bytes between two TCP sockets with splice(2), through pipes, without copying them into
 /// user space. It is meant to look like the direct connection: a FIN is passed on as a FIN while
 /// the other direction goes on, a RST as a RST, and what doesn't fit into the slower side's window
@@ -35,6 +43,8 @@ class Splicer {
     std::size_t yield_after = 4 << 20;
     /// Empty pipes kept for the next relays.
     std::size_t spare_pipes = 64;
+    /// For SpliceWatch::silent. Go's clients give a handshake as long.
+    Duration silence = std::chrono::seconds(10);
   };
 
   /// splice(2) has no MSG_NOSIGNAL: from here on the process ignores SIGPIPE.
@@ -46,7 +56,7 @@ class Splicer {
   /// or another error; with FIN when the end is our own wish (cancellation, idle limit), because
   /// containerd resumes after FIN and fails after RST.
   awaitable<SpliceResult> relay(asio::ip::tcp::socket client, asio::ip::tcp::socket origin,
-                                Bytes read_ahead);
+                                Bytes read_ahead, SpliceWatch watch = {});
 
  private:
   class PipePool;

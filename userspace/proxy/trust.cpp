@@ -105,6 +105,12 @@ void Trust::proven(pid_t pid) {
   enter(TrustState::trusted);
 }
 
+void Trust::vouched(pid_t pid, WallTime started) {
+  if (pid_ != pid || started_ != started || state_ != TrustState::unproven) return;
+  trusted_since_ = clock_.now();
+  enter(TrustState::trusted);
+}
+
 void Trust::probe_failed(std::string_view nonce, std::string_view error) {
   if (state_ != TrustState::proving || nonce_ != nonce) return;
   refuse(explain(error));

@@ -55,6 +55,8 @@ class Trust {
   /// The handshake came through and the client asked for `nonce`; what the pull then says doesn't
   /// matter. False: it was none that is under way with this client.
   bool probe_seen(pid_t pid, std::string_view nonce);
+  /// Another agent with this CA, whose place we take, had proven it of this very process.
+  void vouched(pid_t pid, WallTime started);
   /// The probe's pull ended, with this error, and it hasn't been seen (if it has: no effect).
   void probe_failed(std::string_view nonce, std::string_view error);
   /// It has shown by another probe that it trusts what signs by now.

@@ -62,15 +62,6 @@ class TrustCategory : public boost::system::error_category {
   }
 };
 
-error_code translate(const error_code& error) {
-  namespace errc = boost::system::errc;
-  if (error == errc::read_only_file_system) return TrustErrc::read_only;
-  if (error == errc::permission_denied || error == errc::operation_not_permitted) {
-    return TrustErrc::not_permitted;
-  }
-  return error;
-}
-
 /// The path of an open directory, as the host that is seen at `root` names it; empty if it can't be
 /// told.
 fs::path path_on_host(int directory_fd, const fs::path& root) {
@@ -138,7 +129,7 @@ Result<std::string> read_ours(int directory_fd, const std::string& name) {
   if (!text && (text.error() == Errc::too_large || text.error() == Errc::unsupported)) {
     return TrustErrc::not_ours;
   }
-  if (!text) return translate(text.error());
+  if (!text) return as_trust_error(text.error());
   if (!text->starts_with(kMark)) return TrustErrc::not_ours;
   return text;
 }
@@ -148,6 +139,15 @@ Result<std::string> read_ours(int directory_fd, const std::string& name) {
 const boost::system::error_category& trust_category() noexcept {
   static const TrustCategory category;
   return category;
+}
+
+error_code as_trust_error(const error_code& error) {
+  namespace errc = boost::system::errc;
+  if (error == errc::read_only_file_system) return TrustErrc::read_only;
+  if (error == errc::permission_denied || error == errc::operation_not_permitted) {
+    return TrustErrc::not_permitted;
+  }
+  return error;
 }
 
 TrustStore::TrustStore(TrustStoreOptions options)
@@ -165,7 +165,7 @@ Result<std::vector<TrustStore::Place>> TrustStore::open_all() const {
   for (const auto& directory : candidates) {
     UniqueFd fd = open_in_root(options_.host, directory, O_RDONLY | O_DIRECTORY);
     if (!fd) {
-      if (errno != ENOENT && errno != ENOTDIR) failure = translate(last_system_error());
+      if (errno != ENOENT && errno != ENOTDIR) failure = as_trust_error(last_system_error());
       continue;
     }
     auto path = path_on_host(fd.get(), options_.host);
@@ -197,7 +197,7 @@ Result<void> TrustStore::install(std::string_view pem) {
   if (there && *there == text) return {};
   if (!there && there.error() != Errc::not_found) return there.error();
   const auto done = write_file_atomically(place.fd.get(), file_name_, text, 0644);
-  if (!done) return translate(done.error());
+  if (!done) return as_trust_error(done.error());
   return {};
 }
 
@@ -221,7 +221,7 @@ Result<void> TrustStore::remove_from(const Place& place) const {
         ::fstatat(place.fd.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 &&
         errno == ENOENT;
     if (!absent && ::unlinkat(place.fd.get(), name.c_str(), 0) != 0) {
-      return translate(last_system_error());
+      return as_trust_error(last_system_error());
     }
   }
   return {};
@@ -235,7 +235,7 @@ Result<InstalledCa> TrustStore::installed() const {
   struct stat status{};
   if (::fstatat(place.fd.get(), file_name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return found;
-    return translate(last_system_error());
+    return as_trust_error(last_system_error());
   }
   TRY(found.pem, read_ours(place.fd.get(), file_name_));
   found.since = std::chrono::system_clock::from_time_t(status.st_mtim.tv_sec) +

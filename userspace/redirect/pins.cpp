@@ -23,24 +23,6 @@ std::string parent_of(const std::string& directory) {
   return slash == 0 ? "/" : directory.substr(0, slash);
 }
 
-void require_bpf_file_system(const std::string& directory) {
-  struct statfs filesystem{};
-  const auto parent = parent_of(directory);
-  if (::statfs(parent.c_str(), &filesystem) != 0) {
-    throw StartError(
-        fmt::format("the maps can't be pinned at {}: {}: {}; create it or choose "
-                    "another pin directory",
-                    directory, parent, std::strerror(errno)));
-  }
-  if (static_cast<unsigned long>(filesystem.f_type) != BPF_FS_MAGIC) {
-    throw StartError(
-        fmt::format("the maps can't be pinned at {}: {} is not in a BPF file system; "
-                    "run: mount -t bpf bpf /sys/fs/bpf (in a pod: mount the host's "
-                    "/sys/fs/bpf)",
-                    directory, parent));
-  }
-}
-
 [[noreturn]] void fail(const std::string& what) {
   const int reason = errno;
   throw StartError(fmt::format(
@@ -60,6 +42,24 @@ __u32 map_id(int fd) {
 }
 
 }  // namespace
+
+void require_bpf_file_system(const std::string& directory) {
+  struct statfs filesystem{};
+  const auto parent = parent_of(directory);
+  if (::statfs(parent.c_str(), &filesystem) != 0) {
+    throw StartError(
+        fmt::format("the maps can't be pinned at {}: {}: {}; create it or choose "
+                    "another pin directory",
+                    directory, parent, std::strerror(errno)));
+  }
+  if (static_cast<unsigned long>(filesystem.f_type) != BPF_FS_MAGIC) {
+    throw StartError(
+        fmt::format("the maps can't be pinned at {}: {} is not in a BPF file system; "
+                    "run: mount -t bpf bpf /sys/fs/bpf (in a pod: mount the host's "
+                    "/sys/fs/bpf)",
+                    directory, parent));
+  }
+}
 
 Result<std::vector<std::string>> remove_left_pins(const std::string& directory, bool dry_run) {
   std::vector<std::string> removed;

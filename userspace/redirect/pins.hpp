@@ -9,9 +9,12 @@
 
 namespace hagring::redirect {
 
+/// Throws StartError, with what to do, unless `directory`'s parent is in a BPF file system.
+void require_bpf_file_system(const std::string& directory);
+
 /// What the maps are called in the pin directory.
-inline constexpr std::string_view kPinnedMaps[] = {"config", "clients", "rules", "flows",
-                                                   "counters"};
+inline constexpr std::string_view kPinnedMaps[] = {"config", "clients",      "rules",
+                                                   "flows",  "name_servers", "counters"};
 
 /// Removes what an agent that was killed has left in a pin directory, and the directory if it is
 /// empty then; returns the paths. What isn't in a BPF file system is left alone. With `dry_run`

@@ -54,6 +54,11 @@ Result<asio::ip::tcp::endpoint> mark_listener(int tokens_fd, int listener_fd) {
   return endpoint;
 }
 
+/// Whether two addresses may stand in one entry of `name_servers`.
+bool same_family(const asio::ip::address& a, const asio::ip::address& b) {
+  return a.is_v4() == b.is_v4();
+}
+
 /// connect last: a connection that is redirected is also recorded and shown as it should be. When
 /// the process is killed the newest descriptor is closed first, which makes connect4 the first to
 /// go; each detachment costs tens of microseconds.
@@ -62,6 +67,10 @@ std::vector<Attachment::Program> programs_of(const redirect_bpf& object) {
   return {{bpf_program__fd(programs.hagring_sockops), BPF_CGROUP_SOCK_OPS},
           {bpf_program__fd(programs.hagring_getpeername4), BPF_CGROUP_INET4_GETPEERNAME},
           {bpf_program__fd(programs.hagring_getpeername6), BPF_CGROUP_INET6_GETPEERNAME},
+          {bpf_program__fd(programs.hagring_recvmsg4), BPF_CGROUP_UDP4_RECVMSG},
+          {bpf_program__fd(programs.hagring_recvmsg6), BPF_CGROUP_UDP6_RECVMSG},
+          {bpf_program__fd(programs.hagring_sendmsg4), BPF_CGROUP_UDP4_SENDMSG},
+          {bpf_program__fd(programs.hagring_sendmsg6), BPF_CGROUP_UDP6_SENDMSG},
           {bpf_program__fd(programs.hagring_connect6), BPF_CGROUP_INET6_CONNECT},
           {bpf_program__fd(programs.hagring_connect4), BPF_CGROUP_INET4_CONNECT}};
 }
@@ -82,7 +91,9 @@ constexpr struct {
   std::size_t offset;
 } kCounters[] = {
     HAGRING_COUNTER(redirected),
+    HAGRING_COUNTER(names_redirected),
     HAGRING_COUNTER(passed_not_tcp),
+    HAGRING_COUNTER(passed_other_name_server),
     HAGRING_COUNTER(passed_loopback),
     HAGRING_COUNTER(passed_no_rule),
     HAGRING_COUNTER(passed_rule_says_leave),
@@ -135,6 +146,7 @@ Redirector::Redirector(RedirectorOptions options) {
                                               {"clients", state_->fd(maps.clients)},
                                               {"rules", state_->fd(maps.rules)},
                                               {"flows", state_->fd(maps.flows)},
+                                              {"name_servers", state_->fd(maps.name_servers)},
                                               {"counters", state_->fd(maps.counters)}});
 }
 
@@ -207,6 +219,42 @@ Result<void> Redirector::set_rule(const Rule& rule) {
 void Redirector::remove_rule(const Rule& rule) {
   const auto key = key_of(rule);
   ::bpf_map_delete_elem(state_->fd(state_->object->maps.rules), &key);
+}
+
+Result<void> Redirector::set_name_server(const asio::ip::address& server, int udp_fd, int tcp_fd) {
+  const auto address = unmapped(server);
+  const int tokens = state_->fd(state_->object->maps.listeners);
+  TRY(const auto udp, mark_listener(tokens, udp_fd));
+  TRY(const auto tcp, mark_listener(tokens, tcp_fd));
+  if (udp.address() != tcp.address() || !same_family(udp.address(), address)) {
+    return Errc::not_loopback;
+  }
+  remove_name_server(address);
+  const auto key = to_abi(address);
+  abi::name_server value{};
+  set_text(value.name_server, address.to_string());
+  set_text(value.stub, udp.address().to_string());
+  value.stub_udp_port = udp.port();
+  value.stub_tcp_port = tcp.port();
+  value.stub_binary = to_abi(udp.address());
+  // Replies go by the server's name before the first query is led to the stub.
+  const abi::stub_place place{value.stub_binary, value.stub_udp_port};
+  const auto& maps = state_->object->maps;
+  if (::bpf_map_update_elem(state_->fd(maps.stub_places), &place, &key, BPF_ANY) != 0 ||
+      ::bpf_map_update_elem(state_->fd(maps.name_servers), &key, &value, BPF_ANY) != 0) {
+    return last_system_error();
+  }
+  return Result<void>();
+}
+
+void Redirector::remove_name_server(const asio::ip::address& server) {
+  const auto key = to_abi(unmapped(server));
+  const auto& maps = state_->object->maps;
+  abi::name_server value{};
+  if (::bpf_map_lookup_elem(state_->fd(maps.name_servers), &key, &value) != 0) return;
+  ::bpf_map_delete_elem(state_->fd(maps.name_servers), &key);
+  const abi::stub_place place{value.stub_binary, value.stub_udp_port};
+  ::bpf_map_delete_elem(state_->fd(maps.stub_places), &place);
 }
 
 void Redirector::beat() noexcept {

@@ -88,6 +88,13 @@ class Redirector {
   Result<void> set_rule(const Rule& rule);
   void remove_rule(const Rule& rule);
 
+  /// Leads what clients ask `server` on port 53 to a stub of the agent's: these two sockets, a
+  /// bound UDP and a listening TCP one, both on one exact loopback address of the server's family.
+  /// Errors: Errc::not_loopback, or the system's.
+  Result<void> set_name_server(const asio::ip::address& server, int udp_fd, int tcp_fd);
+  /// The server is asked directly again. Before its stub's sockets are closed.
+  void remove_name_server(const asio::ip::address& server);
+
   /// Says that the agent lives; to be called several times within heartbeat_timeout, from where
   /// connections are accepted. A plain store.
   void beat() noexcept;

@@ -9,7 +9,8 @@
 namespace hagring::redirect {
 
 /// What becomes of connections to some destinations. Of the rules that match one, that with the
-/// longest prefix decides; of equally long ones, `leave`. Loopback is left before any rule.
+/// longest prefix decides; of equally long ones, `leave`. Loopback is left, but for a rule that
+/// redirects one address and port.
 struct Rule {
   enum class Action { leave, redirect };
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent under test, on a node."""
 
+import copy
 import json
 import os
 import pathlib
@@ -66,6 +67,11 @@ class Agent:
             self._arguments += [REGISTRY, registry]
         self._arguments += list(arguments)
         self._process: Optional[Process] = None
+        #: Counts those who took over from each other.
+        self.generation = 0
+
+    def _process_name(self) -> str:
+        return f"{self.name}-{self.generation}" if self.generation else self.name
 
     @property
     def process(self) -> Process:
@@ -94,9 +100,25 @@ class Agent:
         if self._mesh_key:
             self.node.write(f"{self.state_dir}/mesh.key", self._mesh_key + "\n")
             self.node.path(f"{self.state_dir}/mesh.key").chmod(0o600)
-        self._process = self.node.spawn(self.name, [program, "agent", *self._arguments],
+        self._process = self.node.spawn(self._process_name(), [program, "agent", *self._arguments],
                                         env=self._env)
         return self
+
+    def take_over(self, deadline_s: float = 40) -> "Agent":
+        """Starts another agent in the place of this one, and waits until this one has ended in order;
+        returns the other."""
+        successor = copy.copy(self)
+        successor.generation += 1
+        if "--takeover" not in self._arguments:
+            successor._arguments = self._arguments + ["--takeover", "true"]
+        successor.launch()
+        successor.wait_for(lambda status: status["pid"] == successor.pid, deadline_s,
+                           "the successor answers")
+        code = self._process.wait(deadline_s)
+        if code != 0:
+            raise AssertionError(f"The former agent ended with {code}: "
+                                 + self._process.log_tail(20))
+        return successor
 
     def hagring(self, *arguments, timeout_s: float = 20, check: bool = True):
         """Runs `hagring …` on the node, as a person would."""

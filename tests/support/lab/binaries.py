@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that the lab runs but the host doesn't install: fetched from Debian, unpacked in the cache.
 
-Installing Debian's containerd, nginx or docker-registry would start daemons on the host.
+Installing Debian's containerd, nginx, docker-registry or tinyproxy would start daemons on the host.
 """
 
 import pathlib
@@ -67,6 +67,11 @@ def docker_registry() -> pathlib.Path:
     return apt.unpacked("docker-registry", "bookworm", ["docker-registry"]) / "usr/bin/docker-registry"
 
 
+def tinyproxy() -> pathlib.Path:
+    """Debian 12's tinyproxy: an egress proxy."""
+    return apt.unpacked("tinyproxy", "bookworm", ["tinyproxy-bin"]) / "usr/bin/tinyproxy"
+
+
 def fetch_all() -> None:
     """Fetches everything that needs the network; prints a line for each thing. Ends the program with a
     message where that fails."""
@@ -84,3 +89,4 @@ def _fetch_all() -> None:
         print(f"containerd {version}: {said[2]} in {folder}", flush=True)
     print(f"nginx: {nginx()}", flush=True)
     print(f"docker-registry: {docker_registry()}", flush=True)
+    print(f"tinyproxy: {tinyproxy()}", flush=True)

@@ -140,10 +140,11 @@ class Containerd:
         return self.start(env)
 
     def ctr(self, *arguments, namespace: str = "k8s.io", timeout_s: float = 120,
-            check: bool = True) -> subprocess.CompletedProcess:
+            check: bool = True, input_text: str = "") -> subprocess.CompletedProcess:
         """Runs `ctr -n <namespace> …` on the node."""
-        return self.node.run("ctr", "--address", self.socket, "-n", namespace, *arguments, path_first=str(self._binaries),
-                             timeout_s=timeout_s, check=check)
+        return self.node.run("ctr", "--address", self.socket, "-n", namespace, *arguments,
+                             path_first=str(self._binaries), timeout_s=timeout_s, check=check,
+                             input_text=input_text)
 
     def run_container(self, image: str, *command, timeout_s: float = 60,
                       check: bool = True) -> subprocess.CompletedProcess:

@@ -140,10 +140,19 @@ class Host:
         """Adds names to /etc/hosts."""
         self.set_hosts(self.hosts | dict(names))
 
-    def set_name_servers(self, addresses: Sequence[str]) -> None:
+    def set_name_servers(self, addresses: Sequence[str],
+                         options: str = "timeout:1 attempts:1") -> None:
         """Writes /etc/resolv.conf. With none, queries go to 127.0.0.1, where nobody answers."""
-        self.write("/etc/resolv.conf", "options timeout:1 attempts:1\n" + "".join(
+        self.write("/etc/resolv.conf", (f"options {options}\n" if options else "") + "".join(
             f"nameserver {address}\n" for address in addresses or ["127.0.0.1"]))
+
+    def cut_off(self) -> None:
+        """Takes away all that leads beyond the machine's own network: default routes, names in
+        /etc/hosts, /etc/resolv.conf."""
+        self.set_hosts({})
+        self.path("/etc/resolv.conf").unlink(missing_ok=True)
+        for family in ("-4", "-6"):
+            self.run("ip", family, "route", "del", "default")
 
     def trust_only(self, *authorities: str) -> None:
         """Makes the PEM certificates `authorities` all that /etc/ssl/certs holds. A new machine's is

@@ -59,6 +59,8 @@ class Layer(NamedTuple):
     digest: str
     size_bytes: int
     diff_id: str
+    media_type: str = ""  #: if it isn't the usual one
+    urls: tuple = ()  #: of a foreign layer: where it is instead of in the registry
 
 
 class Image(NamedTuple):
@@ -115,13 +117,12 @@ def assemble(layers: Sequence[Layer], docker: bool = True, config: Iterable = ()
         "architecture": architecture(), "os": "linux", "created": EPOCH, "config": dict(config),
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
         "history": [{"created": EPOCH, "created_by": "lab"} for _ in layers]})
-    blobs: dict[str, Bytes] = {layer.digest: layer.data for layer in layers}
+    blobs: dict[str, Bytes] = {layer.digest: layer.data for layer in layers if not layer.urls}
     blobs[digest_of(document)] = document
     manifest = _document({
         "schemaVersion": 2, "mediaType": kinds["manifest"],
         "config": {"mediaType": kinds["config"], "size": len(document), "digest": digest_of(document)},
-        "layers": [{"mediaType": kinds["layer"], "size": layer.size_bytes, "digest": layer.digest}
-                   for layer in layers]})
+        "layers": [_layer_entry(layer, kinds["layer"]) for layer in layers]})
     blobs[digest_of(manifest)] = manifest
     top = digest_of(manifest)
     manifests = {top}
@@ -135,6 +136,23 @@ def assemble(layers: Sequence[Layer], docker: bool = True, config: Iterable = ()
         blobs[top] = listing
         manifests.add(top)
     return Image(top, blobs, frozenset(manifests), tuple(layer.digest for layer in layers))
+
+
+def _layer_entry(layer: Layer, media_type: str) -> dict:
+    entry = {"mediaType": layer.media_type or media_type, "size": layer.size_bytes,
+             "digest": layer.digest}
+    return entry | ({"urls": list(layer.urls)} if layer.urls else {})
+
+
+def artifact(config_type: str, config: bytes, media_type: str, data: bytes, annotations=()) -> Image:
+    """An OCI artifact, nothing to run: a config of one type and one blob of another."""
+    manifest = _document({
+        "schemaVersion": 2, "mediaType": _OCI["manifest"],
+        "config": {"mediaType": config_type, "size": len(config), "digest": digest_of(config)},
+        "layers": [{"mediaType": media_type, "size": len(data), "digest": digest_of(data),
+                    "annotations": dict(annotations)}]})
+    blobs = {digest_of(part): part for part in (config, data, manifest)}
+    return Image(digest_of(manifest), blobs, frozenset({digest_of(manifest)}), (digest_of(data),))
 
 
 def _entry(kinds: dict, digest: str, size: int, arch: str) -> dict:

@@ -16,12 +16,15 @@ import threading
 from typing import Optional, Sequence
 
 from . import paths
+from .cdn import Cdn
 from .cgroup import Cgroup, cgroup1_mounts, remove_tree
 from .certificates import Authority
+from .egress_proxy import EgressProxy
 from .host import Host, _unshare
 from .node import Node
 from .origin import Origin
 from .process import clean_environment, start_time
+from .tokens import TokenService
 
 _SWITCH = r"""
 set -e
@@ -65,6 +68,7 @@ class Lab:
         self.keep_logs = keep_logs
         self.cgroup = Cgroup(self.name)
         self.hosts: list[Host] = []
+        self._servers: list = []  # of them, those that nodes are introduced to
         #: Of the mesh that the lab's agents are members of, in the short form.
         self.mesh_key = secrets.token_hex(32)
         self.keep = _kept_folders()
@@ -115,18 +119,36 @@ class Lab:
     def origin(self, name: str = "origin", **options) -> Origin:
         """An origin registry (see Origin for options). Nodes made later resolve its names and trust
         the lab's authority; for nodes made before, call origin.introduce(node)."""
-        origin = Origin(self, name, next(self._numbers), **options)
-        self.hosts.append(origin)
-        origin.start()
-        return origin
+        return self._server(Origin(self, name, next(self._numbers), **options))
+
+    def token_service(self, name: str = "tokens", **options) -> TokenService:
+        """A token service, for Lab.origin(tokens=…) (see TokenService for options); nodes come to know it
+        as they do an origin."""
+        return self._server(TokenService(self, name, next(self._numbers), **options))
+
+    def cdn(self, name: str = "cdn", **options) -> Cdn:
+        """Where blobs are, for Lab.origin(cdn=…) (see Cdn for options)."""
+        return self._server(Cdn(self, name, next(self._numbers), **options))
+
+    def _server(self, host):
+        self.hosts.append(host)
+        host.start()
+        self._servers.append(host)
+        return host
+
+    def egress_proxy(self, name: str = "proxy", credentials: str = "") -> EgressProxy:
+        """A machine with a proxy, started; see EgressProxy.be_the_only_way()."""
+        proxy = EgressProxy(self, name, next(self._numbers), credentials)
+        self.hosts.append(proxy)
+        proxy.server.start()
+        return proxy
 
     def node(self, name: str, containerd: Optional[str] = None, **options) -> Node:
         """A node, with containerd of that version started if one is named (see Node for options)."""
         node = Node(self, name, next(self._numbers), **options)
         self.hosts.append(node)
-        for host in self.hosts:
-            if isinstance(host, Origin):
-                host.introduce(node)
+        for server in self._servers:
+            server.introduce(node)
         if containerd:
             node.start_containerd(containerd)
         return node
@@ -134,6 +156,7 @@ class Lab:
     def remove(self, host: Host) -> None:
         """Removes one machine."""
         self.hosts.remove(host)
+        self._servers = [server for server in self._servers if server is not host]
         host.close()
 
     def close(self) -> None:

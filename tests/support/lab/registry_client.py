@@ -176,6 +176,55 @@ class _Client:
         thread.join()
         return result
 
+    def ask_name_server(self, server, message, transport="udp", port=53, deadline_s=10.0) -> dict:
+        """Sends a DNS message (base64) as glibc and Go do, with a connected socket: {"response"
+        (base64, None if there was none), "error", "seconds", "peer"}."""
+        begun = time.monotonic()
+        result = {"response": None, "error": None, "peer": None}
+        family = socket.AF_INET6 if ":" in server else socket.AF_INET
+        kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+        data = base64.b64decode(message)
+        with socket.socket(family, kind) as connection:
+            connection.settimeout(deadline_s)
+            try:
+                connection.connect((server, port))
+                result["peer"] = connection.getpeername()[0]
+                if transport == "udp":
+                    connection.send(data)
+                    response = connection.recv(65535)
+                else:
+                    connection.sendall(struct.pack(">H", len(data)) + data)
+                    with connection.makefile("rb") as stream:
+                        response = stream.read(struct.unpack(">H", stream.read(2))[0])
+                result["response"] = base64.b64encode(response).decode()
+            except (OSError, struct.error) as error:
+                result["error"] = f"{type(error).__name__}: {error}"
+        result["seconds"] = time.monotonic() - begun
+        return result
+
+    def resolve(self, name) -> dict:
+        """glibc's getaddrinfo(3): {"addresses", "error", "seconds"}."""
+        begun, result = time.monotonic(), {"addresses": [], "error": None}
+        try:
+            found = socket.getaddrinfo(name, 443, type=socket.SOCK_STREAM)
+            result["addresses"] = sorted(address[0] for *_, address in found)
+        except OSError as error:
+            result["error"] = str(error)
+        return result | {"seconds": time.monotonic() - begun}
+
+    def start_query(self, **query) -> dict:
+        """ask_name_server() in the background."""
+        def run():
+            self._results = [self.ask_name_server(**query)]
+        self._loops = [threading.Thread(target=run)]
+        self._loops[0].start()
+        return {}
+
+    def end_query(self) -> dict:
+        """Its answer."""
+        self._loops[0].join()
+        return self._results[0]
+
     def forget_roots(self, roots) -> dict:
         """Lets the next verification read the roots anew: "all" or "bundle"."""
         self._trust = _Trust(roots)

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dht/net/rare_log.hpp"
+#include "userspace/base/rare_log.hpp"
 
 #include <gtest/gtest.h>
 
 #include "tests/support/manual_clock.hpp"
 
-namespace hagring::dht {
+namespace hagring {
 namespace {
 
 using namespace std::chrono_literals;
 
 TEST(RareLog, WritesAFewOfAKindThenOneInAWhile) {
-  hagring::test::ManualClock clock;
+  test::ManualClock clock;
   RareLog rare(clock, "test");
   testing::internal::CaptureStderr();
   int written = 0;
@@ -30,10 +30,10 @@ TEST(RareLog, WritesAFewOfAKindThenOneInAWhile) {
 }
 
 TEST(RareLog, LeavesOutWhatTheLevelDoes) {
-  hagring::test::ManualClock clock;
+  test::ManualClock clock;
   RareLog rare(clock, "test");
   for (int i = 0; i < 10; ++i) EXPECT_FALSE(rare.line(log::Level::debug, "kind", "a line"));
 }
 
 }  // namespace
-}  // namespace hagring::dht
+}  // namespace hagring

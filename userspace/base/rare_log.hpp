@@ -8,7 +8,7 @@
 #include "userspace/base/clock.hpp"
 #include "userspace/base/log.hpp"
 
-namespace hagring::dht {
+namespace hagring {
 
 /// Log lines that strangers can provoke: of each kind a few at once, then one every ten seconds,
 /// with the number of those left out, so that nobody can fill the disk.
@@ -36,4 +36,4 @@ class RareLog {
   std::map<std::string, Kind, std::less<>> kinds_;
 };
 
-}  // namespace hagring::dht
+}  // namespace hagring

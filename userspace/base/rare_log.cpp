@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dht/net/rare_log.hpp"
+#include "userspace/base/rare_log.hpp"
 
 #include <algorithm>
 
-namespace hagring::dht {
+namespace hagring {
 
 bool RareLog::line(log::Level level, std::string_view kind, std::string_view text) {
   if (!log::enabled(level)) return false;
@@ -27,4 +27,4 @@ bool RareLog::line(log::Level level, std::string_view kind, std::string_view tex
   return true;
 }
 
-}  // namespace hagring::dht
+}  // namespace hagring

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`hagring preflight`: what it says of machines that lack one thing after the other."""
+
+import json
+import unittest
+
+from expectations import wait_for_trust
+from lab import Lab, wait_until
+from lab.agent import binary
+
+#: Takes a TCP port until it is killed.
+LISTENER = """
+import socket, sys, time
+listener = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6)
+print("listening", flush=True)
+time.sleep(3600)
+"""
+
+
+class PreflightTest(unittest.TestCase):
+    """A node without containerd, then with one, then with an agent."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = cls.enterClassContext(Lab())
+        cls.node = cls.lab.node("n")
+        cls.other = cls.lab.node("other")
+
+    def preflight(self, *arguments, through=()):
+        """Exit code and checks by name."""
+        done = self.node.run(*through, binary(), "preflight", "--json", *arguments, check=False)
+        document = json.loads(done.stdout)
+        self.assertEqual(done.returncode, 0 if document["ok"] else 1)
+        return done.returncode, {check["name"]: check for check in document["checks"]}
+
+    def assert_level(self, level: str, name: str, found: str, *arguments, through=()):
+        code, checks = self.preflight(*arguments, through=through)
+        self.assertEqual(checks[name]["level"], level, checks[name])
+        self.assertIn(found, checks[name]["found"])
+        if level == "failure":
+            self.assertEqual(code, 1)
+        return checks[name]
+
+    def test_1_without_containerd(self):
+        self.assert_level("failure", "containerd", "no socket at")
+        self.node.write("/run/not-containerd.sock", "")
+        self.assert_level("failure", "containerd", "/run/not-containerd.sock", "--containerd-socket",
+                          "/run/not-containerd.sock")
+
+    def test_2_all_is_well(self):
+        self.node.start_containerd("1.7")
+        code, checks = self.preflight()
+        self.assertEqual(code, 0)
+        for name in ("privileges", "kernel", "cgroup v2", "BPF file system", "containerd",
+                     "runtime's cgroup", "content store", "trust", "peer port", "DHT port",
+                     "metrics port"):
+            self.assertEqual(checks[name]["level"], "ok", checks[name])
+        self.assertIn("1.7", checks["containerd"]["found"])
+        self.assertFalse(self.node.path("/var/lib/hagring").exists(), "it has changed something")
+        self.assertFalse(self.node.path("/sys/fs/bpf/hagring").exists(), "it has pinned something")
+
+    def test_3_one_thing_is_missing(self):
+        self.assert_level("failure", "privileges", "CAP_BPF", through=(
+            "setpriv", "--bounding-set=-bpf,-sys_admin", "--inh-caps=-bpf,-sys_admin"))
+        self.assert_level("failure", "BPF file system", "not in a BPF file system", "--pin-dir",
+                          "/tmp/pins")
+        self.assert_level("failure", "state", "no directory", "--state-dir", "/etc/hosts/state")
+        self.node.write("/tmp/mesh.key", "00" * 32)
+        self.node.path("/tmp/mesh.key").chmod(0o644)
+        self.assert_level("failure", "mesh key", "/tmp/mesh.key", "--mesh-key-file", "/tmp/mesh.key")
+        self.assert_level("warning", "mesh key", "open", "--spegel-compat", "true")
+        self.assert_level("warning", "descriptors", "64", through=("prlimit", "--nofile=64:64"))
+        listener = self.node.spawn("listener", ["/usr/bin/python3", "-c", LISTENER, "5000"])
+        self.addCleanup(listener.stop)
+        wait_until(lambda: "listening" in listener.log_tail(5), 10, "the port is taken")
+        taken = self.assert_level("failure", "peer port", "5000")
+        self.assertIn("ss -ltnp", taken["advice"])
+
+    def test_4_other_nodes(self):
+        self.assert_level("warning", "bootstrap", "no other node")
+        self.assert_level("warning", "bootstrap", "names nobody", "--bootstrap", "nodes.lab.invalid")
+        self.assert_level("warning", "bootstrap", "0 of 1", "--bootstrap", self.other.ipv4)
+        self.other.start_agent()
+        self.assert_level("ok", "bootstrap", "1 of 1", "--bootstrap", self.other.ipv4)
+
+    def test_5_with_an_agent(self):
+        self.node.start_agent()
+        wait_for_trust(self.node)
+        code, checks = self.preflight("--admin-socket", self.node.agent.admin_socket)
+        self.assertEqual(code, 0)
+        self.assertIn("an agent runs here", checks["ports"]["found"])
+
+    def test_6_for_people_and_wrong_configuration(self):
+        done = self.node.run(binary(), "preflight", "--admin-socket", "/run/hagring/agent.sock",
+                             check=False)
+        self.assertRegex(done.stdout, r"(?m)^ok +kernel +Linux ")
+        done = self.node.run(binary(), "preflight", "--exclude", "nonsense", check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--exclude", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Upgrades: an agent takes another's place while connections and pulls go on."""
+
+import threading
+import unittest
+
+from expectations import assert_came_by_mirror, wait_for_trust
+from lab import Lab, image, wait_until
+from lab.agent import Agent
+from lab.registry_client import RegistryClient
+
+UPGRADES = 20
+THREADS = 8
+DEADLINE_S = 5.0
+
+
+class TakeoverTest(unittest.TestCase):
+    """Connections in loops, each a whole TLS handshake and HTTP request."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = cls.enterClassContext(Lab())
+        cls.origin = cls.lab.origin()
+
+    def test_no_connection_fails_and_all_are_mirrored(self):
+        node = self.lab.node("loop")
+        client = RegistryClient(node)
+        node.start_agent()
+        wait_for_trust(node, client.pid)
+        client.ask("start_loop", threads=THREADS, address=self.origin.ipv4,
+                   host="registry-1.docker.io", deadline_s=DEADLINE_S)
+        for _ in range(UPGRADES):
+            node.agent = node.agent.take_over()
+            node.agent.wait_for(lambda s: s["connections"]["terminated"] > THREADS, 20,
+                                "the successor terminates the loop's connections")
+        results = client.ask("end_loop")["results"]
+        self.assertGreater(len(results), UPGRADES * THREADS)
+        for result in results:
+            self.assertTrue(result["ok"], result)
+            self.assertIn("agring", result["issuer"])
+
+    def test_no_pull_fails(self):
+        node = self.lab.node("pulls")
+        node.start_containerd("2.1")
+        node.start_agent()
+        wait_for_trust(node)
+        names = []
+        for number in range(3 * UPGRADES):
+            self.origin.publish(image.synthetic(seed=f"takeover {number}"), "library/demo",
+                                str(number))
+            names.append(f"docker.io/library/demo:{number}")
+        failures, pulled = [], []
+        done = threading.Event()
+
+        def pull_all() -> None:
+            for name in names:
+                if done.is_set():
+                    return
+                try:
+                    node.pull(name)
+                    pulled.append(name)
+                except Exception as error:  # What it was is what the test tells.
+                    failures.append(f"{name}: {error}")
+
+        puller = threading.Thread(target=pull_all)
+        puller.start()
+        try:
+            for _ in range(UPGRADES):
+                before = len(pulled)
+                node.agent = node.agent.take_over()
+                wait_until(lambda: len(pulled) + len(failures) > before or not puller.is_alive(), 60,
+                           "a pull ends after an upgrade")
+        finally:
+            done.set()
+            puller.join()
+        self.assertEqual(failures, [])
+        self.assertGreater(len(pulled), UPGRADES // 2)
+        node.verify_content(pulled[-1], self.origin)
+        # The state that the last one found is whole: it mirrors, and the mesh knows it.
+        self.origin.publish(image.synthetic(seed="after"), "library/demo", "after")
+        node.pull("docker.io/library/demo:after")
+        assert_came_by_mirror(self, node, "docker.io/library/demo:after", "origin")
+
+    def test_without_the_option_a_second_agent_refuses(self):
+        node = self.lab.node("second")
+        node.start_agent()
+        second = Agent(node)
+        second.launch()
+        self.assertEqual(second.process.wait(20), 1)
+        self.assertIn("--takeover", second.process.log_tail(3))
+        self.assertTrue(node.path("/sys/fs/bpf/hagring/flows").exists(), "the first one's pins")
+        node.agent.status()
+
+    def test_with_the_option_and_nobody_there_it_just_starts(self):
+        node = self.lab.node("first")
+        node.start_agent(arguments=["--takeover", "true"])
+        self.assertEqual(node.agent.stop(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/agent/scrape.hpp"
+
+#include <dirent.h>
+#include <fmt/core.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "userspace/base/version.hpp"
+
+namespace hagring::agent {
+namespace {
+
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+/// A family that is filled value by value.
+class Family {
+ public:
+  Family(std::string name, std::string help, MetricType type) {
+    family_.name = std::move(name);
+    family_.help = std::move(help);
+    family_.type = type;
+  }
+
+  Family& add(double value, const Labels& labels = {}) {
+    auto& metric = family_.metric.emplace_back();
+    for (const auto& [name, text] : labels) metric.label.push_back({name, text});
+    if (family_.type == MetricType::Counter) {
+      metric.counter.value = value;
+    } else {
+      metric.gauge.value = value;
+    }
+    return *this;
+  }
+
+  MetricFamily take() { return std::move(family_); }
+
+ private:
+  MetricFamily family_;
+};
+
+Family counter(std::string name, std::string help) {
+  return {std::move(name), std::move(help), MetricType::Counter};
+}
+
+Family gauge(std::string name, std::string help) {
+  return {std::move(name), std::move(help), MetricType::Gauge};
+}
+
+double number(std::uint64_t value) { return static_cast<double>(value); }
+
+void add_kernel(std::vector<MetricFamily>& all, const redirect::Redirector& redirector) {
+  auto connects = counter("hagring_connects_total",
+                          "connect() calls that the hook saw, by what became of them.");
+  for (const auto& one : redirector.counters()) {
+    if (one.name.starts_with("flows_")) continue;
+    connects.add(number(one.value), {{"outcome", std::string(one.name)}});
+  }
+  all.push_back(connects.take());
+}
+
+void add_connections(std::vector<MetricFamily>& all, const StatusSources& sources) {
+  const auto& sessions = sources.sessions;
+  auto ends = counter("hagring_connections_total",
+                      "Redirected connections, by what the proxy did with them.")
+                  .add(number(sessions.terminated), {{"outcome", "terminated"}})
+                  .add(number(sessions.plain), {{"outcome", "plain_http"}})
+                  .add(number(sessions.refused), {{"outcome", "refused_by_client"}})
+                  .add(number(sessions.handshake_failed), {{"outcome", "handshake_failed"}})
+                  .add(number(sessions.lost), {{"outcome", "without_flow"}})
+                  .add(number(sessions.left_early), {{"outcome", "left_early"}});
+  for (std::size_t i = 0; i < proxy::kSpliceReasons; ++i) {
+    const auto reason = proxy::to_string(static_cast<proxy::SpliceReason>(i));
+    ends.add(number(sessions.spliced[i]), {{"outcome", fmt::format("spliced_{}", reason)}});
+  }
+  all.push_back(ends.take());
+  all.push_back(gauge("hagring_connections", "Redirected connections that are open.")
+                    .add(number(sources.listener.connections()))
+                    .take());
+  all.push_back(counter("hagring_spliced_bytes_total", "Bytes relayed untouched, by direction.")
+                    .add(number(sessions.bytes_to_client), {{"direction", "to_client"}})
+                    .add(number(sessions.bytes_to_origin), {{"direction", "to_origin"}})
+                    .take());
+}
+
+void add_runtime(std::vector<MetricFamily>& all, const StatusSources& sources) {
+  const auto& state = sources.interception.state();
+  const auto& store = sources.store.state();
+  const bool attached = state.client && state.attached && !state.problem;
+  all.push_back(gauge("hagring_client_intercepted",
+                      "Whether the runtime's connections are led to the mirror.")
+                    .add(attached ? 1 : 0)
+                    .take());
+  all.push_back(gauge("hagring_client_trusted",
+                      "Whether the runtime has proven that it trusts this node's CA.")
+                    .add(sources.trust.state() == proxy::TrustState::trusted ? 1 : 0)
+                    .take());
+  all.push_back(gauge("hagring_store_connected", "Whether containerd's content store is followed.")
+                    .add(store.connected ? 1 : 0)
+                    .take());
+  all.push_back(gauge("hagring_store_blobs", "Blobs in containerd's content store.")
+                    .add(number(store.blobs))
+                    .take());
+  all.push_back(
+      gauge("hagring_store_images", "Image names in containerd.").add(number(store.images)).take());
+}
+
+void add_peers(std::vector<MetricFamily>& all, const StatusSources& sources) {
+  const auto& requests = sources.peer_server.requests();
+  all.push_back(counter("hagring_peer_requests_total", "Requests of other nodes, by result.")
+                    .add(number(requests.served), {{"result", "ok"}})
+                    .add(number(requests.not_found), {{"result", "not_found"}})
+                    .add(number(requests.refused), {{"result", "refused"}})
+                    .add(number(requests.failed), {{"result", "failed"}})
+                    .take());
+  all.push_back(
+      counter("hagring_peer_response_bytes_total", "Bytes of content sent to other nodes.")
+          .add(number(requests.bytes))
+          .take());
+  all.push_back(gauge("hagring_peer_connections", "Connections of other nodes to the peer port.")
+                    .add(number(sources.peer_server.open_connections()))
+                    .take());
+  all.push_back(gauge("hagring_peers_shunned", "Nodes that aren't asked for content now, by why.")
+                    .add(number(sources.conduct.banned().size()), {{"reason", "banned"}})
+                    .add(number(sources.conduct.paused().size()), {{"reason", "out_of_reach"}})
+                    .take());
+}
+
+void add_mesh(std::vector<MetricFamily>& all, const dht::NodeStatus& mesh) {
+  const auto one = [&](std::string name, std::string help, std::uint64_t value) {
+    all.push_back(gauge(std::move(name), std::move(help)).add(number(value)).take());
+  };
+  one("hagring_dht_routing_table_peers", "Nodes in the routing table.", mesh.table.size());
+  one("hagring_dht_provided_keys", "Keys that this node provides.", mesh.provided_keys);
+  one("hagring_dht_untold_keys", "Provided keys that no other node has been told of.",
+      mesh.untold_keys);
+  one("hagring_dht_records", "Provider records kept for the mesh.", mesh.records);
+  one("hagring_dht_connections", "Connections of the DHT.", mesh.host.connections);
+  all.push_back(counter("hagring_dht_dials_total", "Connections that the DHT has tried, by result.")
+                    .add(number(mesh.host.dialled), {{"result", "ok"}})
+                    .add(number(mesh.host.failed_dials), {{"result", "failed"}})
+                    .take());
+}
+
+double resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  double total = 0;
+  double resident = 0;
+  file >> total >> resident;
+  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
+double open_descriptors() {
+  DIR* folder = ::opendir("/proc/self/fd");
+  if (folder == nullptr) return 0;
+  double count = -3;  // ".", ".." and the folder's own
+  while (::readdir(folder) != nullptr) ++count;
+  ::closedir(folder);
+  return count;
+}
+
+double cpu_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto of = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return of(usage.ru_utime) + of(usage.ru_stime);
+}
+
+void add_process(std::vector<MetricFamily>& all, Duration uptime) {
+  const auto begin = std::chrono::system_clock::now().time_since_epoch() - uptime;
+  all.push_back(gauge("hagring_build_info", "The agent's version.")
+                    .add(1, {{"version", std::string(kVersion)}})
+                    .take());
+  all.push_back(gauge("process_start_time_seconds", "When the agent began, since the epoch.")
+                    .add(std::chrono::duration<double>(begin).count())
+                    .take());
+  all.push_back(
+      counter("process_cpu_seconds_total", "CPU time of the agent.").add(cpu_seconds()).take());
+  all.push_back(gauge("process_resident_memory_bytes", "Resident memory of the agent.")
+                    .add(resident_bytes())
+                    .take());
+  all.push_back(gauge("process_open_fds", "Descriptors that the agent holds.")
+                    .add(open_descriptors())
+                    .take());
+}
+
+}  // namespace
+
+std::vector<MetricFamily> scrape(const StatusSources& sources) {
+  std::vector<MetricFamily> all;
+  add_kernel(all, sources.redirector);
+  add_connections(all, sources);
+  add_runtime(all, sources);
+  add_peers(all, sources);
+  add_mesh(all, sources.mesh);
+  add_process(all, sources.uptime);
+  return all;
+}
+
+}  // namespace hagring::agent

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// How one agent takes another's place: both are attached for a moment, so that no connect goes by.
+#include <boost/asio/post.hpp>
+#include <csignal>
+
+#include "userspace/agent/node_agent.hpp"
+#include "userspace/base/log.hpp"
+#include "userspace/base/version.hpp"
+
+namespace hagring::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// For the hook to be attached and the heart to beat.
+constexpr auto kReadyLimit = 15s;
+/// For the predecessor to let go of the admin socket, which it does first.
+constexpr auto kLetGoLimit = 10s;
+constexpr auto kLook = 20ms;
+
+}  // namespace
+
+PortSharing NodeAgent::claim() {
+  if (predecessor_) return PortSharing::allowed;
+  admin_.claim();
+  return PortSharing::refused;
+}
+
+Page NodeAgent::begin_takeover() {
+  return [this](std::string) -> awaitable<PageAnswer> {
+    const auto& client = interception_.state().client;
+    Predecessor self{.pid = ::getpid(),
+                     .version = std::string(kVersion),
+                     .authority = trust_.authorities().signing().fingerprint()};
+    if (client) {
+      self.client = client->pid;
+      self.client_start = client->start_time;
+      self.trusted = trust_.is_trusted();
+    }
+    log::info("agent", "a successor asks to take this agent's place");
+    co_return PageAnswer{200, write_predecessor(self)};
+  };
+}
+
+Page NodeAgent::finish_takeover() {
+  return [this](std::string) -> awaitable<PageAnswer> {
+    log::info("agent", "the successor is in place");
+    replaced_ = true;
+    // The way that every end begins. Later, so that this answer may still go out.
+    asio::post(control_, [] { ::kill(::getpid(), SIGTERM); });
+    co_return PageAnswer{200, "{}"};
+  };
+}
+
+/// What connects now is the predecessor's, whose programs run first; what does when those are
+/// detached must find us ready.
+bool NodeAgent::can_succeed() const {
+  const auto& state = interception_.state();
+  const bool attached = state.client && state.attached && !state.problem;
+  return last_beat_ != 0 && (attached || predecessor_->client == 0);
+}
+
+awaitable<void> NodeAgent::succeed() {
+  if (!predecessor_) co_return;
+  for (const auto end = clock_.now() + kReadyLimit; !can_succeed();) {
+    if (clock_.now() >= end) {
+      throw StartError(
+          "--takeover: this agent couldn't be attached beside the one that runs, which goes on: " +
+          ready().body);
+    }
+    co_await clock_.sleep_for(kLook);
+  }
+  co_await dismiss_predecessor(clock_, admin_.path());
+  if (!co_await admin_.claim_within(clock_, kLetGoLimit)) {
+    throw StartError("--takeover: the agent that runs doesn't let go of " + admin_.path());
+  }
+  admin_.start();
+  log::info("agent", "took the place of the agent with pid {} (hagring {})", predecessor_->pid,
+            predecessor_->version);
+}
+
+}  // namespace hagring::agent
