@@ -51,6 +51,10 @@ RpcResult<RuntimeConfig> read(const toml::table& document) {
                                          : config.version == 2 ? "io.containerd.grpc.v1.cri"
                                                                : "cri");
   config.has_section = plugin != nullptr;
+  if (const auto* registry = table_at(plugin, "registry")) {
+    if (const auto* path = registry->get_as<std::string>("config_path"))
+      config.config_path = **path;
+  }
   const auto* section = config.version >= 3 ? plugin : table_at(plugin, "containerd");
   const auto* setting = section == nullptr ? nullptr : section->get(kSetting);
   if (setting == nullptr) return config;
@@ -164,48 +168,65 @@ std::optional<std::string> config_argument(std::string_view command_line) {
   return named;
 }
 
+std::string visit_runtime_config(
+    const ConfigPlace& place,
+    const std::function<void(const RuntimeConfig& config, const std::string& file)>& visit) {
+  std::set<std::string> loaded;
+  for (std::deque<std::string> pending{place.file};
+       !pending.empty() && loaded.size() < kMaxFiles;) {
+    const auto path = pending.front();
+    pending.pop_front();
+    if (!loaded.insert(path).second) continue;
+    const auto text = read_below(place.root, path);
+    if (!text && text.error() == Errc::not_found && place.optional && path == place.file) break;
+    if (!text) return fmt::format("{} can't be read ({})", path, text.error().message());
+    const auto config = parse_runtime_config(*text);
+    if (!config) return fmt::format("{}: {}", path, config.error().text);
+    visit(*config, path);
+    for (const auto& import : config->imports) {
+      const auto pattern = (fs::path(path).parent_path() / import).lexically_normal();
+      for (auto& match : matches_of(place.root, pattern)) pending.push_back(std::move(match));
+    }
+  }
+  return {};
+}
+
 DiscardFinding discards_in_files(const std::string& root, const std::string& file, bool optional,
                                  std::string_view version) {
   const bool is_first_line = version.starts_with("1.");
   Found found;
-  std::set<std::string> loaded;
-  for (std::deque<std::string> pending{file}; !pending.empty() && loaded.size() < kMaxFiles;) {
-    const auto path = pending.front();
-    pending.pop_front();
-    if (!loaded.insert(path).second) continue;
-    const auto text = read_below(root, path);
-    if (!text && text.error() == Errc::not_found && optional && path == file) break;
-    if (!text) {
-      return {.how = fmt::format("{} can't be read ({})", path, text.error().message())};
-    }
-    const auto config = parse_runtime_config(*text);
-    if (!config) return {.how = fmt::format("{}: {}", path, config.error().text)};
-    take(found, *config, path, is_first_line);
-    for (const auto& import : config->imports) {
-      const auto pattern = (fs::path(path).parent_path() / import).lexically_normal();
-      for (auto& match : matches_of(root, pattern)) pending.push_back(std::move(match));
-    }
-  }
+  const auto failure =
+      visit_runtime_config({.root = root, .file = file, .optional = optional},
+                           [&](const RuntimeConfig& config, const std::string& path) {
+                             take(found, config, path, is_first_line);
+                           });
+  if (!failure.empty()) return {.how = failure};
   return conclude(found, file);
 }
 
+std::optional<ConfigPlace> find_config_place(const RuntimeProcess& process) {
+  ConfigPlace place{.root = process.host_root.empty() ? std::string("/") : process.host_root,
+                    .file = kDefaultFile};
+  if (process.pid <= 0) return place;
+  const auto folder = fmt::format("/proc/{}", process.pid);
+  std::ifstream file(folder + "/cmdline", std::ios::binary);
+  const std::string command_line{std::istreambuf_iterator<char>(file), {}};
+  if (command_line.empty()) return std::nullopt;
+  const auto named = config_argument(command_line);
+  // What containerd itself sees is the truth; another process's root takes CAP_SYS_PTRACE to see.
+  if (open_in_root(folder + "/root", "/", O_PATH)) place.root = folder + "/root";
+  if (!named) return place;
+  std::error_code error;
+  place.optional = false;
+  place.file = fs::path(*named).is_relative() ? fs::read_symlink(folder + "/cwd", error) / *named
+                                              : fs::path(*named);
+  return place;
+}
+
 DiscardFinding discards_by_config(const RuntimeProcess& process) {
-  std::optional<std::string> named;
-  auto root = process.host_root.empty() ? std::string("/") : process.host_root;
-  if (process.pid > 0) {
-    const auto folder = fmt::format("/proc/{}", process.pid);
-    std::ifstream file(folder + "/cmdline", std::ios::binary);
-    const std::string command_line{std::istreambuf_iterator<char>(file), {}};
-    if (command_line.empty()) return {.how = "its command line can't be read"};
-    named = config_argument(command_line);
-    // What containerd itself sees is the truth; another process's root takes CAP_SYS_PTRACE to see.
-    if (open_in_root(folder + "/root", "/", O_PATH)) root = folder + "/root";
-    std::error_code error;
-    if (named && fs::path(*named).is_relative()) {
-      named = fs::read_symlink(folder + "/cwd", error) / *named;
-    }
-  }
-  return discards_in_files(root, named.value_or(kDefaultFile), !named, process.version);
+  const auto place = find_config_place(process);
+  if (!place) return {.how = "its command line can't be read"};
+  return discards_in_files(place->root, place->file, place->optional, process.version);
 }
 
 }  // namespace hagring::containerd

@@ -10,6 +10,8 @@
 #include <sstream>
 
 #include "userspace/agent/agent_lock.hpp"
+#include "userspace/agent/hosts_trust.hpp"
+#include "userspace/agent/start_options.hpp"
 #include "userspace/base/result.hpp"
 
 namespace hagring::agent {
@@ -29,7 +31,8 @@ class UninstallTest : public testing::Test {
     config_.pin_dir = (root_ / "pins").string();
     config_.admin_socket = (root_ / "run/hagring/hagring.sock").string();
     fs::create_directories(root_ / "etc/ssl/certs");
-    for (const auto* file : {"ca.key", "ca.crt", "identity", ".records.new", "mesh.key"}) {
+    for (const auto* file :
+         {"ca.key", "ca.crt", "next.key", "next.crt", "identity", ".records.new", "mesh.key"}) {
       write(fs::path(config_.state_dir) / file);
     }
   }
@@ -51,6 +54,24 @@ class UninstallTest : public testing::Test {
   Config config_;
   std::ostringstream said_;
 };
+
+TEST_F(UninstallTest, TakesFilesOfRegistriesAway) {
+  const auto certs = root_ / "etc/certs.d";
+  const auto name = trust_store_options(config_).name;
+  fs::create_directories(certs);
+  write(certs / "quay.io/theirs.crt");
+  ASSERT_TRUE(
+      proxy::HostsFolder(root_, "/etc/certs.d", name).place({"docker.io", "quay.io"}, "PEM"));
+  write(fs::path(config_.state_dir) / kHostsRecord, "/etc/certs.d\n");
+  run(true);
+  EXPECT_THAT(said_.str(), HasSubstr("would remove /etc/certs.d/*/hagring-" + name));
+  EXPECT_TRUE(is_there("etc/certs.d/docker.io/hagring-" + name + ".crt"));
+  run();
+  EXPECT_FALSE(is_there("etc/certs.d/docker.io"));
+  EXPECT_FALSE(is_there("etc/certs.d/quay.io/hagring-" + name + ".crt"));
+  EXPECT_TRUE(is_there("etc/certs.d/quay.io/theirs.crt"));
+  EXPECT_FALSE(is_there("var/lib/hagring"));
+}
 
 TEST_F(UninstallTest, TakesItsStateAway) {
   EXPECT_EQ(run(), 1) << "without a containerd there may be leases left";

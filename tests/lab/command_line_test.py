@@ -27,7 +27,7 @@ class CommandLineTest(unittest.TestCase):
     def test_help(self):
         done = self.hagring("--help")
         self.assertEqual(done.returncode, 0)
-        for word in ("agent", "status", "lookup", "explain", "version", "Exit codes"):
+        for word in ("agent", "status", "lookup", "explain", "trust", "version", "Exit codes"):
             self.assertIn(word, done.stdout)
         done = self.hagring("agent", "--help")
         self.assertEqual(done.returncode, 0)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <list>
 #include <thread>
 
 #include "tests/support/manual_clock.hpp"
@@ -26,7 +27,14 @@ struct CertificateAuthorityTest : testing::Test {
   CertificateAuthorityTest() { fs::remove_all(directory); }
   ~CertificateAuthorityTest() override { fs::remove_all(directory); }
 
-  CertificateAuthority authority() { return CertificateAuthority::load_or_make(options, clock); }
+  /// Loads or makes them as a start does; a successor signs at once.
+  Authorities& authorities() {
+    auto& started = starts.emplace_back(options, clock);
+    started.promote();
+    return started;
+  }
+  const CertificateAuthority& authority() { return authorities().signing(); }
+  std::list<Authorities> starts;
   fs::path key_file() const { return directory / "ca.key"; }
   fs::path certificate_file() const { return directory / "ca.crt"; }
   std::string start_error() {
@@ -77,14 +85,14 @@ struct CertificateAuthorityTest : testing::Test {
 };
 
 TEST_F(CertificateAuthorityTest, IsMadeOnceAndLoadedAgain) {
-  const auto made = authority();
+  const auto& made = authority();
   struct stat status{};
   ASSERT_EQ(::stat(key_file().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 0600U);
   ASSERT_EQ(::stat(directory.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700U);
   clock.advance(24h * 365 * 9);
-  const auto loaded = authority();
+  const auto& loaded = authority();
   EXPECT_EQ(loaded.fingerprint(), made.fingerprint());
   EXPECT_EQ(loaded.pem(), made.pem());
   EXPECT_EQ(loaded.not_after(), made.not_after());
@@ -98,11 +106,11 @@ TEST_F(CertificateAuthorityTest, IsReplacedWhenItsEndIsNear) {
 }
 
 TEST_F(CertificateAuthorityTest, IsReplacedWhenTheNamesChangeAndOnlyThen) {
-  const auto first = authority();
+  const auto& first = authority();
   options.permitted_names = {"quay.io", "docker.io", "quay.io"};
   EXPECT_EQ(authority().fingerprint(), first.fingerprint());
   options.permitted_names.push_back("ghcr.io");
-  const auto second = authority();
+  const auto& second = authority();
   EXPECT_NE(second.fingerprint(), first.fingerprint());
   // A verifier that knows both must not take one for the other.
   EXPECT_NE(X509_NAME_cmp(X509_get_subject_name(first.certificate()),
@@ -112,7 +120,7 @@ TEST_F(CertificateAuthorityTest, IsReplacedWhenTheNamesChangeAndOnlyThen) {
 
 TEST_F(CertificateAuthorityTest, IsReplacedWhenItWasMadeByAClockFarAhead) {
   test::ManualClock ahead(clock.wall() + 24h * 365);
-  const auto first = CertificateAuthority::load_or_make(options, ahead).fingerprint();
+  const auto first = Authorities(options, ahead).signing().fingerprint();
   EXPECT_NE(authority().fingerprint(), first);
 }
 
@@ -172,14 +180,15 @@ TEST_F(CertificateAuthorityTest, KeyOfAnotherCaIsRefused) {
   (void)authority();
   auto other = options;
   other.directory = directory / "other";
-  (void)CertificateAuthority::load_or_make(other, clock);
+  Authorities(other, clock);
   fs::copy(other.directory / "ca.key", key_file(), fs::copy_options::overwrite_existing);
   EXPECT_THAT(start_error(), HasSubstr("does not belong to the key in ca.key"));
 }
 
 TEST_F(CertificateAuthorityTest, LeavesVerify) {
-  const auto ca = authority();
-  LeafMint mint(ca, clock);
+  auto& authorities_of_ca = authorities();
+  const auto& ca = authorities_of_ca.signing();
+  LeafMint mint(authorities_of_ca, clock);
   for (const std::string name : {"docker.io", "registry-1.docker.io", "a.b.quay.io", "192.0.2.1"}) {
     const auto leaf = mint.leaf(name);
     ASSERT_TRUE(leaf) << name;
@@ -189,8 +198,8 @@ TEST_F(CertificateAuthorityTest, LeavesVerify) {
 }
 
 TEST_F(CertificateAuthorityTest, MintRefusesNamesOutsideTheConstraints) {
-  const auto ca = authority();
-  LeafMint mint(ca, clock);
+  auto& authorities_of_ca = authorities();
+  LeafMint mint(authorities_of_ca, clock);
   for (const std::string name :
        {"ghcr.io", "io", "xdocker.io", "docker.io.evil.com", "192.0.2.2", "10.0.0.1", "::1", "",
         ".docker.io", "*.docker.io", "a.docker.io,DNS:ghcr.io"}) {
@@ -205,7 +214,7 @@ TEST_F(CertificateAuthorityTest, VerifierRejectsWhatTheConstraintsForbid) {
     const auto leaf = forge(ca, names);
     EXPECT_EQ(verify(ca.certificate(), leaf.get(), name), X509_V_ERR_PERMITTED_VIOLATION) << names;
   };
-  const auto ca = authority();
+  const auto& ca = authority();
   EXPECT_EQ(verify(ca.certificate(), forge(ca, "DNS:docker.io").get(), "docker.io"), X509_V_OK);
   expect_rejected(ca, "DNS:ghcr.io", "ghcr.io");
   expect_rejected(ca, "DNS:docker.io,DNS:ghcr.io", "docker.io");
@@ -213,16 +222,19 @@ TEST_F(CertificateAuthorityTest, VerifierRejectsWhatTheConstraintsForbid) {
   expect_rejected(ca, "IP:192.0.2.2", "192.0.2.2");
   expect_rejected(ca, "IP:2001:db8::1", "2001:db8::1");
   options.permitted_names = {};
-  const auto without_names = authority();
+  options.directory = directory / "without-names";  // one with names would cover none, too
+  auto& authorities_of_without_names = authorities();
+  const auto& without_names = authorities_of_without_names.signing();
   expect_rejected(without_names, "DNS:docker.io", "docker.io");
-  LeafMint mint(without_names, clock);
+  LeafMint mint(authorities_of_without_names, clock);
   EXPECT_EQ(verify(without_names.certificate(), *mint.leaf(kProbeAddress), kProbeAddress),
             X509_V_OK);
 }
 
 TEST_F(CertificateAuthorityTest, LeafCannotSignAnotherLeaf) {
-  const auto ca = authority();
-  LeafMint mint(ca, clock);
+  auto& authorities_of_ca = authorities();
+  const auto& ca = authorities_of_ca.signing();
+  LeafMint mint(authorities_of_ca, clock);
   X509* const leaf = *mint.leaf("docker.io");
   EXPECT_EQ(X509_check_ca(leaf), 0);
   EXPECT_EQ(X509_get_key_usage(leaf), static_cast<unsigned>(KU_DIGITAL_SIGNATURE));
@@ -232,8 +244,8 @@ TEST_F(CertificateAuthorityTest, LeafCannotSignAnotherLeaf) {
 }
 
 TEST_F(CertificateAuthorityTest, LeavesAreKeptRenewedAndBounded) {
-  const auto ca = authority();
-  LeafMint mint(ca, clock, {.capacity = 2});
+  auto& authorities_of_ca = authorities();
+  LeafMint mint(authorities_of_ca, clock, {.capacity = 2});
   const auto serial = [&](const std::string& name) {
     return ASN1_INTEGER_dup(X509_get0_serialNumber(*mint.leaf(name)));
   };
@@ -259,8 +271,9 @@ TEST_F(CertificateAuthorityTest, LeavesAreKeptRenewedAndBounded) {
 TEST_F(CertificateAuthorityTest, LeavesLiveWithinTheCa) {
   options.validity = 30h;
   options.renew_before = 1h;
-  const auto ca = authority();
-  LeafMint mint(ca, clock);
+  auto& authorities_of_ca = authorities();
+  const auto& ca = authorities_of_ca.signing();
+  LeafMint mint(authorities_of_ca, clock);
   EXPECT_EQ(wall_time(X509_get0_notAfter(*mint.leaf("docker.io"))), ca.not_after());
   EXPECT_GE(wall_time(X509_get0_notBefore(*mint.leaf("docker.io"))), ca.not_before());
   EXPECT_LE(wall_time(X509_get0_notBefore(*mint.leaf("docker.io"))), clock.wall() - 5h);
@@ -271,12 +284,13 @@ TEST_F(CertificateAuthorityTest, LeavesLiveWithinTheCa) {
 }
 
 TEST_F(CertificateAuthorityTest, ThreadsMintAtTheSameTime) {
-  const auto ca = authority();
+  auto& authorities_of_ca = authorities();
+  const auto& ca = authorities_of_ca.signing();
   std::vector<std::thread> threads;
   std::atomic<int> good = 0;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&, i] {
-      LeafMint mint(ca, clock);
+      LeafMint mint(authorities_of_ca, clock);
       for (int n = 0; n < 20; ++n) {
         const auto name = std::to_string(i) + "-" + std::to_string(n) + ".quay.io";
         if (const auto leaf = mint.leaf(name); leaf && verify(ca.certificate(), *leaf, name) == 0) {

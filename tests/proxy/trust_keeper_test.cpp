@@ -27,7 +27,7 @@ struct FakeProber final : Prober {
 
 struct TrustKeeperTest : testing::Test {
   TrustKeeperTest() {
-    group.spawn([this] { return keep_proving(trust, prober, clock); });
+    group.spawn([this] { return keep_proving({{.trust = trust}}, prober, clock); });
     rest();
   }
   ~TrustKeeperTest() override {
@@ -54,6 +54,33 @@ struct TrustKeeperTest : testing::Test {
   FakeProber prober{trust, true};
   TaskGroup group{context.get_executor(), "test"};
 };
+
+TEST_F(TrustKeeperTest, ProofsAreMadeOneAfterTheOther) {
+  Trust first(clock), second(clock);
+  FakeProber own(first, false), common(second, true);
+  std::vector<std::string> chosen;
+  TaskGroup both(context.get_executor(), "both");
+  both.spawn([&] {
+    return keep_proving({{.trust = first,
+                          .chosen = [&] { chosen.push_back("first"); },
+                          .logged = [] { return false; },
+                          .prober = &own},
+                         {.trust = second, .chosen = [&] { chosen.push_back("second"); }}},
+                        common, clock);
+  });
+  rest();
+  first.client_appeared(7, clock.wall());
+  second.client_appeared(7, clock.wall());
+  advance(2s);
+  EXPECT_EQ(chosen, (std::vector<std::string>{"first", "second"}));
+  EXPECT_EQ(first.state(), TrustState::refused);
+  EXPECT_EQ(second.state(), TrustState::trusted);
+  advance(10s);
+  EXPECT_EQ(chosen.back(), "first");
+  EXPECT_EQ(common.nonces.size(), 1U);
+  both.cancel();
+  test::run(context, both.drain());
+}
 
 TEST_F(TrustKeeperTest, ProbesAClientOnceItIsThereAndThenRests) {
   advance(1min);

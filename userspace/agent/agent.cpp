@@ -82,7 +82,9 @@ awaitable<void> serve(NodeAgent& agent, asio::signal_set& signals, bool wait_whe
 }  // namespace
 
 void check(const Config& config) {
-  redirector_options(config, make_policy(config));
+  const auto policy = make_policy(config);
+  redirector_options(config, policy);
+  authority_options(config, policy);
   check_mesh(config);
 }
 

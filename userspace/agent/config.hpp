@@ -67,6 +67,8 @@ struct Config {
 
   // Trust.
   bool install_ca = true;
+  std::string ca_cert;  ///< empty, as ca_key: the node makes a CA of its own
+  std::string ca_key;
   std::string origin_roots;  ///< empty: the host's own
 
   // The process.

@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include "registry/containerd/cri_probe.hpp"
-#include "userspace/proxy/certificate_authority.hpp"
 
 namespace hagring::agent {
 namespace {
@@ -20,7 +19,7 @@ awaitable<std::string> CriProber::probe(std::string nonce) {
   // A connection of its own each time: containerd may have been restarted since the last.
   containerd::CriProbe cri(socket);
   const auto outcome =
-      co_await cri.pull(fmt::format("{}/hagring/probe:{}", proxy::kProbeAddress, nonce), kLimit);
+      co_await cri.pull(fmt::format("{}/hagring/probe:{}", registry_, nonce), kLimit);
   if (!outcome) co_return outcome.error().message();
   co_return outcome->text;
 }

@@ -30,7 +30,7 @@ MirrorWorker::MirrorWorker(asio::any_io_executor executor, const MirrorShared& s
                            const Config& config)
     : clock_(shared.clock),
       client_tls_(shared.client_tls),
-      mint_(shared.authority, shared.clock),
+      mint_(shared.authorities, shared.clock),
       origins_(shared.clock, shared.origin_dialer, shared.origin_tls, origin_options(config)),
       gate_(shared.make_gate ? shared.make_gate() : nullptr),
       peers_(shared.clock, shared.dialer, nullptr, peer_options(config), gate_.get()),

@@ -34,7 +34,7 @@ struct MirrorShared {
   Dialer& origin_dialer;  ///< by the client's egress proxies
   SSL_CTX* origin_tls;
   SSL_CTX* client_tls;
-  const proxy::CertificateAuthority& authority;
+  const proxy::Authorities& authorities;
   registry::MirrorHooks hooks{};
   registry::PeerGateMaker make_gate{};  ///< what peers are asked through; empty: plain HTTP
 };

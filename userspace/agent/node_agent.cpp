@@ -45,11 +45,9 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
       sharing_(claim()),
       policy_(make_policy(config)),
       redirector_(redirector_options(config, policy_)),
-      authority_(
-          proxy::CertificateAuthority::load_or_make(authority_options(config, policy_), clock_)),
+      trust_(config, policy_, clock_),
       identity_(dht::Identity::load_or_create(identity_file(config))),
       mesh_key_(load_mesh_key(config)),
-      trust_store_(trust_store_options(config)),
       client_tls_(make_server_context()),
       origin_tls_(make_client_context(load_origin_roots(config))),
       threads_(config.data_threads, "data"),
@@ -57,8 +55,8 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
               {.refuses = [this](const Endpoint& endpoint) { return is_own(endpoint); }}),
       origin_dialer_(clock_, dialer_, egress_),
       splicer_({}),
-      trust_(clock_),
       prober_([this] { return store_.state().socket; }),
+      hosts_prober_([this] { return store_.state().socket; }, kHostsProbe),
       node_(control, clock_, identity_, dialer_, resolver_,
             node_options(config, mesh_key_, sharing_)),
       router_(
@@ -113,7 +111,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                             .origin_dialer = origin_dialer_,
                             .origin_tls = origin_tls_.get(),
                             .client_tls = client_tls_.get(),
-                            .authority = authority_,
+                            .authorities = trust_.authorities(),
                             .hooks = mirror_hooks(),
                             .make_gate = gate_maker()};
   for (std::size_t i = 0; i < threads_.size(); ++i) {
@@ -135,7 +133,7 @@ void NodeAgent::start() {
   peer_server_.bind();
   node_.start();
   peer_server_.start();
-  install_ca();
+  trust_.install();
   listener_.start();
   spawn_on_data_threads();
   store_.start();
@@ -143,6 +141,8 @@ void NodeAgent::start() {
   if (telemetry_) telemetry_->start();
   control_tasks_.spawn([this] { return advertiser_.run(); });
   control_tasks_.spawn([this] { return privacy_keeper_.run(); });
+  control_tasks_.spawn(
+      [this] { return trust_.keep_installed([this] { return runtime_process(); }); });
   log::info("agent", "mirror at {} and {}, peers served at {}",
             write_endpoint(listener_.endpoint_v4()), write_endpoint(listener_.endpoint_v6()),
             write_endpoint(peer_server_.endpoint()));
@@ -172,7 +172,7 @@ void NodeAgent::beat() {
     interception_tasks_.spawn([this] { return interception_.run(); });
     interception_tasks_.spawn([this] { return egress_keeper_.run(); });
     control_tasks_.spawn([this] { return names_.run(); });
-    control_tasks_.spawn([this] { return proxy::keep_proving(trust_, prober_, clock_); });
+    control_tasks_.spawn([this] { return trust_.keep_proving(prober_, hosts_prober_); });
   });
 }
 
@@ -229,17 +229,13 @@ awaitable<void> NodeAgent::end_data_tasks(std::size_t thread) {
   co_await workers_[thread]->stop();
 }
 
-void NodeAgent::install_ca() {
-  if (!config_.install_ca) return;
-  if (const auto installed = trust_store_.install(authority_.pem()); !installed) {
-    log::warning("trust", "the node's CA can't be put into {}: {}", trust_store_.path(),
-                 installed.error().message());
-    return;
-  }
-  const auto since = trust_store_.installed_at();
-  if (since) trust_.ca_installed(*since);
-  log::info("trust", "the node's CA is {} (SHA-256 {})", trust_store_.path(),
-            authority_.fingerprint());
+containerd::RuntimeProcess NodeAgent::runtime_process() const {
+  const auto state = store_.state();
+  const auto& client = interception_.state().client;
+  return {.socket = state.socket,
+          .version = state.version,
+          .pid = client ? client->pid : 0,
+          .host_root = store_options(config_).host_root};
 }
 
 void NodeAgent::client_changed(const redirect::InterceptionState& state) {
@@ -247,20 +243,18 @@ void NodeAgent::client_changed(const redirect::InterceptionState& state) {
   if (stopping_) return;
   const bool there = state.client && state.attached;
   const auto former = trust_.client();
-  if (former && (!there || *former != state.client->pid)) trust_.client_gone(*former);
+  if (former && (!there || *former != state.client->pid)) trust_.client_is({});
   names_.follow(there ? std::optional(state.client->pid) : std::nullopt);
   egress_keeper_.follow(there ? state.client : std::nullopt);
 }
 
 /// Its connections are led to us, by whatever way it takes out.
 void NodeAgent::client_ready(const redirect::WatchedClient& client) {
-  const auto started = redirect::wall_time_of(client.start_time);
-  trust_.client_appeared(client.pid, started);
+  trust_.client_is({{client.pid, redirect::wall_time_of(client.start_time)}});
   const bool vouched = predecessor_ && predecessor_->trusted &&
                        predecessor_->client == client.pid &&
-                       predecessor_->client_start == client.start_time &&
-                       predecessor_->authority == authority_.fingerprint();
-  if (vouched) trust_.vouched(client.pid, started);
+                       predecessor_->client_start == client.start_time;
+  if (vouched) trust_.vouched(predecessor_->authority);
 }
 
 EgressKeeper::Hooks NodeAgent::egress_hooks() {

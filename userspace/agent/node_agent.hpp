@@ -23,6 +23,7 @@
 #include "userspace/agent/metrics.hpp"
 #include "userspace/agent/mirror_worker.hpp"
 #include "userspace/agent/name_keeper.hpp"
+#include "userspace/agent/node_trust.hpp"
 #include "userspace/agent/privacy_keeper.hpp"
 #include "userspace/agent/status_document.hpp"
 #include "userspace/agent/succession.hpp"
@@ -31,13 +32,10 @@
 #include "userspace/base/racing_dialer.hpp"
 #include "userspace/base/tls_context.hpp"
 #include "userspace/egress/egress_dialer.hpp"
-#include "userspace/proxy/certificate_authority.hpp"
 #include "userspace/proxy/heartbeat.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
 #include "userspace/proxy/splice.hpp"
-#include "userspace/proxy/trust.hpp"
-#include "userspace/proxy/trust_store.hpp"
 #include "userspace/redirect/interception.hpp"
 #include "userspace/redirect/redirector.hpp"
 
@@ -88,9 +86,9 @@ class NodeAgent {
   bool is_own(const Endpoint& endpoint) const;
 
   void client_changed(const redirect::InterceptionState& state);
+  containerd::RuntimeProcess runtime_process() const;
   void client_ready(const redirect::WatchedClient& client);
   EgressKeeper::Hooks egress_hooks();
-  void install_ca();
   void spawn_on_data_threads();
   void beat();
   Pages telemetry_pages();
@@ -119,10 +117,9 @@ class NodeAgent {
 
   const registry::Policy policy_;
   redirect::Redirector redirector_;
-  const proxy::CertificateAuthority authority_;
+  NodeTrust trust_;
   const dht::Identity identity_;
   const std::optional<dht::MeshKey> mesh_key_;  ///< none among Spegel's nodes
-  proxy::TrustStore trust_store_;
   SslContext client_tls_;
   SslContext origin_tls_;
 
@@ -137,8 +134,8 @@ class NodeAgent {
   egress::EgressDialer origin_dialer_;
   proxy::Splicer splicer_;
 
-  proxy::Trust trust_;
   CriProber prober_;
+  CriProber hosts_prober_;
   dht::Node node_;  ///< on the control thread
   DhtRouter router_;
   registry::Advertiser advertiser_;

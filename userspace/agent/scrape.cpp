@@ -111,7 +111,7 @@ void add_runtime(std::vector<MetricFamily>& all, const StatusSources& sources) {
                     .take());
   all.push_back(gauge("hagring_client_trusted",
                       "Whether the runtime has proven that it trusts this node's CA.")
-                    .add(sources.trust.terminates() ? 1 : 0)
+                    .add(sources.trust.state() == proxy::TrustState::trusted ? 1 : 0)
                     .take());
   all.push_back(gauge("hagring_store_connected", "Whether containerd's content store is followed.")
                     .add(store.connected ? 1 : 0)

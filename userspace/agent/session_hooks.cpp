@@ -36,9 +36,10 @@ proxy::SessionHooks NodeAgent::session_hooks(MirrorWorker& worker) {
           [this](const proxy::Original& original, const std::string& server_name, int alert) {
             log::warning("trust", "pid {} refused our certificate for {} with TLS alert {}",
                          original.client_pid, server_name, alert);
-            asio::post(control_, [this, pid = static_cast<pid_t>(original.client_pid), alert] {
-              trust_.certificate_alert(pid, alert);
-            });
+            auto registry = policy_.registry_of(server_name, original.port(), false);
+            asio::post(control_, [this, pid = static_cast<pid_t>(original.client_pid),
+                                  registry = registry.value_or(server_name),
+                                  alert] { trust_.certificate_alert(pid, registry, alert); });
           },
       .relayed = [this](const proxy::Original& original, const std::string& server_name,
                         proxy::RelayNews news,
@@ -71,10 +72,13 @@ awaitable<proxy::Decision> NodeAgent::may_terminate(MirrorWorker& worker, std::s
   using proxy::SpliceReason;
   const bool understood =
       !original.through_proxy() || goes_by_proxy(true, server_name, original.port());
-  if (!understood || !policy_.registry_of(server_name, original.port(), false)) {
+  const auto registry = policy_.registry_of(server_name, original.port(), false);
+  if (!understood || !registry) {
     co_return proxy::Decision{false, SpliceReason::not_mirrored};
   }
-  if (!trust_.terminates()) co_return proxy::Decision{false, SpliceReason::client_untrusting};
+  if (!trust_.terminates(*registry)) {
+    co_return proxy::Decision{false, SpliceReason::client_untrusting};
+  }
   Destination origin{.preferred = {}, .host = std::move(server_name), .port = original.port()};
   if (!original.through_proxy()) origin.preferred = original.endpoint;
   switch (co_await worker.inspect(std::move(origin))) {
@@ -101,8 +105,8 @@ bool NodeAgent::goes_by_proxy(bool tls, const std::string& host, std::uint16_t p
 bool NodeAgent::may_answer_name(const std::string& name) const {
   const auto& hosts = policy_.hosts();
   return std::any_of(hosts.begin(), hosts.end(), [&](const registry::MirroredHost& host) {
-    return (host.plain || trust_.terminates()) &&
-           policy_.registry_of(name, host.port, host.plain).has_value();
+    const auto registry = policy_.registry_of(name, host.port, host.plain);
+    return registry && (host.plain || trust_.terminates(*registry));
   });
 }
 

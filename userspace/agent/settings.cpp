@@ -220,6 +220,12 @@ std::vector<Setting> process_settings() {
              "put the node's certificate authority into the host's trusted certificates; without "
              "it TLS connections are passed through untouched unless containerd trusts it anyway",
              &Config::install_ca),
+      path("ca-cert",
+           "PEM file of a certificate authority to use instead of the node's own, from a Secret "
+           "say, limited to the mirrored registries by name constraints; its chain may follow in "
+           "it",
+           &Config::ca_cert),
+      path("ca-key", "the key of --ca-cert; only its owner and group may read it", &Config::ca_key),
       path("origin-roots", "PEM file that origins are verified against instead of the host's roots",
            &Config::origin_roots),
       duration("heartbeat-timeout",

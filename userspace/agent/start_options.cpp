@@ -76,9 +76,16 @@ proxy::CertificateAuthorityOptions authority_options(const Config& config,
                                                      const registry::Policy& policy) {
   char name[256] = {};
   ::gethostname(name, sizeof(name) - 1);
+  if (config.ca_cert.empty() != config.ca_key.empty()) {
+    throw StartError(
+        "--ca-cert and --ca-key belong together: give both, or neither for a CA that "
+        "the node makes for itself");
+  }
   return {.directory = config.state_dir,
           .permitted_names = policy.name_constraints(),
-          .node_name = name};
+          .node_name = name,
+          .given_certificate = config.ca_cert,
+          .given_key = config.ca_key};
 }
 
 NameKeeper::Options name_options(const Config& config) {

@@ -9,7 +9,7 @@
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/name_keeper.hpp"
 #include "userspace/base/tls_context.hpp"
-#include "userspace/proxy/certificate_authority.hpp"
+#include "userspace/proxy/authorities.hpp"
 #include "userspace/proxy/trust_store.hpp"
 #include "userspace/redirect/redirector.hpp"
 

@@ -13,10 +13,10 @@
 #include "registry/pull_record.hpp"
 #include "registry/rate_limits.hpp"
 #include "userspace/agent/egress_keeper.hpp"
+#include "userspace/agent/node_trust.hpp"
 #include "userspace/dns/stub.hpp"
 #include "userspace/proxy/listener.hpp"
 #include "userspace/proxy/session.hpp"
-#include "userspace/proxy/trust.hpp"
 #include "userspace/redirect/interception.hpp"
 
 namespace hagring::agent {
@@ -33,7 +33,7 @@ struct StatusSources {
   Duration uptime{0};
   const proxy::Listener& listener;
   const proxy::SessionCounters& sessions;
-  const proxy::Trust& trust;
+  const NodeTrust& trust;
   const redirect::Interception& interception;
   const redirect::Redirector& redirector;
   const egress::Egress& egress;

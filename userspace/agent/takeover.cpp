@@ -32,12 +32,13 @@ PortSharing NodeAgent::claim() {
 Page NodeAgent::begin_takeover() {
   return [this](std::string) -> awaitable<PageAnswer> {
     const auto& client = interception_.state().client;
-    Predecessor self{
-        .pid = ::getpid(), .version = std::string(kVersion), .authority = authority_.fingerprint()};
+    Predecessor self{.pid = ::getpid(),
+                     .version = std::string(kVersion),
+                     .authority = trust_.authorities().signing().fingerprint()};
     if (client) {
       self.client = client->pid;
       self.client_start = client->start_time;
-      self.trusted = trust_.terminates();
+      self.trusted = trust_.is_trusted();
     }
     log::info("agent", "a successor asks to take this agent's place");
     co_return PageAnswer{200, write_predecessor(self)};

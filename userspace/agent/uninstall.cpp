@@ -9,6 +9,7 @@
 #include "registry/containerd/lease_removal.hpp"
 #include "registry/containerd/sockets.hpp"
 #include "userspace/agent/agent_lock.hpp"
+#include "userspace/agent/hosts_trust.hpp"
 #include "userspace/agent/start_options.hpp"
 #include "userspace/redirect/pins.hpp"
 
@@ -18,7 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 /// What the agent keeps in its state directory besides the authority's key.
-constexpr const char* kStateFiles[] = {"ca.crt", "identity", "mesh.key", "private", "records"};
+constexpr const char* kStateFiles[] = {"ca.crt",   "next.crt", "identity",
+                                       "mesh.key", "private",  "records"};
 
 /// Removes files of `folder`, those that a crash in write_file_atomically leaves included.
 void remove_files(const fs::path& folder, const std::vector<std::string>& names, bool dry_run,
@@ -46,7 +48,7 @@ void remove_if_empty(const fs::path& folder, bool dry_run, Removal& removal) {
 
 Removal remove_key(const Config& config, bool dry_run) {
   Removal removal;
-  remove_files(config.state_dir, {"ca.key"}, dry_run, removal);
+  remove_files(config.state_dir, {"ca.key", "next.key"}, dry_run, removal);
   return removal;
 }
 
@@ -73,6 +75,18 @@ Removal remove_certificate(const Config& config, bool dry_run) {
   }
   if (!installed) return {};
   return {.removed = {path}};
+}
+
+Removal remove_hosts(const Config& config, bool dry_run) {
+  const auto folder = recorded_hosts(config);
+  if (!folder) return {};
+  const auto what = folder->directory().string() + "/*/" + folder->file_name();
+  if (dry_run) return {.removed = {what}};
+  const auto removed = remove_recorded_hosts(config);
+  if (!removed) {
+    return {.failure = fmt::format("{} can't be removed: {}", what, removed.error().message())};
+  }
+  return {.removed = {what}};
 }
 
 Removal remove_leases(const Config& config, bool dry_run) {
@@ -143,6 +157,7 @@ std::vector<UninstallStep> uninstall_steps(const Config& config) {
   return {step("authority's key", remove_key),
           step("pinned maps", remove_pins),
           step("trusted certificate", remove_certificate),
+          step("registries' files", remove_hosts),
           step("leases", remove_leases),
           step("state", remove_state),
           step("admin socket", remove_socket)};

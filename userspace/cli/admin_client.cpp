@@ -14,7 +14,10 @@ namespace {
 
 constexpr std::size_t kMaxPath = 107;  // sun_path, unix(7)
 
+}  // namespace
+
 Result<AdminReply> ask_agent(const std::string& socket, std::string target, Duration limit) {
+  if (socket.size() > kMaxPath) return Errc::unsupported;
   asio::io_context context(1);
   SystemClock clock;
   auto answer = asio::co_spawn(
@@ -23,8 +26,6 @@ Result<AdminReply> ask_agent(const std::string& socket, std::string target, Dura
   context.run();
   return answer.get();
 }
-
-}  // namespace
 
 std::optional<AdminReply> ask_agent_or_tell(const std::string& socket, std::string target,
                                             Duration limit) {

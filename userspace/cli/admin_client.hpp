@@ -6,6 +6,7 @@
 
 #include "userspace/agent/admin_client.hpp"
 #include "userspace/base/clock.hpp"
+#include "userspace/base/result.hpp"
 
 namespace hagring::cli {
 
@@ -14,8 +15,12 @@ inline constexpr int kNoAgent = 3;
 
 using agent::AdminReply;
 
-/// Asks the agent at `socket` for `target`. When nobody answers within `limit`, says so on standard
-/// error, with what to check, and returns none.
+/// Asks the agent at `socket` for `target`. Errors: the system's when nobody is there,
+/// Errc::timed_out after `limit`.
+Result<AdminReply> ask_agent(const std::string& socket, std::string target, Duration limit);
+
+/// The same. When nobody answers within `limit`, says so on standard error, with what to check, and
+/// returns none.
 std::optional<AdminReply> ask_agent_or_tell(const std::string& socket, std::string target,
                                             Duration limit);
 

@@ -20,6 +20,7 @@
 #include "userspace/cli/lookup.hpp"
 #include "userspace/cli/preflight.hpp"
 #include "userspace/cli/status.hpp"
+#include "userspace/cli/trust.hpp"
 #include "userspace/preflight/preflight.hpp"
 
 namespace hagring::cli {
@@ -31,8 +32,8 @@ constexpr int kBadUsage = 2;
 
 constexpr const char* kFooter =
     "Exit codes: 0 done, 1 failed (agent, preflight: this machine lacks something; lookup: nobody\n"
-    "has it; explain: it isn't mirrored), 2 wrong usage or configuration, 3 no agent answers\n"
-    "(status, lookup, explain).\n";
+    "has it; explain: it isn't mirrored; trust: not installed, or a containerd can't know it),\n"
+    "2 wrong usage or configuration, 3 no agent answers (status, lookup, explain).\n";
 
 constexpr const char* kAgentDetails =
     "Finds containerd, redirects its registry connections to the mirror in this process, and\n"
@@ -42,6 +43,15 @@ constexpr const char* kAgentDetails =
     "Each option is also a key of the configuration file (--stall-timeout: stall-timeout) and an\n"
     "environment variable (HAGRING_STALL_TIMEOUT). A flag wins over the environment, the\n"
     "environment over the file; unknown keys are errors.\n\n";
+
+constexpr const char* kTrustDetails =
+    "The CA is made on the node and limited to the mirrored registries. Its certificate goes into "
+    "a\n"
+    "directory in which Go reads every file, as one file of hagring's own; no other file is "
+    "touched.\n"
+    "The agent does the same at its start. A containerd that started before trusts the CA when it "
+    "is\n"
+    "started again; until then its connections are passed through untouched.\n\n";
 
 constexpr std::size_t kHelpColumn = 34;  ///< where the options' texts begin
 constexpr std::size_t kHelpWidth = 64;   ///< of those texts
@@ -72,6 +82,7 @@ struct Arguments {
   StatusOptions status;
   LookupOptions lookup;
   ExplainOptions explain;
+  TrustOptions trust;
 };
 
 std::vector<std::string> environment() {
@@ -178,6 +189,23 @@ CLI::App* add_explain(CLI::App& app, Arguments& arguments) {
   return command;
 }
 
+/// `hagring trust …`, which has one of three commands.
+CLI::App* add_trust(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("trust", "Makes containerd trust the node's CA, or not.");
+  command->require_subcommand(1);
+  command->footer(kTrustDetails + std::string(kFooter));
+  auto* install = command->add_subcommand("install", "Makes the CA and puts it on the host.");
+  auto* remove = command->add_subcommand("remove", "Takes it away from the host again.");
+  auto* status = command->add_subcommand("status", "Says where it is and who can know it.");
+  for (auto* one : {install, remove, status}) {
+    add_settings(*one, arguments,
+                 {"containerd-socket", "host-root", "default-registries", "registry", "state-dir",
+                  "ca-cert", "ca-key"});
+  }
+  add_asking_options(*status, arguments.trust.json, arguments.trust.socket);
+  return command;
+}
+
 CLI::App* add_uninstall(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("uninstall", "Removes what hagring has left on this node.");
   command->footer(
@@ -240,6 +268,12 @@ int run_explain(const Arguments& arguments) {
   }
 }
 
+int run_trust(const CLI::App& command, const Arguments& arguments, const agent::Config& config) {
+  if (command.got_subcommand("install")) return install_trust(config);
+  if (command.got_subcommand("remove")) return remove_trust(config);
+  return show_trust(config, arguments.trust);
+}
+
 /// Whoever starts us with one of 0, 1 and 2 closed would have the next file or socket take its
 /// number, and what we print go there. Before the constructors of globals: gRPC's open descriptors.
 [[gnu::constructor(101)]] void open_standard_descriptors() {
@@ -265,6 +299,7 @@ int run(int argc, char** argv) {
   const auto* status_command = add_status(app, arguments);
   const auto* lookup_command = add_lookup(app, arguments);
   const auto* explain_command = add_explain(app, arguments);
+  const auto* trust_command = add_trust(app, arguments);
   app.add_subcommand("version", "Prints the version.");
   try {
     app.parse(argc, argv);
@@ -289,6 +324,11 @@ int run(int argc, char** argv) {
   if (status_command->parsed()) return show_status(arguments.status);
   if (lookup_command->parsed()) return look_up(arguments.lookup);
   if (explain_command->parsed()) return run_explain(arguments);
+  if (trust_command->parsed()) {
+    return with_config(arguments, [&](const auto& loaded) {
+      return run_trust(*trust_command, arguments, loaded.config);
+    });
+  }
   std::cout << "hagring " << kVersion << '\n';
   return 0;
 }

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "userspace/proxy/certificate_authority.hpp"
+#include "userspace/proxy/authorities.hpp"
 
 namespace hagring::proxy {
 
@@ -19,17 +19,17 @@ struct LeafMintOptions {
 };
 
 /// Makes and keeps leaf certificates, one a server name. Each data thread has one of its own, so
-/// there is nothing to lock; they share the CA, which doesn't change.
+/// there is nothing to lock. A leaf whose CA no longer signs for its name is made anew.
 class LeafMint {
  public:
-  /// `authority` and `clock` must outlive it.
-  LeafMint(const CertificateAuthority& authority, const Clock& clock, LeafMintOptions options = {});
+  /// `authorities` and `clock` must outlive it.
+  LeafMint(const Authorities& authorities, const Clock& clock, LeafMintOptions options = {});
 
   /// The leaf for `name`, a lower-case DNS name or kProbeAddress; valid until the next call.
   /// Errors: Errc::unsupported when the CA's constraints don't permit the name.
   Result<X509*> leaf(std::string_view name);
 
-  /// Gives a server's SSL the leaf for `name` and its key. Errors as leaf's.
+  /// Gives a server's SSL the leaf for `name`, its key and its chain. Errors as leaf's.
   Result<void> put_on(SSL* ssl, std::string_view name);
 
   std::size_t size() const { return leaves_.size(); }
@@ -40,12 +40,13 @@ class LeafMint {
     Certificate certificate;
     WallTime not_before;
     WallTime not_after;
+    const CertificateAuthority* issuer = nullptr;
   };
   using Leaves = std::list<Leaf>;
 
-  Leaf mint(std::string_view name) const;
+  Leaf mint(std::string_view name, const CertificateAuthority& authority) const;
 
-  const CertificateAuthority& authority_;
+  const Authorities& authorities_;
   const Clock& clock_;
   LeafMintOptions options_;
   Leaves leaves_;                                                   ///< latest used first

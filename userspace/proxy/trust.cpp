@@ -99,6 +99,12 @@ bool Trust::probe_seen(pid_t pid, std::string_view nonce) {
   return true;
 }
 
+void Trust::proven(pid_t pid) {
+  if (pid_ != pid || state_ == TrustState::trusted) return;
+  trusted_since_ = clock_.now();
+  enter(TrustState::trusted);
+}
+
 void Trust::vouched(pid_t pid, WallTime started) {
   if (pid_ != pid || started_ != started || state_ != TrustState::unproven) return;
   trusted_since_ = clock_.now();

@@ -59,6 +59,8 @@ class Trust {
   void vouched(pid_t pid, WallTime started);
   /// The probe's pull ended, with this error, and it hasn't been seen (if it has: no effect).
   void probe_failed(std::string_view nonce, std::string_view error);
+  /// It has shown by another probe that it trusts what signs by now.
+  void proven(pid_t pid);
   /// A connection of this client that we terminated ended with a certificate alert.
   void certificate_alert(pid_t pid, int alert);
 

@@ -20,6 +20,9 @@ inline error_code make_error_code(TrustErrc code) noexcept {
   return {static_cast<int>(code), trust_category()};
 }
 
+/// What the system says about writing, in these words where there is one; else as it is.
+error_code as_trust_error(const error_code& error);
+
 }  // namespace hagring::proxy
 
 template <>

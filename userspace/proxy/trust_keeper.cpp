@@ -27,11 +27,30 @@ std::string make_nonce() {
   return to_hex(random);
 }
 
+/// A proof and the state of it that was logged last.
+struct Watched {
+  Proof proof;
+  TrustState shown;
+};
+
 /// Logs a state that differs from the one that was `shown` last: not each of many failures.
-void log_change(const Trust& trust, TrustState& shown) {
+void log_change(Watched& watched) {
+  const auto& trust = watched.proof.trust;
+  auto& shown = watched.shown;
+  if (watched.proof.logged && !watched.proof.logged()) return;
   if (trust.state() == std::exchange(shown, trust.state())) return;
   if (trust.state() == TrustState::trusted) log::info("trust", "{}", trust.reason());
   if (trust.state() == TrustState::refused) log::warning("trust", "{}", trust.reason());
+}
+
+/// The proof whose probe is due first, and when; nothing while none is.
+std::pair<Proof*, TimePoint> first_due(std::vector<Watched>& all) {
+  std::pair<Proof*, TimePoint> first{nullptr, TimePoint::max()};
+  for (auto& watched : all) {
+    const auto due = watched.proof.trust.probe_due_at();
+    if (due && *due < first.second) first = {&watched.proof, *due};
+  }
+  return first;
 }
 
 }  // namespace
@@ -42,23 +61,24 @@ std::string_view probe_nonce(std::string_view path) noexcept {
   return path.substr(0, path.find('?'));
 }
 
-awaitable<void> keep_proving(Trust& trust, Prober& prober, Clock& clock) {
+awaitable<void> keep_proving(std::vector<Proof> proofs, Prober& prober, Clock& clock) {
   const auto stopped = [](asio::cancellation_state state) {
     return state.cancelled() != asio::cancellation_type::none;
   };
-  auto shown = trust.state();
+  std::vector<Watched> all;
+  for (auto& proof : proofs) all.push_back({std::move(proof), proof.trust.state()});
   while (!stopped(co_await asio::this_coro::cancellation_state)) {
-    log_change(trust, shown);
-    const auto due = trust.probe_due_at();
-    if (!due || *due > clock.now()) {
-      const auto latest = clock.now() + kLongestSleep;
-      co_await clock.sleep_until(due ? std::min(*due, latest) : latest);
+    for (auto& watched : all) log_change(watched);
+    const auto [proof, due] = first_due(all);
+    if (!proof || due > clock.now()) {
+      co_await clock.sleep_until(std::min(due, clock.now() + kLongestSleep));
       continue;
     }
     const auto nonce = make_nonce();
-    trust.probe_started(nonce);
-    const auto error = co_await prober.probe(nonce);
-    trust.probe_failed(nonce, error);
+    if (proof->chosen) proof->chosen();
+    proof->trust.probe_started(nonce);
+    const auto error = co_await (proof->prober ? *proof->prober : prober).probe(nonce);
+    proof->trust.probe_failed(nonce, error);
   }
 }
 

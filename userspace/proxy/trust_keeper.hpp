@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "userspace/base/clock.hpp"
 #include "userspace/proxy/trust.hpp"
@@ -26,9 +28,19 @@ inline constexpr std::string_view kProbePath = "/v2/hagring/probe/manifests/";
 /// The nonce in a request's path; empty if it isn't a probe's.
 std::string_view probe_nonce(std::string_view path) noexcept;
 
-/// Probes whenever `trust` says that it is due, and logs what becomes of it, until it is cancelled.
-/// All arguments outlive it. Runs on the control thread; a change of the client is seen within a
-/// second.
-awaitable<void> keep_proving(Trust& trust, Prober& prober, Clock& clock);
+/// A client's trust in one CA, to be proven.
+struct Proof {
+  Trust& trust;
+  /// Called before each probe, whose leaf is to be of this CA.
+  std::function<void()> chosen = {};
+  /// Whether what becomes of it is worth a line in the log; empty: yes.
+  std::function<bool()> logged = {};
+  Prober* prober = nullptr;  ///< to be used instead of the common one
+};
+
+/// Probes whenever one of `proofs` says that it is due, one probe after the other, until it is
+/// cancelled. What is referred to outlives it. Runs on the control thread; a change of the client
+/// is seen within a second.
+awaitable<void> keep_proving(std::vector<Proof> proofs, Prober& prober, Clock& clock);
 
 }  // namespace hagring::proxy
