@@ -66,7 +66,7 @@ bool NodeAgent::can_succeed() const {
 /// Whether pulls are served as the predecessor would serve them.
 bool NodeAgent::is_equal() const {
   const auto& former = *predecessor_;
-  return (trust_.terminates() || !former.trusted) &&
+  return (trust_.is_trusted() || !former.trusted) &&
          (store_.state().connected || !former.connected) &&
          (former.nodes == 0 || !node_.status().table.empty());
 }
