@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stub over UDP.
+#include <sys/resource.h>
+
 #include "tests/dns/stub_fixture.hpp"
 
 namespace hagring::dns::test {
@@ -129,6 +131,26 @@ TEST_F(StubTest, AnswersAtOnceWhereNobodyListens) {
   // What the client would have known from an ICMP error.
   EXPECT_EQ(asking.ask(query(kOther)), response(query(kOther), 2));
   EXPECT_EQ(counters().told_unreachable, 1U);
+}
+
+TEST_F(StubTest, WantOfDescriptorsIsNoWordOfTheServer) {
+  serve(kServer, always(0));
+  start({kServer});
+  auto asking = client(kServer);
+  rlimit normal{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &normal), 0);
+  const int next = ::dup(0);  // the lowest that is free
+  ::close(next);
+  const rlimit none_left{static_cast<rlim_t>(next), normal.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none_left), 0);
+  for (const auto* name : {kMirrored, kOther}) {
+    asking.send(query(name));
+    EXPECT_TRUE(asking.receive(200ms).empty()) << name;
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &normal), 0);
+  EXPECT_FALSE(doubtful_.contains(kMirrored));
+  EXPECT_EQ(counters().unanswered, 2U);
+  EXPECT_EQ(asking.ask(query(kMirrored)), response(query(kMirrored), 0, "from the server"));
 }
 
 TEST_F(StubTest, AsksTheOtherServersBeforeItAnswersItself) {

@@ -6,6 +6,8 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
+#include "userspace/base/own_trouble.hpp"
+
 namespace hagring::dns {
 namespace {
 
@@ -19,6 +21,14 @@ Result<Bytes> receive(udp::socket& socket) {
   const auto size = socket.receive(asio::buffer(buffer), 0, failed);
   if (failed) return failed;
   return Bytes(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(size));
+}
+
+/// An IPv6 address is also missing where there is no network at all.
+bool is_ours(const error_code& error, const Plan::Server& server) {
+  if (server.address().is_v6() && error == boost::system::errc::address_not_available) {
+    return false;
+  }
+  return is_own_trouble(error);
 }
 
 }  // namespace
@@ -73,7 +83,9 @@ void Inquiry::ask(const Plan::Server& server) {
     --active_;
     changed_.cancel();
     if (outcome_.answer || (!reply && is_cancelled(reply.error()))) co_return;
-    if (const auto reason = weigh(reply); !reason) {
+    if (!reply && is_ours(reply.error(), server)) {
+      outcome_.own_trouble = true;
+    } else if (const auto reason = weigh(reply); !reason) {
       outcome_.answer = *std::move(reply);
     } else if (server == plan_.asked) {
       outcome_.reason = *reason;

@@ -47,6 +47,7 @@ class Inquiry {
   struct Outcome {
     std::optional<Bytes> answer;         ///< byte for byte a server's
     NoAnswer reason = NoAnswer::silent;  ///< of whom the client has asked
+    bool own_trouble = false;            ///< a server couldn't be asked for want of a socket here
   };
 
   /// `message`: the query as it came, at least a header.

@@ -108,6 +108,7 @@ Stub::Stub(asio::any_io_executor executor, Clock& clock, DoubtfulNames& doubtful
       doubtful_(doubtful),
       options_(options),
       mirrored_(std::move(mirrored)),
+      rare_log_(clock, "dns"),
       tasks_(std::move(executor), "dns") {}
 
 Stub::~Stub() = default;
@@ -251,6 +252,13 @@ awaitable<std::optional<Bytes>> Stub::reply_to(asio::ip::address server, Transpo
   }
   if (co_await asked_to_stop()) {
     ++counters_.dropped;
+    co_return std::nullopt;
+  }
+  if (outcome.own_trouble) {
+    // Nothing is known of the servers: the client asks again.
+    ++counters_.unanswered;
+    rare_log_.line(log::Level::warning, "own trouble",
+                   "a query couldn't be passed on: no descriptor, memory or port was free");
     co_return std::nullopt;
   }
   if (mirrored) {

@@ -8,6 +8,7 @@
 
 #include "userspace/base/asio.hpp"
 #include "userspace/base/clock.hpp"
+#include "userspace/base/rare_log.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/base/task_group.hpp"
 #include "userspace/dns/doubtful_names.hpp"
@@ -93,6 +94,7 @@ class Stub {
   DoubtfulNames& doubtful_;
   const Options options_;
   const Mirrored mirrored_;
+  RareLog rare_log_;
   Duration client_timeout_ = std::chrono::seconds(5);
   std::vector<DoorHandle> doors_;
   TaskGroup tasks_;
