@@ -15,6 +15,7 @@ TEST(OwnTrouble, IsTheNodesAndNotTheOthers) {
   for (const int others : {ECONNREFUSED, ENETUNREACH, EHOSTUNREACH, ETIMEDOUT, EPERM}) {
     EXPECT_FALSE(is_own_trouble(error_code(others, boost::system::system_category()))) << others;
   }
+  EXPECT_TRUE(is_own_trouble(OwnErrc::cut_short));
   EXPECT_FALSE(is_own_trouble(Errc::timed_out));
 }
 

@@ -87,7 +87,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
           {}),
       egress_keeper_(control, clock_, resolver_, egress_, {.excluded = excluded_ranges(config)},
                      egress_hooks()),
-      names_(control, clock_, name_hooks(), doubtful_, name_options(config),
+      names_(control, clock_, name_hooks(redirector_), doubtful_, name_options(config),
              [this](const std::string& name) { return may_answer_name(name); }),
       interception_(redirector_, clock_, {.socket = [this] { return store_.state().socket; }},
                     [this](const redirect::InterceptionState& state) { client_changed(state); }),
@@ -268,15 +268,6 @@ EgressKeeper::Hooks NodeAgent::egress_hooks() {
           .remove_rule = [this](const redirect::Rule& rule) { redirector_.remove_rule(rule); },
           .is_own = [this](const Endpoint& endpoint) { return is_own(endpoint); },
           .ready = [this](const redirect::WatchedClient& client) { client_ready(client); }};
-}
-
-NameKeeper::Hooks NodeAgent::name_hooks() {
-  return {
-      .set_name_server =
-          [this](const auto& server, int udp_fd, int tcp_fd) {
-            return redirector_.set_name_server(server, udp_fd, tcp_fd);
-          },
-      .remove_name_server = [this](const auto& server) { redirector_.remove_name_server(server); }};
 }
 
 bool NodeAgent::is_own(const Endpoint& endpoint) const {

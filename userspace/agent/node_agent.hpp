@@ -90,7 +90,6 @@ class NodeAgent {
   void client_changed(const redirect::InterceptionState& state);
   void client_ready(const redirect::WatchedClient& client);
   EgressKeeper::Hooks egress_hooks();
-  NameKeeper::Hooks name_hooks();
   void install_ca();
   void spawn_on_data_threads();
   void beat();

@@ -56,16 +56,27 @@ Inquiry::Inquiry(asio::any_io_executor executor, Plan plan, Bytes message)
       tasks_(executor, "name server") {}
 
 awaitable<Inquiry::Outcome> Inquiry::run() {
-  const auto begun = std::chrono::steady_clock::now();
+  begun_ = std::chrono::steady_clock::now();
   ask(plan_.asked);
-  co_await wait_until(begun + (plan_.others.empty() ? plan_.limit : plan_.alone));
+  co_await wait_until(begun_ + (plan_.others.empty() ? plan_.limit : plan_.alone));
   if (!outcome_.answer && !co_await asked_to_stop()) {
     for (const auto& other : plan_.others) ask(other);
-    co_await wait_until(begun + plan_.limit);
+    co_await wait_until(begun_ + plan_.limit);
   }
+  const bool silent = !outcome_.answer && active_ > 0 && outcome_.reason == NoAnswer::silent;
+  if (!silent || plan_.late <= plan_.limit || co_await asked_to_stop()) co_await end();
+  co_return std::move(outcome_);
+}
+
+awaitable<Inquiry::Outcome> Inquiry::run_on() {
+  co_await wait_until(begun_ + plan_.late);
+  co_await end();
+  co_return std::move(outcome_);
+}
+
+awaitable<void> Inquiry::end() {
   tasks_.cancel();
   co_await tasks_.drain();
-  co_return std::move(outcome_);
 }
 
 awaitable<void> Inquiry::wait_until(TimePoint when) {
