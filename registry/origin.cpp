@@ -5,6 +5,7 @@
 #include "registry/challenge.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
+#include "userspace/base/own_trouble.hpp"
 
 namespace hagring::registry {
 namespace {
@@ -14,14 +15,6 @@ constexpr std::size_t kMaxRedirectBody = 16UL * 1024;
 
 /// Longer than any request: its own limits end it.
 constexpr Duration kForever = std::chrono::hours(24);
-
-/// Whether it is this node that lacks something, which says nothing of the origin.
-bool is_our_own(const error_code& error) {
-  namespace errc = boost::system::errc;
-  return error == errc::too_many_files_open || error == errc::too_many_files_open_in_system ||
-         error == errc::not_enough_memory || error == errc::no_buffer_space ||
-         error == errc::address_not_available;
-}
 
 /// More than the registries' errors have.
 constexpr std::size_t kMaxKeptBody = 8UL * 1024;
@@ -117,7 +110,7 @@ void Origin::learn(const Upstream& to, const error_code& error, UpstreamClient::
     if (waited >= options_.suspicious_after) memory_.breaker.suspect(server, to.preferred);
     return;
   }
-  if (error == Errc::unsupported || is_our_own(error)) return;
+  if (error == Errc::unsupported || is_own_trouble(error)) return;
   if (stage == UpstreamClient::Stage::handshake && error == Errc::unavailable) {
     return memory_.breaker.reached(server);  // its chain was refused
   }

@@ -7,6 +7,7 @@
 
 #include "tests/support/manual_clock.hpp"
 #include "tests/support/run.hpp"
+#include "userspace/base/own_trouble.hpp"
 
 namespace hagring::dns {
 namespace {
@@ -47,11 +48,24 @@ TEST(ImpatientResolver, WaitsLessForDoubtfulNames) {
   DoubtfulNames names(clock);
   SlowResolver slow(seconds(2));
   ImpatientResolver resolver(clock, slow, names,
-                             {.limit_if_doubtful = std::chrono::milliseconds(20)});
+                             {.limit_if_failed = std::chrono::milliseconds(20)});
   names.add("ghcr.io");
   asio::io_context context;
-  EXPECT_EQ(test::run(context, resolver.resolve("ghcr.io")).error(), Errc::timed_out);
+  EXPECT_EQ(test::run(context, resolver.resolve("ghcr.io")).error(), OwnErrc::cut_short);
   EXPECT_TRUE(test::run(context, resolver.resolve("quay.io")));
+}
+
+TEST(ImpatientResolver, GivesSlowNameServersTheTimeThatTheyMayNeed) {
+  SystemClock clock;
+  DoubtfulNames names(clock);
+  SlowResolver slow(std::chrono::milliseconds(200));
+  ImpatientResolver resolver(clock, slow, names,
+                             {.limit_if_failed = std::chrono::milliseconds(20)});
+  asio::io_context context;
+  names.add("ghcr.io", seconds(10));
+  EXPECT_TRUE(test::run(context, resolver.resolve("ghcr.io")));
+  names.add("ghcr.io", std::chrono::milliseconds(30));
+  EXPECT_EQ(test::run(context, resolver.resolve("ghcr.io")).error(), Errc::timed_out);
 }
 
 TEST(ImpatientResolver, AsksForDoubtfulNamesAllTheSame) {

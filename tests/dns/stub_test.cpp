@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stub over UDP.
+#include <sys/resource.h>
+
 #include "tests/dns/stub_fixture.hpp"
 
 namespace hagring::dns::test {
@@ -57,7 +59,8 @@ TEST_P(FailureTest, OfAMirroredNameIsNoAnswer) {
   EXPECT_EQ(invented(GetParam().reason), 1U);
   const auto aaaa = query(kMirrored, kAaaa);
   EXPECT_EQ(asking.ask(aaaa), make_answer(aaaa, *parse_query(aaaa), {})) << "no IPv6 address";
-  EXPECT_TRUE(doubtful_.contains(kMirrored));
+  ASSERT_TRUE(doubtful_.contains(kMirrored));
+  EXPECT_FALSE(doubtful_.find(kMirrored)->limit);
 }
 
 TEST_P(FailureTest, OfAnyOtherQuestionIsPassedOn) {
@@ -101,6 +104,39 @@ TEST_F(StubTest, AnswersForASilentServerInTime) {
   EXPECT_EQ(invented(NoAnswer::silent), 1U);
 }
 
+TEST_F(StubTest, AnAnswerThatComesLateRemovesTheDoubt) {
+  options_.patience = 200ms;
+  client_timeout_ = 20s;
+  std::promise<void> go;
+  serve(kServer, [&](const Bytes& asked, bool) {
+    go.get_future().wait();
+    return response(asked, 0);
+  });
+  start({kServer});
+  auto asking = client(kServer);
+  EXPECT_TRUE(is_invented(asking.ask(query(kMirrored)), query(kMirrored)));
+  const auto doubt = doubtful_.find(kMirrored);
+  ASSERT_TRUE(doubt);
+  EXPECT_EQ(doubt->limit, client_timeout_) << "our own lookup may take as long as the client's";
+  go.set_value();
+  const auto end = clock_.now() + 10s;
+  while (doubtful_.contains(kMirrored) && clock_.now() < end) std::this_thread::yield();
+  EXPECT_FALSE(doubtful_.contains(kMirrored));
+}
+
+TEST_F(StubTest, LateFailuresAreNoAnswers) {
+  options_.patience = 100ms;
+  client_timeout_ = 400ms;
+  serve(kServer, [](const Bytes& asked, bool) {
+    std::this_thread::sleep_for(250ms);
+    return response(asked, 3);
+  });
+  start({kServer});
+  EXPECT_TRUE(is_invented(client(kServer).ask(query(kMirrored)), query(kMirrored)));
+  std::this_thread::sleep_for(500ms);
+  EXPECT_TRUE(doubtful_.contains(kMirrored));
+}
+
 TEST_F(StubTest, ClientsWithLessPatienceAreAnsweredSooner) {
   client_timeout_ = 1s;
   options_.patience = 60s;
@@ -129,6 +165,26 @@ TEST_F(StubTest, AnswersAtOnceWhereNobodyListens) {
   // What the client would have known from an ICMP error.
   EXPECT_EQ(asking.ask(query(kOther)), response(query(kOther), 2));
   EXPECT_EQ(counters().told_unreachable, 1U);
+}
+
+TEST_F(StubTest, WantOfDescriptorsIsNoWordOfTheServer) {
+  serve(kServer, always(0));
+  start({kServer});
+  auto asking = client(kServer);
+  rlimit normal{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &normal), 0);
+  const int next = ::dup(0);  // the lowest that is free
+  ::close(next);
+  const rlimit none_left{static_cast<rlim_t>(next), normal.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none_left), 0);
+  for (const auto* name : {kMirrored, kOther}) {
+    asking.send(query(name));
+    EXPECT_TRUE(asking.receive(200ms).empty()) << name;
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &normal), 0);
+  EXPECT_FALSE(doubtful_.contains(kMirrored));
+  EXPECT_EQ(counters().unanswered, 2U);
+  EXPECT_EQ(asking.ask(query(kMirrored)), response(query(kMirrored), 0, "from the server"));
 }
 
 TEST_F(StubTest, AsksTheOtherServersBeforeItAnswersItself) {

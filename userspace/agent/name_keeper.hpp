@@ -3,13 +3,14 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "userspace/base/clock.hpp"
 #include "userspace/dns/resolv_conf.hpp"
 #include "userspace/dns/stub.hpp"
-#include "userspace/redirect/redirector.hpp"
 
 namespace hagring::agent {
 
@@ -28,8 +29,15 @@ class NameKeeper {
     std::string host_root = "/";
   };
 
+  /// The redirector's of these names.
+  struct Hooks {
+    std::function<Result<void>(const asio::ip::address& server, int udp_fd, int tcp_fd)>
+        set_name_server;
+    std::function<void(const asio::ip::address& server)> remove_name_server;
+  };
+
   /// References outlive the keeper.
-  NameKeeper(asio::any_io_executor executor, Clock& clock, redirect::Redirector& redirector,
+  NameKeeper(asio::any_io_executor executor, Clock& clock, Hooks hooks,
              dns::DoubtfulNames& doubtful, Options options, dns::Stub::Mirrored mirrored);
 
   /// Another client, or none. Its name servers have their stubs when this returns.
@@ -47,16 +55,20 @@ class NameKeeper {
  private:
   void look();
   Result<std::string> read() const;
-  void apply(const dns::ResolvConf& conf);
+  bool apply(const dns::ResolvConf& conf);
+  bool lead(const asio::ip::address& server);
   void complain(const std::string& what, const error_code& error);
 
   Clock& clock_;
-  redirect::Redirector& redirector_;
+  const Hooks hooks_;
   const Options options_;
   dns::Stub stub_;
   std::optional<pid_t> client_;
-  std::optional<dns::ResolvConf> applied_;
-  std::string complaint_;  ///< the last one, which isn't repeated
+  std::optional<dns::ResolvConf> tried_;  ///< what the file said last
+  bool done_ = false;                     ///< it is applied, all of it
+  Duration pause_{};                      ///< before the next attempt
+  TimePoint next_attempt_;
+  std::set<std::string> complaints_;  ///< since the file changed; not repeated
 };
 
 }  // namespace hagring::agent

@@ -94,6 +94,15 @@ NameKeeper::Options name_options(const Config& config) {
           .host_root = config.host_root};
 }
 
+NameKeeper::Hooks name_hooks(redirect::Redirector& redirector) {
+  return {.set_name_server =
+              [&redirector](const auto& server, int udp_fd, int tcp_fd) {
+                return redirector.set_name_server(server, udp_fd, tcp_fd);
+              },
+          .remove_name_server =
+              [&redirector](const auto& server) { redirector.remove_name_server(server); }};
+}
+
 containerd::FollowerOptions store_options(const Config& config) {
   return {.socket = config.containerd_socket,
           .host_root = mounted_root(config),

@@ -25,6 +25,8 @@ std::vector<Prefix> excluded_ranges(const Config& config);
 proxy::CertificateAuthorityOptions authority_options(const Config& config,
                                                      const registry::Policy& policy);
 NameKeeper::Options name_options(const Config& config);
+/// `redirector` outlives them.
+NameKeeper::Hooks name_hooks(redirect::Redirector& redirector);
 containerd::FollowerOptions store_options(const Config& config);
 containerd::LayerKeeperOptions layer_options(const Config& config);
 /// Agents of one machine share its certificate directory: by their state directories their files

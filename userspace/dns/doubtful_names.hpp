@@ -3,6 +3,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "userspace/base/clock.hpp"
@@ -15,25 +16,33 @@ class DoubtfulNames {
  public:
   explicit DoubtfulNames(const Clock& clock) : clock_(clock) {}
 
-  /// `name` (in lower case, without a final dot) couldn't be resolved just now.
-  void add(const std::string& name);
+  /// `name` (in lower case, without a final dot) couldn't be resolved just now. `limit`: what a
+  /// lookup may take all the same, if the name servers may only be slow; without it they failed.
+  void add(const std::string& name, std::optional<Duration> limit = std::nullopt);
   /// It could.
   void remove(const std::string& name);
-  bool contains(const std::string& name) const;
+  bool contains(const std::string& name) const { return find(name).has_value(); }
+
+  struct Doubt {
+    TimePoint until;
+    std::optional<Duration> limit;
+  };
+  std::optional<Doubt> find(const std::string& name) const;
 
  private:
   const Clock& clock_;
   mutable std::mutex mutex_;
-  std::map<std::string, TimePoint> until_;
+  std::map<std::string, Doubt> doubts_;
 };
 
 /// Another resolver, with little patience for doubtful names: without a name server getaddrinfo(3)
 /// takes ten seconds and more to find that out, for each of a pull's requests. Not without asking,
-/// for one lost datagram makes a name doubtful.
+/// for one lost datagram makes a name doubtful. Errors beyond the other's: OwnErrc::cut_short.
 class ImpatientResolver final : public Resolver {
  public:
   struct Options {
-    Duration limit_if_doubtful = std::chrono::milliseconds(500);
+    /// Where name servers have failed, rather than been silent.
+    Duration limit_if_failed = std::chrono::milliseconds(500);
   };
 
   /// All references outlive the resolver.

@@ -6,6 +6,8 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
+#include "userspace/base/own_trouble.hpp"
+
 namespace hagring::dns {
 namespace {
 
@@ -19,6 +21,14 @@ Result<Bytes> receive(udp::socket& socket) {
   const auto size = socket.receive(asio::buffer(buffer), 0, failed);
   if (failed) return failed;
   return Bytes(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(size));
+}
+
+/// An IPv6 address is also missing where there is no network at all.
+bool is_ours(const error_code& error, const Plan::Server& server) {
+  if (server.address().is_v6() && error == boost::system::errc::address_not_available) {
+    return false;
+  }
+  return is_own_trouble(error);
 }
 
 }  // namespace
@@ -46,16 +56,27 @@ Inquiry::Inquiry(asio::any_io_executor executor, Plan plan, Bytes message)
       tasks_(executor, "name server") {}
 
 awaitable<Inquiry::Outcome> Inquiry::run() {
-  const auto begun = std::chrono::steady_clock::now();
+  begun_ = std::chrono::steady_clock::now();
   ask(plan_.asked);
-  co_await wait_until(begun + (plan_.others.empty() ? plan_.limit : plan_.alone));
+  co_await wait_until(begun_ + (plan_.others.empty() ? plan_.limit : plan_.alone));
   if (!outcome_.answer && !co_await asked_to_stop()) {
     for (const auto& other : plan_.others) ask(other);
-    co_await wait_until(begun + plan_.limit);
+    co_await wait_until(begun_ + plan_.limit);
   }
+  const bool silent = !outcome_.answer && active_ > 0 && outcome_.reason == NoAnswer::silent;
+  if (!silent || plan_.late <= plan_.limit || co_await asked_to_stop()) co_await end();
+  co_return std::move(outcome_);
+}
+
+awaitable<Inquiry::Outcome> Inquiry::run_on() {
+  co_await wait_until(begun_ + plan_.late);
+  co_await end();
+  co_return std::move(outcome_);
+}
+
+awaitable<void> Inquiry::end() {
   tasks_.cancel();
   co_await tasks_.drain();
-  co_return std::move(outcome_);
 }
 
 awaitable<void> Inquiry::wait_until(TimePoint when) {
@@ -73,7 +94,9 @@ void Inquiry::ask(const Plan::Server& server) {
     --active_;
     changed_.cancel();
     if (outcome_.answer || (!reply && is_cancelled(reply.error()))) co_return;
-    if (const auto reason = weigh(reply); !reason) {
+    if (!reply && is_ours(reply.error(), server)) {
+      outcome_.own_trouble = true;
+    } else if (const auto reason = weigh(reply); !reason) {
       outcome_.answer = *std::move(reply);
     } else if (server == plan_.asked) {
       outcome_.reason = *reason;

@@ -38,6 +38,7 @@ struct Plan {
   bool insistent = false;        ///< SERVFAIL, REFUSED and NXDOMAIN are no answers
   Duration alone{};              ///< how long only `asked` is asked, unless it has failed before
   Duration limit{};              ///< all together
+  Duration late{};               ///< since the beginning, an answer may come by run_on()
 };
 
 /// One query to a name server and, if that doesn't help, to the others at once, as a client would
@@ -47,6 +48,7 @@ class Inquiry {
   struct Outcome {
     std::optional<Bytes> answer;         ///< byte for byte a server's
     NoAnswer reason = NoAnswer::silent;  ///< of whom the client has asked
+    bool own_trouble = false;            ///< a server couldn't be asked for want of a socket here
   };
 
   /// `message`: the query as it came, at least a header.
@@ -54,6 +56,11 @@ class Inquiry {
 
   /// Asks until there is an answer, nobody is left, the limit has passed or it is cancelled. Once.
   awaitable<Outcome> run();
+  /// Whether run() has left servers asked that may be only slow: run_on() or end() must follow.
+  bool under_way() const { return tasks_.size() > 0; }
+  /// Waits for them until `late`.
+  awaitable<Outcome> run_on();
+  awaitable<void> end();
 
  private:
   void ask(const Plan::Server& server);
@@ -68,6 +75,7 @@ class Inquiry {
   asio::steady_timer changed_;
   TaskGroup tasks_;
   std::size_t active_ = 0;
+  TimePoint begun_;
   Outcome outcome_;
 };
 

@@ -22,6 +22,8 @@ constexpr int kBatch = 64;
 constexpr auto kPause = std::chrono::milliseconds(100);
 /// Of a client's time-out, so that the answer is there before it passes.
 constexpr int kPercentOfTimeout = 60;
+/// Names whose slow servers are waited for at once, with one query each.
+constexpr std::size_t kMaxLate = 64;
 
 error_code bind(udp::socket& socket, const asio::ip::address& address) {
   error_code failed;
@@ -108,6 +110,7 @@ Stub::Stub(asio::any_io_executor executor, Clock& clock, DoubtfulNames& doubtful
       doubtful_(doubtful),
       options_(options),
       mirrored_(std::move(mirrored)),
+      rare_log_(clock, "dns"),
       tasks_(std::move(executor), "dns") {}
 
 Stub::~Stub() = default;
@@ -227,14 +230,29 @@ Plan Stub::make_plan(const asio::ip::address& server, Transport transport, bool 
             .insistent = insistent,
             .alone = {},
             // Its own time-out is what ends a client's wait; it may take an answer a little later.
-            .limit = 2 * client_timeout_};
+            .limit = 2 * client_timeout_,
+            .late = {}};
   if (!insistent) return plan;
   for (const auto& door : doors_) {
     if (door->server != server) plan.others.emplace_back(door->server, options_.port);
   }
   plan.limit = std::min(options_.patience, client_timeout_ * kPercentOfTimeout / 100);
   plan.alone = plan.limit / 2;
+  plan.late = client_timeout_;
   return plan;
+}
+
+/// An answer of ours has gone out for `name`; the server's own would remove the doubt.
+void Stub::wait_longer(std::unique_ptr<Inquiry> inquiry, std::string name) {
+  tasks_.spawn([this, inquiry = std::move(inquiry), name = std::move(name)]() -> awaitable<void> {
+    if (late_.size() >= kMaxLate || !late_.insert(name).second) {
+      co_await inquiry->end();
+      co_return;
+    }
+    const auto outcome = co_await inquiry->run_on();
+    late_.erase(name);
+    if (outcome.answer) doubtful_.remove(name);
+  });
 }
 
 awaitable<std::optional<Bytes>> Stub::reply_to(asio::ip::address server, Transport transport,
@@ -242,8 +260,10 @@ awaitable<std::optional<Bytes>> Stub::reply_to(asio::ip::address server, Transpo
   const auto query = parse_query(message);
   const bool mirrored =
       query && (query->asks_for(Type::a) || query->asks_for(Type::aaaa)) && mirrored_(query->name);
-  Inquiry inquiry(executor_, make_plan(server, transport, mirrored), message);
-  auto outcome = co_await inquiry.run();
+  auto inquiry =
+      std::make_unique<Inquiry>(executor_, make_plan(server, transport, mirrored), message);
+  auto outcome = co_await inquiry->run();
+  if (inquiry->under_way()) wait_longer(std::move(inquiry), query->name);
   if (outcome.answer) {
     ++counters_.passed_on;
     if (mirrored) doubtful_.remove(query->name);
@@ -253,9 +273,18 @@ awaitable<std::optional<Bytes>> Stub::reply_to(asio::ip::address server, Transpo
     ++counters_.dropped;
     co_return std::nullopt;
   }
+  if (outcome.own_trouble) {
+    // Nothing is known of the servers: the client asks again.
+    ++counters_.unanswered;
+    rare_log_.line(log::Level::warning, "own trouble",
+                   "a query couldn't be passed on: no descriptor, memory or port was free");
+    co_return std::nullopt;
+  }
   if (mirrored) {
     ++counters_.invented[static_cast<std::size_t>(outcome.reason)];
-    doubtful_.add(query->name);
+    // A slow server answers our own lookup as slowly.
+    doubtful_.add(query->name, outcome.reason == NoAnswer::silent ? std::optional(client_timeout_)
+                                                                  : std::nullopt);
     log::debug("dns", "{} doesn't resolve at {} ({}): answered by us", query->name,
                server.to_string(), to_string(outcome.reason));
     co_return make_answer(message, *query, kInventedAddress);

@@ -4,10 +4,12 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "userspace/base/asio.hpp"
 #include "userspace/base/clock.hpp"
+#include "userspace/base/rare_log.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/base/task_group.hpp"
 #include "userspace/dns/doubtful_names.hpp"
@@ -54,7 +56,9 @@ class Stub {
     int tcp_fd = -1;
   };
 
-  /// `doubtful` is told of names that had to be answered by us. References outlive the stub.
+  /// `doubtful` is told of names that had to be answered by us, and when a server's answer comes
+  /// all the same, later than patience but within the client's time-out. References outlive the
+  /// stub.
   Stub(asio::any_io_executor executor, Clock& clock, DoubtfulNames& doubtful, Options options,
        Mirrored mirrored);
   /// Drained.
@@ -86,6 +90,7 @@ class Stub {
   awaitable<void> serve(DoorHandle door, asio::ip::tcp::socket client);
   awaitable<std::optional<Bytes>> reply_to(asio::ip::address server, Transport transport,
                                            Bytes message);
+  void wait_longer(std::unique_ptr<Inquiry> inquiry, std::string name);
   Plan make_plan(const asio::ip::address& server, Transport transport, bool insistent) const;
 
   asio::any_io_executor executor_;
@@ -93,9 +98,11 @@ class Stub {
   DoubtfulNames& doubtful_;
   const Options options_;
   const Mirrored mirrored_;
+  RareLog rare_log_;
   Duration client_timeout_ = std::chrono::seconds(5);
   std::vector<DoorHandle> doors_;
   TaskGroup tasks_;
+  std::set<std::string> late_;  ///< names that slow servers may still answer
   std::size_t queries_ = 0;
   std::size_t connections_ = 0;
   StubCounters counters_;
