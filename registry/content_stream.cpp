@@ -133,7 +133,7 @@ awaitable<Result<ContentStream::Source>> ContentStream::next_peer() {
     search_ = fetcher_->router_.find(request_.digest.to_string());
   }
   while (search_ && asked_ < fetcher_->options_.max_peers) {
-    auto peer = co_await fetcher_->next(*search_);
+    auto peer = co_await next_candidate();
     if (!peer) {
       if (is_cancelled(peer.error())) co_return peer.error();
       search_.reset();
@@ -173,6 +173,9 @@ awaitable<Result<ContentStream::Source>> ContentStream::ask_and_hedge(Peer peer)
   auto outcome = co_await race.run([this, peer] { return ask(peer); }, times.patience(peer.key()),
                                    [this] { return ask_another(); });
   if (hedged_) times.count_hedge(outcome.second_won);
+  // One that has only been too late is asked again when the winner dies.
+  if (outcome.second_won) hedge_.reset();
+  if (hedge_) --asked_;
   if (outcome.second_won) {
     log::debug("fetcher", "peer {} was slower than another with {}", peer.name,
                request_.digest.to_string());
@@ -183,10 +186,19 @@ awaitable<Result<ContentStream::Source>> ContentStream::ask_and_hedge(Peer peer)
 
 awaitable<Result<ContentStream::Source>> ContentStream::ask_another() {
   if (asked_ >= fetcher_->options_.max_peers) co_return Errc::not_found;
-  CO_TRY(auto peer, co_await fetcher_->next(*search_));
+  CO_TRY(auto peer, co_await next_candidate());
   ++asked_;
   hedged_ = true;
-  co_return co_await ask(std::move(peer));
+  hedge_ = peer;
+  auto source = co_await ask(std::move(peer));
+  if (!source && !is_cancelled(source.error())) hedge_.reset();
+  co_return source;
+}
+
+/// The peer that lost a race, or the router's next.
+awaitable<Result<Peer>> ContentStream::next_candidate() {
+  if (hedge_) co_return *std::exchange(hedge_, std::nullopt);
+  co_return co_await fetcher_->next(*search_);
 }
 
 /// Asks the origin, once more if the first try was in vain.

@@ -73,6 +73,7 @@ class ContentStream {
   awaitable<Result<Source>> ask(Peer peer);
   awaitable<Result<Source>> ask_and_hedge(Peer peer);
   awaitable<Result<Source>> ask_another();
+  awaitable<Result<Peer>> next_candidate();
   awaitable<Result<Source>> continued();
   awaitable<Result<Source>> continue_once();
   awaitable<bool> leave_slow_source();
@@ -95,7 +96,8 @@ class ContentStream {
   std::unique_ptr<PeerSearch> search_;
   bool searched_ = false;
   std::size_t asked_ = 0;
-  bool hedged_ = false;  ///< a second peer has been asked beside a silent one
+  bool hedged_ = false;        ///< a second peer has been asked beside a silent one
+  std::optional<Peer> hedge_;  ///< … which has lost only by time
   std::optional<Source> source_;
   std::vector<std::string> contributors_;
   bool origin_contributed_ = false;
