@@ -18,7 +18,6 @@ constexpr Duration kLimit = std::chrono::seconds(20);
 /// Docker Hub's answers are of 5 KiB.
 constexpr std::size_t kMaxDocument = 64UL * 1024;
 constexpr std::size_t kMaxToken = 16UL * 1024;
-constexpr std::size_t kMaxScopes = 8;
 /// It isn't urgent.
 constexpr Asking kAsking{.patience = std::chrono::seconds(10), .others = true};
 
@@ -26,23 +25,11 @@ constexpr Asking kAsking{.patience = std::chrono::seconds(10), .others = true};
 /// often isn't there (404).
 bool is_no(unsigned status) { return status == 401 || status == 403 || status == 404; }
 
-void add_parameter(std::string& target, std::string_view name, std::string_view value) {
-  target += target.find('?') == std::string::npos ? '?' : '&';
-  target.append(name).append("=");
-  for (const char c : value) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.' || c == '~';
-    target += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+http::Request token_request(TokenService service, const Reference& repository) {
+  if (service.scopes.empty()) {
+    service.scopes = {fmt::format("repository:{}:pull", repository.repository)};
   }
-}
-
-http::Request token_request(const TokenService& service, const Reference& repository) {
-  http::Request request{.target = service.realm.target};
-  if (!service.service.empty()) add_parameter(request.target, "service", service.service);
-  auto scopes = service.scopes;
-  if (scopes.empty()) scopes = {fmt::format("repository:{}:pull", repository.repository)};
-  if (scopes.size() > kMaxScopes) scopes.resize(kMaxScopes);
-  for (const auto& scope : scopes) add_parameter(request.target, "scope", scope);
+  http::Request request{.target = token_target(service)};
   request.headers.add("Host", service.realm.authority());
   request.headers.add("Accept", "application/json");
   return request;

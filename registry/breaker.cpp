@@ -79,7 +79,7 @@ void Breaker::answered(const OriginServer& server, unsigned status,
     const std::lock_guard lock(mutex_);
     auto* entry = find(server);
     if (entry == nullptr) return;
-    entry->well_at = clock_.now();
+    entry->looked_at = clock_.now();
     close(*entry, deeds);
   }
   carry_out(std::move(deeds));
@@ -90,8 +90,13 @@ void Breaker::reached(const OriginServer& server) {
   {
     const std::lock_guard lock(mutex_);
     auto* entry = find(server);
-    if (entry == nullptr || entry->state == State::closed) return;
-    if (entry->trouble != Trouble::unreachable) return;
+    if (entry == nullptr) return;
+    // What comes through TLS may be any answer: a probe's of 5xx stands.
+    const bool failing = entry->state != State::closed && entry->trouble == Trouble::failing;
+    const bool unasked = !entry->target.empty();
+    if (unasked && !failing) entry->looked_at = clock_.now();
+    if (entry->state == State::closed || failing) return;
+    if (!unasked && entry->trouble != Trouble::unreachable) return;
     close(*entry, deeds);
   }
   carry_out(std::move(deeds));
@@ -140,23 +145,43 @@ void Breaker::probed(const OriginServer& server, ProbeFinding finding, const std
   {
     const std::lock_guard lock(mutex_);
     if (auto* entry = find(server)) judge(*entry, finding, reason, deeds);
-    const auto [begin, end] = under_way_.equal_range(server);
-    for (auto other = begin; other != end; ++other) {
-      if (other->second.waits) deeds.sealed.push_back(other->second.fate);
-    }
+    let_waiters_go(server, deeds);
   }
   carry_out(std::move(deeds));
+}
+
+void Breaker::let_waiters_go(const OriginServer& server, Deeds& deeds) {
+  const auto [begin, end] = under_way_.equal_range(server);
+  for (auto other = begin; other != end; ++other) {
+    if (other->second.waits) deeds.sealed.push_back(other->second.fate);
+  }
+}
+
+/// Of a server that we don't ask ourselves a probe tells all that can be known.
+void Breaker::judge_unasked(Entry& entry, ProbeFinding finding, const std::string& reason,
+                            Deeds& deeds) {
+  const bool as_clients_ask = entry.target.find('?') != std::string::npos;
+  const bool down = finding == ProbeFinding::dead ||
+                    (finding == ProbeFinding::troubled && as_clients_ask) ||
+                    (finding == ProbeFinding::mute && entry.well_at != TimePoint{});
+  if (!down) {
+    entry.looked_at = clock_.now();
+    if (finding != ProbeFinding::mute) entry.well_at = clock_.now();
+    return close(entry, deeds);
+  }
+  if (entry.state == State::open) return;
+  open(entry,
+       finding == ProbeFinding::troubled ? Trouble::failing
+       : finding == ProbeFinding::dead   ? Trouble::unreachable
+                                         : Trouble::silent,
+       reason, deeds);
 }
 
 void Breaker::judge(Entry& entry, ProbeFinding finding, const std::string& reason, Deeds& deeds) {
   const bool troubled = finding == ProbeFinding::troubled;
   const bool well = finding == ProbeFinding::answered || finding == ProbeFinding::reached;
-  if (well) entry.well_at = clock_.now();
-  // Of a server that we don't ask ourselves a probe tells all that can be known.
-  const bool tells_all = !entry.target.empty();
-  if (well && tells_all) return close(entry, deeds);
+  if (!entry.target.empty()) return judge_unasked(entry, finding, reason, deeds);
   if (entry.state == State::open) {
-    if (tells_all) return;
     if (well && entry.trouble == Trouble::unreachable) return close(entry, deeds);
     if (well || (troubled && entry.trouble != Trouble::failing)) half_open(entry);
   } else if (entry.state == State::closed && !well) {
@@ -169,11 +194,16 @@ void Breaker::judge(Entry& entry, ProbeFinding finding, const std::string& reaso
 }
 
 void Breaker::not_probed(const OriginServer& server) {
-  const std::lock_guard lock(mutex_);
-  auto* entry = find(server);
-  if (entry == nullptr) return;
-  entry->probing = entry->suspected = false;
-  if (entry->state == State::open) half_open(*entry);
+  Deeds deeds;
+  {
+    const std::lock_guard lock(mutex_);
+    let_waiters_go(server, deeds);
+    if (auto* entry = find(server)) {
+      entry->probing = entry->suspected = false;
+      if (entry->state == State::open) half_open(*entry);
+    }
+  }
+  carry_out(std::move(deeds));
 }
 
 Breaker::Entry* Breaker::find(const OriginServer& server) {

@@ -55,7 +55,7 @@ class Breaker {
     Duration relapse = std::chrono::minutes(1);
     /// A server that is only suspected is probed once in so long.
     Duration suspicion = std::chrono::seconds(10);
-    /// How long a server is well without being looked at again, for is_well().
+    /// How long what was found is believed without another look, for is_found_down().
     Duration fresh = std::chrono::seconds(30);
     /// Servers remembered; beyond that the one forgotten is who was touched longest ago.
     std::size_t capacity = 1024;
@@ -122,16 +122,19 @@ class Breaker {
               std::optional<asio::ip::tcp::endpoint> preferred);
   void answered(const OriginServer& server, unsigned status,
                 std::optional<asio::ip::tcp::endpoint> preferred);
-  /// It was connected to, and something came.
+  /// It was connected to, and something came. Of a server that we don't ask ourselves (see
+  /// is_found_down) this is all that is seen when clients do: it is no longer silent either.
   void reached(const OriginServer& server);
   /// Something was waited for in vain, but not for long enough to tell: it is probed once.
   void suspect(const OriginServer& server, std::optional<asio::ip::tcp::endpoint> preferred);
 
   bool is_down(const OriginServer& server) const;
-  /// Whether a server that clients will ask themselves, for `target`, is well: if that isn't known,
-  /// it is probed, and what isn't found out within `limit` is a no. Without a prober all that
-  /// aren't down are well. Callers at the same time share one probe.
-  awaitable<bool> is_well(OriginServer server, std::string target, Duration limit);
+  /// Whether a server that clients will ask themselves, for `target`, is down: if nothing is known
+  /// of it, it is probed, and what isn't found out within `limit` is a no, since clients may have
+  /// more patience. An answer of 5xx tells only if `target` has a query, as clients' requests have:
+  /// some services fail without. One that says nothing after its handshake is down only if a probe
+  /// has had an answer of it before. Callers at the same time share one probe.
+  awaitable<bool> is_found_down(OriginServer server, std::string target, Duration limit);
   std::optional<Outage> outage(const OriginServer& server) const;
   /// For the status page.
   std::vector<Outage> outages() const;
@@ -163,7 +166,8 @@ class Breaker {
     bool suspected = false;
     bool trying = false;  ///< half open, and a request has gone
     std::optional<TimePoint> next_probe{};
-    TimePoint well_at{};
+    TimePoint well_at{};    ///< when a probe last had an answer
+    TimePoint looked_at{};  ///< when it last turned out not to be down
     TimePoint closed_at{};
     TimePoint suspected_at{};
     bool told = false;  ///< the log has its opening, so that it will have its end
@@ -184,9 +188,11 @@ class Breaker {
   static void half_open(Entry& entry);
   void close(Entry& entry, Deeds& deeds);
   bool is_fresh(const Entry& entry) const;
+  void let_waiters_go(const OriginServer& server, Deeds& deeds);
   void want_probe(Entry& entry, Deeds& deeds);
   void fail(Entry& entry, Trouble trouble, std::string reason, Deeds& deeds);
   void judge(Entry& entry, ProbeFinding finding, const std::string& reason, Deeds& deeds);
+  void judge_unasked(Entry& entry, ProbeFinding finding, const std::string& reason, Deeds& deeds);
   void carry_out(Deeds deeds);
   Outage outage_of(const Entry& entry) const;
   void end(Leave::Position position);

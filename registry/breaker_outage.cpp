@@ -54,11 +54,11 @@ std::string Breaker::probe_target(const OriginServer& server) const {
 }
 
 bool Breaker::is_fresh(const Entry& entry) const {
-  return entry.well_at != TimePoint{} && clock_.now() - entry.well_at < options_.fresh;
+  return entry.looked_at != TimePoint{} && clock_.now() - entry.looked_at < options_.fresh;
 }
 
-awaitable<bool> Breaker::is_well(OriginServer server, std::string target, Duration limit) {
-  if (!start_probing_) co_return !is_down(server);
+awaitable<bool> Breaker::is_found_down(OriginServer server, std::string target, Duration limit) {
+  if (!start_probing_) co_return is_down(server);
   const auto fate = std::make_shared<Fate>(co_await asio::this_coro::executor, clock_);
   std::optional<Leave> waiting;
   Deeds deeds;
@@ -66,7 +66,7 @@ awaitable<bool> Breaker::is_well(OriginServer server, std::string target, Durati
     const std::lock_guard lock(mutex_);
     auto& entry = touch(server);
     entry.target = std::move(target);
-    if (entry.state == State::open || is_fresh(entry)) co_return entry.state != State::open;
+    if (entry.state == State::open || is_fresh(entry)) co_return entry.state == State::open;
     entry.suspected = true;
     want_probe(entry, deeds);
     waiting.emplace(
@@ -74,9 +74,7 @@ awaitable<bool> Breaker::is_well(OriginServer server, std::string target, Durati
   }
   carry_out(std::move(deeds));
   co_await fate->sleep_for(limit);
-  const std::lock_guard lock(mutex_);
-  const auto* entry = find(server);
-  co_return entry != nullptr && entry->state != State::open&& is_fresh(*entry);
+  co_return is_down(server);
 }
 
 std::optional<Breaker::Outage> Breaker::outage(const OriginServer& server) const {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/challenge.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "userspace/http/grammar.hpp"
@@ -10,6 +12,7 @@ namespace {
 
 constexpr std::size_t kMaxChallenges = 16;
 constexpr std::size_t kMaxParameters = 16;
+constexpr std::size_t kMaxScopes = 8;
 
 std::string lowered(std::string_view text) {
   std::string result(text);
@@ -133,7 +136,26 @@ std::optional<Challenge> read_challenge(Reader& reader) {
   return challenge;
 }
 
+void add_parameter(std::string& target, std::string_view name, std::string_view value) {
+  target += target.find('?') == std::string::npos ? '?' : '&';
+  target.append(name).append("=");
+  for (const char c : value) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.' || c == '~';
+    target += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+}
+
 }  // namespace
+
+std::string token_target(const TokenService& service) {
+  auto target = service.realm.target;
+  if (!service.service.empty()) add_parameter(target, "service", service.service);
+  for (std::size_t i = 0; i < std::min(service.scopes.size(), kMaxScopes); ++i) {
+    add_parameter(target, "scope", service.scopes[i]);
+  }
+  return target;
+}
 
 std::optional<std::string_view> Challenge::parameter(std::string_view name) const {
   for (const auto& [own, value] : parameters) {

@@ -36,6 +36,10 @@ struct TokenService {
   std::vector<std::string> scopes;  ///< `repository:library/nginx:pull`
 };
 
+/// What a client asks the realm's server for: the realm's target, with the service and up to 8 of
+/// the scopes in its query.
+std::string token_target(const TokenService& service);
+
 /// The first Bearer challenge of a response whose realm is a URL of http or https; nullopt when it
 /// has none.
 std::optional<TokenService> token_service_of(const http::Response& response);

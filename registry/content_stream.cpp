@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "registry/fetcher.hpp"
+#include "registry/origin_server.hpp"
 #include "registry/peer_request.hpp"
 #include "registry/race.hpp"
 #include "userspace/base/log.hpp"
@@ -60,12 +61,13 @@ ContentStream::ContentStream(Fetcher& fetcher, ContentRequest request, ContentPa
 
 awaitable<Result<std::size_t>> ContentStream::read(MutableBytes into) {
   while (offset_ < end()) {
+    if (source_ && std::exchange(slow_, false)) CO_CHECK(co_await leave_slow_source());
     if (!source_) CO_CHECK(co_await next_source());
     const auto got =
         co_await read_source(into.first(std::min<std::uint64_t>(into.size(), end() - offset_)));
     if (got && *got > 0) {
       count(*got);
-      (void)co_await leave_slow_source();
+      slow_ = is_slow();
       co_return *got;
     }
     if (!got && is_cancelled(got.error())) co_return got.error();
@@ -133,7 +135,7 @@ awaitable<Result<ContentStream::Source>> ContentStream::next_peer() {
     search_ = fetcher_->router_.find(request_.digest.to_string());
   }
   while (search_ && asked_ < fetcher_->options_.max_peers) {
-    auto peer = co_await fetcher_->next(*search_);
+    auto peer = co_await next_candidate();
     if (!peer) {
       if (is_cancelled(peer.error())) co_return peer.error();
       search_.reset();
@@ -173,6 +175,9 @@ awaitable<Result<ContentStream::Source>> ContentStream::ask_and_hedge(Peer peer)
   auto outcome = co_await race.run([this, peer] { return ask(peer); }, times.patience(peer.key()),
                                    [this] { return ask_another(); });
   if (hedged_) times.count_hedge(outcome.second_won);
+  // One that has only been too late is asked again when the winner dies.
+  if (outcome.second_won) hedge_.reset();
+  if (hedge_) --asked_;
   if (outcome.second_won) {
     log::debug("fetcher", "peer {} was slower than another with {}", peer.name,
                request_.digest.to_string());
@@ -183,10 +188,19 @@ awaitable<Result<ContentStream::Source>> ContentStream::ask_and_hedge(Peer peer)
 
 awaitable<Result<ContentStream::Source>> ContentStream::ask_another() {
   if (asked_ >= fetcher_->options_.max_peers) co_return Errc::not_found;
-  CO_TRY(auto peer, co_await fetcher_->next(*search_));
+  CO_TRY(auto peer, co_await next_candidate());
   ++asked_;
   hedged_ = true;
-  co_return co_await ask(std::move(peer));
+  hedge_ = peer;
+  auto source = co_await ask(std::move(peer));
+  if (!source && !is_cancelled(source.error())) hedge_.reset();
+  co_return source;
+}
+
+/// The peer that lost a race, or the router's next.
+awaitable<Result<Peer>> ContentStream::next_candidate() {
+  if (hedge_) co_return *std::exchange(hedge_, std::nullopt);
+  co_return co_await fetcher_->next(*search_);
 }
 
 /// Asks the origin, once more if the first try was in vain.
@@ -196,7 +210,7 @@ awaitable<Result<ContentStream::Source>> ContentStream::continued() {
          in_vain_ < options.max_in_vain) {
     ++continuations_;
     ++in_vain_;
-    auto source = co_await continue_once();
+    auto source = co_await continue_once(false);
     if (source || is_cancelled(source.error())) co_return source;
     log::info("fetcher", "the origin does not go on at byte {} of {}: {}", offset_,
               request_.digest.to_string(), source.error().message());
@@ -204,10 +218,10 @@ awaitable<Result<ContentStream::Source>> ContentStream::continued() {
   co_return Errc::unavailable;
 }
 
-awaitable<Result<ContentStream::Source>> ContentStream::continue_once() {
+awaitable<Result<ContentStream::Source>> ContentStream::continue_once(bool others) {
   ByteRange range{.first = offset_};
   if (wanted_end_) range.last = *wanted_end_ - 1;
-  CO_TRY(auto exchange, co_await continuation_(range));
+  CO_TRY(auto exchange, co_await continuation_(range, others));
   co_return accepted_of_origin(std::move(exchange));
 }
 
@@ -256,23 +270,49 @@ Result<ContentStream::Source> ContentStream::accepted_of_origin(Exchange exchang
 }
 
 /// A source that sends a byte now and then never trips the limit on stalls.
-awaitable<bool> ContentStream::leave_slow_source() {
+bool ContentStream::is_slow() {
   const auto& options = fetcher_->options_;
   auto& source = *source_;
-  if (source.waited < options.slow_after || offset_ == end()) co_return false;
+  if (source.waited < options.slow_after || offset_ == end()) return false;
   const auto seconds = std::chrono::duration<double>(source.waited).count();
   const bool slow = static_cast<double>(source.bytes) / seconds <
                     static_cast<double>(options.slow_bytes_per_second);
   source.waited = Duration{0};
   source.bytes = 0;
-  if (!slow || source.peer.empty()) co_return false;
-  log::info("fetcher", "peer {} is slow with {}", shown(source.peer), request_.digest.to_string());
-  auto other = co_await next_peer();
-  if (!other && !is_cancelled(other.error())) other = co_await continued();
-  if (!other) co_return false;  // slow is better than nothing
-  fetcher_->conduct_.out_of_reach(source.peer, "sent a body too slowly");
+  return slow && !source.peer.empty();
+}
+
+/// The slow source isn't read meanwhile, so the search may not take long: slow is better than
+/// nothing.
+awaitable<Result<void>> ContentStream::leave_slow_source() {
+  const auto peer = source_->peer;
+  log::info("fetcher", "peer {} is slow with {}", shown(peer), request_.digest.to_string());
+  auto other = co_await with_deadline(fetcher_->clock_, fetcher_->options_.faster, faster_source());
+  if (co_await asked_to_stop()) co_return Errc::cancelled;
+  if (!other) co_return Result<void>();
+  fetcher_->conduct_.out_of_reach(peer, "sent a body too slowly");
   source_.emplace(*std::move(other));
-  co_return true;
+  co_return Result<void>();
+}
+
+/// Another peer or the origin; the last of the tries that the origin is given is kept for when
+/// nobody else is left.
+awaitable<Result<ContentStream::Source>> ContentStream::faster_source() {
+  auto other = co_await next_peer();
+  if (other || is_cancelled(other.error())) co_return other;
+  const auto& options = fetcher_->options_;
+  if (!continuation_ || continuations_ + 1 >= options.max_continuations ||
+      in_vain_ + 1 >= options.max_in_vain) {
+    co_return Errc::unavailable;
+  }
+  ++continuations_;
+  ++in_vain_;
+  auto origin = co_await continue_once(true);
+  if (!origin && was_spared(origin.error())) {
+    --continuations_;
+    --in_vain_;
+  }
+  co_return origin;
 }
 
 }  // namespace hagring::registry

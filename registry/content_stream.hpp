@@ -30,8 +30,9 @@ struct ContentPart {
   std::optional<std::uint64_t> end{};  ///< behind the last byte; nullopt: up to the content's end
 };
 
-/// Asks the origin for a part of the content; redirects and all, as if for the first time.
-using Continuation = std::function<awaitable<Result<Exchange>>(ByteRange range)>;
+/// Asks the origin for a part of the content; redirects and all, as if for the first time. With
+/// `others`, which may have it as well, it isn't asked when it is known to be down: was_spared().
+using Continuation = std::function<awaitable<Result<Exchange>>(ByteRange range, bool others)>;
 
 /// The bytes of one piece of content, in order, from one source after another: one that dies,
 /// stalls or crawls is left for the next, which goes on at the byte that was reached. A stream that
@@ -73,9 +74,12 @@ class ContentStream {
   awaitable<Result<Source>> ask(Peer peer);
   awaitable<Result<Source>> ask_and_hedge(Peer peer);
   awaitable<Result<Source>> ask_another();
+  awaitable<Result<Peer>> next_candidate();
   awaitable<Result<Source>> continued();
-  awaitable<Result<Source>> continue_once();
-  awaitable<bool> leave_slow_source();
+  awaitable<Result<Source>> continue_once(bool others);
+  bool is_slow();
+  awaitable<Result<void>> leave_slow_source();
+  awaitable<Result<Source>> faster_source();
   awaitable<Result<std::size_t>> read_source(MutableBytes into);
   void count(std::size_t bytes);
   void note_break(const error_code& error);
@@ -95,8 +99,10 @@ class ContentStream {
   std::unique_ptr<PeerSearch> search_;
   bool searched_ = false;
   std::size_t asked_ = 0;
-  bool hedged_ = false;  ///< a second peer has been asked beside a silent one
+  bool hedged_ = false;        ///< a second peer has been asked beside a silent one
+  std::optional<Peer> hedge_;  ///< … which has lost only by time
   std::optional<Source> source_;
+  bool slow_ = false;  ///< another source is looked for before the next read
   std::vector<std::string> contributors_;
   bool origin_contributed_ = false;
 };

@@ -32,6 +32,8 @@ struct FetcherOptions {
   Duration slow_after = std::chrono::seconds(5);
   /// … it has sent fewer bytes a second than this.
   std::uint64_t slow_bytes_per_second = 16UL * 1024;
+  /// For finding that other source, while the slow one is not read.
+  Duration faster = std::chrono::seconds(3);
 };
 
 /// Gets content from the peers that the router names. Requests have the shape that Spegel's nodes

@@ -16,6 +16,9 @@ constexpr std::size_t kMaxRedirectBody = 16UL * 1024;
 /// Longer than any request: its own limits end it.
 constexpr Duration kForever = std::chrono::hours(24);
 
+/// Of what a token service is asked for by a probe; a longer query is left out of it.
+constexpr std::size_t kMaxTokenTarget = 2UL * 1024;
+
 /// More than the registries' errors have.
 constexpr std::size_t kMaxKeptBody = 8UL * 1024;
 
@@ -128,8 +131,10 @@ awaitable<bool> Origin::challenge_can_be_met(Upstream to, http::Response respons
   const auto& realm = service->realm;
   const OriginServer server{.host = realm.host, .port = realm.port, .tls = realm.scheme == "https"};
   if (server == OriginServer::of(to)) co_return true;  // it has just answered
-  co_return co_await memory_.breaker.is_well(server, realm.target.substr(0, realm.target.find('?')),
-                                             options_.token_service);
+  auto target = token_target(*service);
+  if (target.size() > kMaxTokenTarget) target.resize(std::min(target.find('?'), kMaxTokenTarget));
+  co_return !co_await memory_.breaker.is_found_down(server, std::move(target),
+                                                    options_.token_service);
 }
 
 std::string Origin::outage(const Upstream& to) const {

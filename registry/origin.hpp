@@ -36,9 +36,9 @@ class Origin {
     Duration suspicious_after = std::chrono::seconds(1);
     /// For the body of an answer that is kept.
     Duration kept_body = std::chrono::seconds(5);
-    /// For a token service to show that it is well: a slow one is a down one to those who have
-    /// others to ask.
-    Duration token_service = std::chrono::seconds(2);
+    /// For finding out that a token service is down: longer than a probe of one that doesn't
+    /// answer to TLS (BreakerProbes::Options::connect). A slow one isn't down.
+    Duration token_service = std::chrono::seconds(6);
   };
 
   Origin(Clock& clock, UpstreamClient& client, OriginMemory memory)
@@ -63,7 +63,8 @@ class Origin {
   awaitable<Result<Exchange>> open(Upstream to);
 
   /// Whether a client that gets this answer can do what it asks for: false for one that is to get a
-  /// token from a service that is down. Where that isn't known it is found out.
+  /// token from a service that is down. Where that isn't known it is looked into; what isn't found
+  /// out in time counts as well.
   awaitable<bool> challenge_can_be_met(Upstream to, http::Response response);
 
   /// Since when and why the origin is taken for dead, for people; empty: it isn't.

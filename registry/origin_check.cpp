@@ -17,13 +17,16 @@ struct Shaken {
   std::string reason;
 };
 
-awaitable<Result<Shaken>> shake(Dialer& dialer, SSL_CTX* tls, Destination destination) {
+/// `connected` tells how far it came when it is cut short.
+awaitable<Result<Shaken>> shake(Dialer& dialer, SSL_CTX* tls, Destination destination,
+                                bool& connected) {
   destination.tls = true;
   auto dialled = co_await dialer.dial(destination);
   if (!dialled && egress::is_refusal(dialled.error())) {
     co_return Shaken{OriginVerdict::refused_by_proxy, dialled.error().message()};
   }
   CO_TRY(auto socket, std::move(dialled));
+  connected = true;
   auto ssl = make_client_ssl(tls, destination.host);
   TlsStream stream(ssl.release(), std::make_unique<SocketStream>(std::move(socket)));
   const auto shaken = co_await stream.handshake();
@@ -49,10 +52,28 @@ std::string_view to_string(OriginVerdict verdict) {
       return "wants a client certificate";
     case OriginVerdict::refused_by_proxy:
       return "refused by the egress proxy";
+    case OriginVerdict::undecided:
+      return "undecided";
     case OriginVerdict::unreachable:
       break;
   }
   return "unreachable";
+}
+
+bool VerifiedOrigins::contains(const std::string& origin) const {
+  const std::lock_guard lock(mutex_);
+  return origins_.contains(origin);
+}
+
+void VerifiedOrigins::add(const std::string& origin) {
+  const std::lock_guard lock(mutex_);
+  if (origins_.size() >= kCapacity && !origins_.contains(origin)) origins_.erase(origins_.begin());
+  origins_.insert(origin);
+}
+
+void VerifiedOrigins::remove(const std::string& origin) {
+  const std::lock_guard lock(mutex_);
+  origins_.erase(origin);
 }
 
 awaitable<OriginVerdict> OriginCheck::inspect(Destination origin) {
@@ -74,12 +95,13 @@ awaitable<OriginVerdict> OriginCheck::inspect(Destination origin) {
   const auto ended =
       std::make_shared<asio::steady_timer>(executor, asio::steady_timer::time_point::max());
   under_way_.emplace(key, ended);
-  auto entry = co_await shake_hands(origin);
+  auto entry = co_await shake_hands(origin, verified_->contains(key));
   const auto verdict = entry.verdict;
   const auto state = co_await asio::this_coro::cancellation_state;
   // What was cut short says nothing of the origin: whoever waits tries for itself.
   if (state.cancelled() == asio::cancellation_type::none) {
     tell_breaker(origin, entry);
+    if (verdict == OriginVerdict::verified) verified_->add(key);
     remember(key, std::move(entry));
   }
   under_way_.erase(key);
@@ -87,27 +109,41 @@ awaitable<OriginVerdict> OriginCheck::inspect(Destination origin) {
   co_return verdict;
 }
 
-awaitable<OriginCheck::Entry> OriginCheck::shake_hands(Destination origin) {
+awaitable<OriginCheck::Entry> OriginCheck::shake_hands(Destination origin, bool verified_before) {
   const auto host = origin.host;
-  const auto shaken =
-      co_await with_deadline(clock_, options_.limit, shake(dialer_, tls_, std::move(origin)));
+  bool connected = false;
+  const auto shaken = co_await with_deadline(clock_, options_.limit,
+                                             shake(dialer_, tls_, std::move(origin), connected));
   Entry entry;
   if (shaken) {
     entry.verdict = shaken->verdict;
     entry.reason = shaken->reason;
   } else {
+    const bool slow = connected && shaken.error() == Errc::timed_out;
+    if (slow && !verified_before) entry.verdict = OriginVerdict::undecided;
     entry.reason = shaken.error().message();
   }
-  const bool verified = entry.verdict == OriginVerdict::verified;
-  const bool unreachable = entry.verdict == OriginVerdict::unreachable ||
-                           entry.verdict == OriginVerdict::refused_by_proxy;
-  if (!verified) {
+  if (entry.verdict != OriginVerdict::verified) {
     log::info("origin", "{}: {} ({})", host, to_string(entry.verdict), entry.reason);
   }
-  entry.until = clock_.now() + (verified      ? options_.verified
-                                : unreachable ? options_.unreachable
-                                              : options_.refused);
+  entry.until = clock_.now() + lifetime(entry.verdict);
   co_return entry;
+}
+
+Duration OriginCheck::lifetime(OriginVerdict verdict) const {
+  switch (verdict) {
+    case OriginVerdict::verified:
+      return options_.verified;
+    case OriginVerdict::undecided:
+      return options_.undecided;
+    case OriginVerdict::unreachable:
+    case OriginVerdict::refused_by_proxy:
+      return options_.unreachable;
+    case OriginVerdict::not_verified:
+    case OriginVerdict::wants_client_certificate:
+      break;
+  }
+  return options_.refused;
 }
 
 bool OriginCheck::known_to_be_unreachable(const Destination& origin) const {
@@ -120,6 +156,9 @@ bool OriginCheck::known_to_be_unreachable(const Destination& origin) const {
 void OriginCheck::tell_breaker(const Destination& origin, const Entry& entry) {
   if (breaker_ == nullptr || entry.verdict == OriginVerdict::refused_by_proxy) return;
   const OriginServer server{.host = origin.host, .port = origin.port};
+  if (entry.verdict == OriginVerdict::undecided) {
+    return breaker_->suspect(server, origin.preferred);
+  }
   if (entry.verdict != OriginVerdict::unreachable) return breaker_->reached(server);
   breaker_->failed(server, Trouble::unreachable, entry.reason, origin.preferred);
 }
@@ -134,7 +173,9 @@ void OriginCheck::remember(const std::string& key, Entry entry) {
 }
 
 void OriginCheck::forget(const std::string& host, std::uint16_t port) {
-  entries_.erase(fmt::format("{}:{}", host, port));
+  const auto key = fmt::format("{}:{}", host, port);
+  entries_.erase(key);
+  verified_->remove(key);
 }
 
 std::vector<OriginCheck::Known> OriginCheck::known() const {

@@ -154,11 +154,12 @@ awaitable<Result<std::string>> collect_verified(Inquiry& inquiry, const Digest& 
 
 Continuation origin_continuation(Inquiry& inquiry, const Digest& digest) {
   if (inquiry.rule.tags == TagOrder::peers_only) return {};
-  return [&inquiry, digest](ByteRange range) -> awaitable<Result<Exchange>> {
+  return [&inquiry, digest](ByteRange range, bool others) -> awaitable<Result<Exchange>> {
     auto request = forwarded(inquiry.request);
     request.headers.erase("If-Range");
     request.headers.set("Range", range.to_string());
-    auto exchange = co_await inquiry.parts.origin.read(inquiry.origin, std::move(request));
+    auto exchange =
+        co_await inquiry.parts.origin.read(inquiry.origin, std::move(request), {.others = others});
     if (exchange) note_answer(inquiry, digest, *exchange);
     co_return exchange;
   };

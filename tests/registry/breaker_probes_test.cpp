@@ -143,20 +143,27 @@ TEST_F(BreakerProbesTest, TroubledServerIsTriedByARequest) {
 }
 
 struct TokenServiceLookTest : BreakerProbesTest {
-  /// Asks whether the service is well; the clock moves on by `pause` if that takes time.
-  bool is_well(Duration pause = 2s) {
-    std::optional<bool> well;
+  /// Asks whether the service is down; the clock moves on by `pause` if that takes time.
+  bool is_found_down(Duration pause = 2s) {
+    std::optional<bool> down;
     TaskGroup tasks(context.get_executor(), "look");
     tasks.spawn(
-        [&]() -> awaitable<void> { well = co_await breaker.is_well(server, "/token", 2s); });
-    const bool at_once = until([&] { return well || clock.sleepers() >= pending; });
+        [&]() -> awaitable<void> { down = co_await breaker.is_found_down(server, target, 6s); });
+    const bool at_once = until([&] { return down || clock.sleepers() >= pending; });
     EXPECT_TRUE(at_once);
-    if (!well && pause > 0s && !until_within(200ms, [&] { return well.has_value(); })) {
+    if (!down && pause > 0s && !until_within(200ms, [&] { return down.has_value(); })) {
       clock.advance(pause);
     }
-    EXPECT_TRUE(until([&] { return well.has_value(); }));
+    EXPECT_TRUE(until([&] { return down.has_value(); }));
     test::run(context, tasks.drain());
-    return well.value_or(false);
+    return down.value_or(false);
+  }
+  void fall_silent() {
+    origin.server.handler = [this](http::Connection&, http::Request) -> awaitable<bool> {
+      co_await clock.sleep_for(1h);
+      co_return false;
+    };
+    pending = 3;  // the caller, the probe's deadline, and the server
   }
   template <typename Condition>
   bool until_within(Duration limit, Condition condition) {
@@ -168,24 +175,25 @@ struct TokenServiceLookTest : BreakerProbesTest {
     return condition();
   }
   std::size_t pending = 1;
+  std::string target = "/token?service=registry.test";
 };
 
-TEST_F(TokenServiceLookTest, OneThatAnswersIsWellForAWhile) {
+TEST_F(TokenServiceLookTest, OneThatAnswersIsNotLookedAtAgainForAWhile) {
   origin.behaviour.status = 400;
-  EXPECT_TRUE(is_well());
-  EXPECT_TRUE(is_well());
-  EXPECT_EQ(origin.server.count("GET", "/token"), 1);
+  EXPECT_FALSE(is_found_down());
+  EXPECT_FALSE(is_found_down());
+  EXPECT_EQ(origin.server.count("GET", target), 1);
   clock.advance(31s);
-  EXPECT_TRUE(is_well());
-  EXPECT_EQ(origin.server.count("GET", "/token"), 2);
+  EXPECT_FALSE(is_found_down());
+  EXPECT_EQ(origin.server.count("GET", target), 2);
   EXPECT_TRUE(breaker.outages().empty());
 }
 
 TEST_F(TokenServiceLookTest, OneThatRefusesOrFailsIsFoundOutAtOnceAndComesBack) {
   dialer.names[server.host] = {asio::ip::address_v4::loopback(), 1};
-  EXPECT_FALSE(is_well());
+  EXPECT_TRUE(is_found_down());
   EXPECT_EQ(breaker.outages().front().trouble, Trouble::unreachable);
-  EXPECT_FALSE(is_well());
+  EXPECT_TRUE(is_found_down());
   EXPECT_EQ(dialer.dialled.size(), 1U);
   dialer.names[server.host] = origin.server.endpoint();
   origin.behaviour.status = 503;
@@ -195,25 +203,64 @@ TEST_F(TokenServiceLookTest, OneThatRefusesOrFailsIsFoundOutAtOnceAndComesBack) 
   origin.behaviour.status = 200;
   probe(2400ms);
   EXPECT_TRUE(until([&] { return breaker.outages().empty(); }));
-  EXPECT_TRUE(is_well());
+  EXPECT_FALSE(is_found_down());
 }
 
-TEST_F(TokenServiceLookTest, OneThatFailsIsDown) {
+TEST_F(TokenServiceLookTest, OneThatFailsClientsRequestsIsDownWhateverIsRelayed) {
   origin.behaviour.status = 503;
-  EXPECT_FALSE(is_well());
+  EXPECT_TRUE(is_found_down());
   EXPECT_EQ(breaker.outages().front().trouble, Trouble::failing);
+  breaker.reached(server);
+  EXPECT_TRUE(is_open());
   origin.behaviour.status = 401;
   probe(1200ms);
   EXPECT_TRUE(until([&] { return breaker.outages().empty(); }));
 }
 
-TEST_F(TokenServiceLookTest, SlowOneIsNotWaitedForLong) {
+TEST_F(TokenServiceLookTest, OneThatFailsABareRequestIsAlive) {
+  target = "/token";
+  origin.behaviour.status = 503;
+  EXPECT_FALSE(is_found_down());
+  EXPECT_TRUE(breaker.outages().empty());
+}
+
+TEST_F(TokenServiceLookTest, OneThatCannotBeReachedInAProbesTimeIsDown) {
   dialer.black_hole = true;
   pending = 2;
-  EXPECT_FALSE(is_well(2s));
+  EXPECT_TRUE(is_found_down(5s));
+  EXPECT_EQ(breaker.outages().front().trouble, Trouble::unreachable);
+}
+
+TEST_F(TokenServiceLookTest, WhatIsNotFoundOutInTimeIsNotDown) {
+  breaker.on_probe([](const OriginServer&) {});
+  EXPECT_FALSE(is_found_down(6s));
   EXPECT_TRUE(breaker.outages().empty());
-  clock.advance(3s);  // the probe's own end
-  EXPECT_TRUE(until([&] { return is_open(); }));
+}
+
+TEST_F(TokenServiceLookTest, SilentOneIsDownOnlyIfItHasAnsweredBefore) {
+  const auto answer = origin.server.handler;
+  fall_silent();
+  EXPECT_FALSE(is_found_down(5s));
+  EXPECT_FALSE(is_found_down());  // not looked at again at once
+  EXPECT_EQ(origin.server.requests.size(), 1U);
+
+  clock.advance(31s);
+  origin.server.handler = answer;
+  pending = 1;
+  EXPECT_FALSE(is_found_down());
+  clock.advance(31s);
+  fall_silent();
+  EXPECT_TRUE(is_found_down(5s));
+  EXPECT_EQ(breaker.outages().front().trouble, Trouble::silent);
+}
+
+TEST_F(TokenServiceLookTest, ConnectionThatWorkedProvesThatASilentOneIsBack) {
+  EXPECT_FALSE(is_found_down());
+  breaker.failed(server, Trouble::silent, "timed out", std::nullopt);
+  EXPECT_TRUE(is_found_down());
+  breaker.reached(server);
+  EXPECT_FALSE(is_found_down());
+  EXPECT_EQ(origin.server.requests.size(), 1U);
 }
 
 TEST_F(BreakerProbesTest, AreBounded) {

@@ -170,6 +170,21 @@ TEST_F(HedgeTest, PeerThatAnswersAfterAllIsTakenIfTheOtherHasNothing) {
   EXPECT_EQ(conduct.first_bytes().counters().won, 0U);
 }
 
+TEST_F(HedgeTest, PeerThatHasLostIsAskedAgainWhenTheWinnerDies) {
+  delay_first(100ms);
+  first->behaviour.cut_at = 40'000;
+  second->server.handler = [this, times = 0, answer = second->server.handler](
+                               http::Connection& connection,
+                               http::Request request) mutable -> awaitable<bool> {
+    if (times++ == 0) co_await clock.sleep_for(1h);
+    co_return co_await answer(connection, std::move(request));
+  };
+  EXPECT_TRUE(get_blob(digest).body == content);
+  EXPECT_EQ(second->server.requests.size(), 2U);
+  EXPECT_EQ(conduct.first_bytes().counters().won, 0U);
+  EXPECT_TRUE(origin.server.requests.empty());
+}
+
 TEST_F(HedgeTest, NobodyElseIsLeftToAsk) {
   delay_first(100ms);
   peer_list.erase(peer_list.begin() + (second == &peers.front() ? 0 : 1));

@@ -148,20 +148,82 @@ TEST_F(MirrorTest, PeerThatAnswersTooLateIsLeft) {
   EXPECT_EQ(asked, 1);
 }
 
-TEST_F(MirrorTest, PeerThatCrawlsIsLeft) {
-  fetcher_options.slow_after = 50ms;
-  const auto content = test::noise(kLarge);
-  auto& slow = add_peer();
-  const auto digest = slow.add(content);
-  slow.server.handler = [&](http::Connection& connection, http::Request) -> awaitable<bool> {
-    (void)co_await connection.write_response(
-        {.status = 200, .body = {http::BodyLength::Kind::length, kLarge}});
-    for (std::size_t i = 0; i < kLarge; ++i) {
-      if (!co_await connection.write_body(as_bytes(std::string_view(content).substr(i, 1)))) break;
-      co_await clock.sleep_for(5ms);
-    }
-    co_return false;
+/// A peer that sends one byte after another, and all at once after `crawled` of them.
+struct CrawlingPeer : MirrorTest {
+  CrawlingPeer() {
+    fetcher_options.slow_after = 50ms;
+    slow.server.handler = [this](http::Connection& connection, http::Request) -> awaitable<bool> {
+      (void)co_await connection.write_response(
+          {.status = 200, .body = {http::BodyLength::Kind::length, content.size()}});
+      const std::string_view all(content);
+      for (std::size_t i = 0; i < crawled; ++i) {
+        if (!co_await connection.write_body(as_bytes(all.substr(i, 1)))) co_return false;
+        co_await clock.sleep_for(5ms);
+      }
+      if (!co_await connection.write_body(as_bytes(all.substr(crawled)))) co_return false;
+      co_return (co_await connection.finish_body()).has_value();
+    };
+  }
+  const std::string content = test::noise(kLarge);
+  test::FakeRegistry& slow = add_peer();
+  const Digest digest = slow.add(content);
+  std::size_t crawled = kLarge;
+};
+
+TEST_F(CrawlingPeer, IsNotLeftForAnOriginThatIsKnownToBeDown) {
+  crawled = 60;
+  dialer.black_hole = true;
+  breaker.failed({.host = about.host}, Trouble::unreachable, "timed out", {});
+  EXPECT_TRUE(get_blob(digest).body == content);
+  EXPECT_EQ(dialer.dialled.size(), 1U);  // the peer
+  EXPECT_TRUE(conduct.paused().empty());
+}
+
+TEST_F(CrawlingPeer, IsReadOnWhenNoOtherSourceIsFoundSoon) {
+  crawled = 60;
+  dialer.black_hole = true;
+  origin_limits.connect = 20s;
+  fetcher_options.faster = 100ms;
+  const auto begin = clock.now();
+  EXPECT_TRUE(get_blob(digest).body == content);
+  EXPECT_LT(clock.now() - begin, 15s);
+  EXPECT_EQ(dialer.dialled.size(), 2U);  // the peer, and the origin once
+}
+
+TEST_F(CrawlingPeer, HasWhatItSentPassedOnBeforeAnotherSourceIsLookedFor) {
+  origin.add(content);
+  bool all_had_come = true;
+  std::size_t come = 0;
+  origin.server.handler = [&, answer = origin.server.handler](
+                              http::Connection& connection,
+                              http::Request request) -> awaitable<bool> {
+    const auto range = ByteRange::parse(request.headers.get("Range").value_or(""));
+    const auto wanted = range ? range->first.value_or(0) : 0;
+    const auto end = clock.now() + 5s;
+    while (come < wanted && clock.now() < end) co_await clock.sleep_for(5ms);
+    all_had_come = come >= wanted;
+    co_return co_await answer(connection, std::move(request));
   };
+  fetcher_options.faster = 20s;
+  with_client([&](http::Connection& connection) -> awaitable<void> {
+    (void)co_await connection.write_request(
+        {.target = "/v2/library/nginx/blobs/" + digest.to_string(),
+         .headers = {{"Host", about.host}}});
+    (void)co_await connection.finish_body();
+    (void)co_await connection.read_response("GET");
+    Bytes buffer(64UL * 1024);
+    while (true) {
+      const auto size = co_await connection.read_body(buffer);
+      if (!size || *size == 0) break;
+      come += *size;
+    }
+  });
+  EXPECT_EQ(come, content.size());
+  EXPECT_TRUE(all_had_come);
+  EXPECT_GE(origin.server.requests.size(), 1U);
+}
+
+TEST_F(CrawlingPeer, IsLeft) {
   origin.add(content);
   EXPECT_TRUE(get_blob(digest).body == content);
   EXPECT_TRUE(last_pull().verified);

@@ -254,6 +254,35 @@ TEST_F(OriginCheckTest, UnreachableOriginIsFoundOutOnceByAll) {
   EXPECT_TRUE(breaker.outages().empty());
 }
 
+TEST_F(OriginCheckTest, SlowOneIsUndecidedUnlessItHasBeenVerifiedBefore) {
+  asio::ip::tcp::acceptor deaf(context, {asio::ip::address_v4::loopback(), 0});
+  VerifiedOrigins verified;
+  const OriginCheck::Options limits{.limit = 100ms, .verified = 0s, .undecided = 0s};
+  OriginCheck check(clock, dialer, client_tls.get(), limits, nullptr, &verified);
+  OriginCheck of_another_thread(clock, dialer, client_tls.get(), {}, nullptr, &verified);
+  dialer.names["registry-1.docker.io"] = deaf.local_endpoint();
+  EXPECT_EQ(inspect(check), OriginVerdict::undecided);
+  dialer.names["registry-1.docker.io"] = origin.server.endpoint();
+  EXPECT_EQ(inspect(of_another_thread), OriginVerdict::verified);
+  dialer.names["registry-1.docker.io"] = deaf.local_endpoint();
+  EXPECT_EQ(inspect(check), OriginVerdict::unreachable);
+  check.forget("registry-1.docker.io", 443);
+  EXPECT_EQ(inspect(check), OriginVerdict::undecided);
+  dialer.black_hole = true;
+  check.forget("registry-1.docker.io", 443);
+  EXPECT_EQ(inspect(check), OriginVerdict::unreachable);
+}
+
+TEST_F(OriginCheckTest, UndecidedOneIsNoOutageUntilAProbeSaysSo) {
+  asio::ip::tcp::acceptor deaf(context, {asio::ip::address_v4::loopback(), 0});
+  dialer.names["registry-1.docker.io"] = deaf.local_endpoint();
+  OriginCheck check(clock, dialer, client_tls.get(), {.limit = 50ms}, &breaker);
+  EXPECT_EQ(inspect(check), OriginVerdict::undecided);
+  EXPECT_EQ(inspect(check), OriginVerdict::undecided);
+  EXPECT_EQ(dialer.dialled.size(), 1U);  // remembered
+  EXPECT_TRUE(breaker.outages().empty());
+}
+
 TEST_F(OriginCheckTest, CertificateForAnotherNameIsNotVerified) {
   dialer.names["ghcr.io"] = origin.server.endpoint();
   OriginCheck check(clock, dialer, client_tls.get());

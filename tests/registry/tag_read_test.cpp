@@ -54,6 +54,41 @@ TEST_F(MirrorTest, OriginsChallengeIsForAClientWithoutCredentials) {
   EXPECT_TRUE(peer.server.requests.empty());
 }
 
+/// The origin wants a token of a service that was not met before.
+struct UnknownTokenService : MirrorTest {
+  UnknownTokenService() {
+    store.tag("docker.io/library/nginx:1.25", store.add(kManifest), kType);
+    origin.behaviour.status = 401;
+    origin.behaviour.headers = {
+        {"WWW-Authenticate", R"(Bearer realm="https://auth.test/token?a=b",)"
+                             R"(service="registry.test",scope="repository:library/nginx:pull")"}};
+    breaker.on_probe([this](const OriginServer& server) {
+      asked = server.to_string() + breaker.probe_target(server);
+      breaker.probed(server, finding, "");
+    });
+  }
+  ProbeFinding finding = ProbeFinding::answered;
+  std::string asked;
+};
+
+TEST_F(UnknownTokenService, IsAskedAsTheClientWouldAsk) {
+  EXPECT_EQ(ask("HEAD", kTarget).status, 401U);
+  EXPECT_EQ(asked,
+            "auth.test:443/token?a=b&service=registry.test&scope=repository%3Alibrary%2Fnginx%3A"
+            "pull");
+}
+
+TEST_F(UnknownTokenService, ThatOnlySaysNothingIsLeftToTheClient) {
+  finding = ProbeFinding::mute;
+  EXPECT_EQ(ask("HEAD", kTarget).status, 401U);
+}
+
+TEST_F(UnknownTokenService, ThatIsDownIsNoReasonToLoseThePull) {
+  finding = ProbeFinding::troubled;
+  EXPECT_EQ(ask("HEAD", kTarget).status, 200U);
+  EXPECT_EQ(last_pull().source, PullSource::local);
+}
+
 /// The origin says no to a client with credentials.
 struct OriginsNo : MirrorTest, testing::WithParamInterface<unsigned> {
   OriginsNo() { origin.behaviour.status = GetParam(); }

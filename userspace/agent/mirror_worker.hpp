@@ -26,6 +26,7 @@ struct MirrorShared {
   registry::ContentRouter& router;
   registry::Conduct& conduct;
   registry::OriginMemory memory;
+  registry::VerifiedOrigins& verified;
   registry::PullRecord& record;
   registry::KnownSizes& sizes;
   registry::Privacy& privacy;

@@ -142,6 +142,7 @@ class NodeAgent {
   containerd::ContainerdStore store_;
   registry::Conduct conduct_;
   registry::Breaker breaker_;
+  registry::VerifiedOrigins verified_;
   registry::BreakerProbes breaker_probes_;  ///< on the control thread
   registry::RateLimits rate_limits_;
   registry::PullRecord record_;

@@ -87,6 +87,8 @@ awaitable<proxy::Decision> NodeAgent::may_terminate(MirrorWorker& worker, std::s
     case registry::OriginVerdict::not_verified:
     case registry::OriginVerdict::wants_client_certificate:
       co_return proxy::Decision{false, SpliceReason::origin_unverifiable};
+    case registry::OriginVerdict::undecided:
+      co_return proxy::Decision{false, SpliceReason::undecided};
     case registry::OriginVerdict::verified:
     case registry::OriginVerdict::unreachable:
       break;
