@@ -51,7 +51,7 @@ struct PeerResponder::Content {
   Digest digest;
   OpenBlob blob;
   std::string media_type;
-  std::optional<Privacy::Names> private_under{};
+  std::optional<std::string> private_mark{};  ///< of kPrivateField
 };
 
 awaitable<Result<void>> PeerResponder::answer(http::Connection& connection, http::Request request,
@@ -96,9 +96,11 @@ awaitable<Result<PeerResponder::Content>> PeerResponder::find(const Route& asked
     digest = std::move(descriptor.digest);
   }
   CO_TRY(auto blob, co_await store_.open(*digest));
-  std::optional<Privacy::Names> secret;
+  std::optional<std::string> secret;
   if (options_.policy != nullptr && options_.privacy != nullptr) {
-    secret = private_under(*options_.policy, *options_.privacy, *digest);
+    if (private_under(*options_.policy, *options_.privacy, *digest)) {
+      secret = options_.privacy->field_of(*digest);
+    }
   }
   if (secret && options_.anybody) co_return Errc::not_found;
   std::string media_type = "application/octet-stream";
@@ -151,8 +153,8 @@ awaitable<Result<void>> PeerResponder::send(http::Connection& connection,
   response.headers = {{"Content-Type", content.media_type},
                       {"Docker-Content-Digest", content.digest.to_string()},
                       {"Accept-Ranges", "bytes"}};
-  if (content.private_under) {
-    response.headers.add(std::string(kPrivateField), Privacy::field(*content.private_under));
+  if (content.private_mark) {
+    response.headers.add(std::string(kPrivateField), *content.private_mark);
   }
   if (selection.kind != Selection::Kind::whole) {
     response.headers.add("Content-Range", content_range(selection, size));

@@ -35,12 +35,11 @@ http::Request head_of(const Inquiry& inquiry, const std::string& reference) {
   return request;
 }
 
-/// Whether the repository is one that `digest` is content of, as its registry has said.
+/// Whether the repository is one that `digest` is content of, as its registry has shown this node.
 bool belongs(const Inquiry& inquiry, const Digest& digest) {
   const auto repository = name_of(inquiry);
-  const auto mark = inquiry.parts.privacy->mark(digest);
-  return (mark && std::ranges::find(*mark, repository) != mark->end()) ||
-         inquiry.parts.grants->confirmed(digest, repository);
+  return inquiry.parts.grants->confirmed(digest, repository) &&
+         inquiry.parts.privacy->vouches(repository, digest);
 }
 
 /// Whether the origin has let these credentials into this repository within `window`, and the
@@ -111,7 +110,8 @@ std::optional<Privacy::Names> private_under(const Policy& policy, Privacy& priva
   if (!mark) return std::nullopt;
   const bool open = std::ranges::any_of(*mark, [&](const std::string& repository) {
     const auto reference = Reference::parse(repository);
-    return reference && policy.decide(*reference).authorize == Authorize::open;
+    return reference && privacy.vouches(repository, digest) &&
+           policy.decide(*reference).authorize == Authorize::open;
   });
   return open ? std::nullopt : std::move(mark);
 }
@@ -138,13 +138,15 @@ awaitable<Result<Permission>> may_have(Inquiry& inquiry, Digest digest) {
     inquiry.pull.note = "the origin can't be asked; these credentials were good before";
   } else {
     note_answer(inquiry, digest, *exchange);
-    if (exchange->response.status / 100 != 2) co_return Permission::withheld;
+    const bool yes = exchange->response.status / 100 == 2 && !exchange->redirected;
+    // What another repository keeps private, this one has to send.
+    if (!yes || !parts.privacy->vouches(name_of(inquiry), digest)) co_return Permission::withheld;
   }
   inquiry.withheld.clear();
   co_return Permission::given;
 }
 
-void note_yes(Inquiry& inquiry, const std::optional<Digest>& digest) {
+void note_yes(Inquiry& inquiry, const std::optional<Digest>& digest, Proof proof) {
   auto& parts = inquiry.parts;
   if (parts.privacy == nullptr) return;
   const auto repository = name_of(inquiry);
@@ -154,12 +156,13 @@ void note_yes(Inquiry& inquiry, const std::optional<Digest>& digest) {
   const bool anonymous = credentials.empty() && !inquiry.request.headers.contains("Cookie");
   if (anonymous) parts.privacy->learn(repository, Audience::everybody);
   if (!digest) return;
+  const bool shown = proof == Proof::bytes || parts.privacy->vouches(repository, *digest);
   if (open) {
-    parts.privacy->clear(*digest);
+    if (shown) parts.privacy->clear(*digest);
     return;
   }
-  parts.privacy->add(*digest, repository);
-  if (inquiry.rule.authorize == Authorize::strict) parts.grants->confirm(*digest, repository);
+  parts.privacy->add(*digest, repository, proof);
+  if (shown) parts.grants->confirm(*digest, repository);
   // Not by a blob: to let somebody in, registries redirect them to where blobs are kept, as others
   // do with who isn't let in.
   const bool manifest = inquiry.route.kind == Route::Kind::manifest;
@@ -172,9 +175,10 @@ void note_answer(Inquiry& inquiry, const std::optional<Digest>& digest, const Ex
   const bool yes = response.status / 100 == 2;
   if (yes && !exchange.redirected) return note_yes(inquiry, digest);
   const bool elsewhere = yes || response.status / 100 == 3;
-  if (elsewhere && digest && inquiry.rule.authorize != Authorize::open) {
+  const bool is_public = inquiry.parts.privacy->audience(name_of(inquiry)) == Audience::everybody;
+  if (elsewhere && !is_public && digest && inquiry.rule.authorize != Authorize::open) {
     // The client may follow it by itself. That it is content of the repository is not said.
-    inquiry.parts.privacy->add_field(*digest, name_of(inquiry));
+    inquiry.parts.privacy->add_unknown(*digest);
   }
   if (response.status != 401 && response.status != 403) return;
   inquiry.parts.grants->deny(credentials_of(inquiry), name_of(inquiry));

@@ -20,10 +20,10 @@ enum class Permission { given, withheld };
 /// where it can't be asked, Inquiry::withheld says why. Errors: Errc::cancelled.
 awaitable<Result<Permission>> may_have(Inquiry& inquiry, Digest digest);
 
-/// The origin has let this client read its repository, or has sent `digest` of it: both are
-/// remembered, and whether others may have it, too, is found out. Before the content is passed on,
-/// so that it is never without its mark.
-void note_yes(Inquiry& inquiry, const std::optional<Digest>& digest);
+/// The origin has let this client read its repository, says that `digest` is content of it, or has
+/// sent it (`proof`): all is remembered, and whether others may have it, too, is found out. Before
+/// the content is passed on, so that it is never without its mark.
+void note_yes(Inquiry& inquiry, const std::optional<Digest>& digest, Proof proof = Proof::answer);
 
 /// What the origin's answer to a read of `digest` says about the client's rights. A redirect, and
 /// what it has led to, say nothing: it could be a page for people to log in on.

@@ -5,20 +5,9 @@
 
 #include <algorithm>
 
-#include "registry/reference.hpp"
 #include "userspace/http/grammar.hpp"
 
 namespace hagring::registry {
-namespace {
-
-/// Whether `name` is `registry/repository`.
-bool is_name(std::string_view name) {
-  const auto reference = Reference::parse(name);
-  return reference && !reference->tag && !reference->digest;
-}
-
-}  // namespace
-
 std::string_view to_string(Audience audience) {
   switch (audience) {
     case Audience::everybody:
@@ -74,50 +63,103 @@ void Privacy::learn(const std::string& repository, Audience audience) {
   known.until = clock_.wall() + (is_public ? options_.everybody : options_.some);
   changed_ = true;
   if (!is_public || !news) return;
-  // What is for everybody in one place is private nowhere.
-  marks_.erase_if([&](const auto& entry) {
-    return std::ranges::find(entry.second.repositories, repository) !=
-           entry.second.repositories.end();
-  });
+  for (const auto& digest : digests_of(repository)) {
+    // What is for everybody in one place is private nowhere.
+    auto& mark = *marks_.find(digest);
+    const bool free = mark.only(repository) || mark.find(repository)->proof == Proof::bytes;
+    if (free) {
+      marks_.erase(digest);
+      continue;
+    }
+    std::erase_if(mark.claims, [&](const Claim& claim) { return claim.repository == repository; });
+    mark.unknown = mark.unknown || mark.claims.empty();
+  }
 }
 
-/// Whether `names` was changed.
-bool Privacy::add_to(Names& names, const std::string& repository) const {
-  if (std::ranges::find(names, repository) != names.end()) return false;
-  if (names.size() >= options_.repositories_of_a_mark) names.erase(names.begin());
-  names.push_back(repository);
+/// Under the lock. What is marked with `repository`.
+std::vector<Digest> Privacy::digests_of(const std::string& repository) const {
+  std::vector<Digest> digests;
+  for (const auto& [digest, mark] : marks_) {
+    if (mark.find(repository) != nullptr) digests.push_back(digest);
+  }
+  return digests;
+}
+
+Privacy::Claim* Privacy::Mark::find(const std::string& repository) {
+  const auto found = std::ranges::find(claims, repository, &Claim::repository);
+  return found == claims.end() ? nullptr : &*found;
+}
+
+const Privacy::Claim* Privacy::Mark::find(const std::string& repository) const {
+  return const_cast<Mark*>(this)->find(repository);
+}
+
+bool Privacy::Mark::only(const std::string& repository) const {
+  return !unknown && claims.size() == 1 && claims.front().repository == repository;
+}
+
+/// Whether `mark` was changed.
+bool Privacy::add_to(Mark& mark, const Claim& claim) const {
+  if (auto* known = mark.find(claim.repository)) {
+    if (known->proof == Proof::bytes || claim.proof == Proof::answer) return false;
+    known->proof = Proof::bytes;
+    return true;
+  }
+  if (mark.claims.size() >= options_.repositories_of_a_mark) mark.claims.erase(mark.claims.begin());
+  mark.claims.push_back(claim);
   return true;
 }
 
-void Privacy::add(const Digest& digest, const std::string& repository) {
+void Privacy::add(const Digest& digest, const std::string& repository, Proof proof) {
   const std::lock_guard lock(mutex_);
+  const auto* mark = marks_.find(digest);
+  // A mere answer is no reason to touch what others have said.
+  if (proof == Proof::answer && mark != nullptr && !mark->only(repository)) return;
   if (audience_now(repository) == Audience::everybody) {
     changed_ = marks_.erase(digest) || changed_;
     return;
   }
-  changed_ = add_mark(digest, {repository}) || changed_;
+  changed_ = add_mark(digest, {.claims = {{.repository = repository, .proof = proof}}}) || changed_;
+}
+
+void Privacy::add_unknown(const Digest& digest) {
+  const std::lock_guard lock(mutex_);
+  // What is marked already is not the less private for it.
+  if (marks_.find(digest) == nullptr) changed_ = add_mark(digest, {.unknown = true}) || changed_;
+}
+
+bool Privacy::vouches(const std::string& repository, const Digest& digest) const {
+  const std::lock_guard lock(mutex_);
+  const auto* mark = marks_.find(digest);
+  if (mark == nullptr || mark->only(repository)) return true;
+  const auto* claim = mark->find(repository);
+  return claim != nullptr && claim->proof == Proof::bytes;
 }
 
 /// Under the lock. Whether that is news.
-bool Privacy::add_mark(const Digest& digest, const Names& names) {
+bool Privacy::add_mark(const Digest& digest, const Mark& from) {
   bool news = marks_.find(digest) == nullptr;
   auto& mark = marks_.touch(digest);
-  for (const auto& name : names) news = add_to(mark.repositories, name) || news;
+  for (const auto& claim : from.claims) news = add_to(mark, claim) || news;
+  news = (from.unknown && !mark.unknown) || news;
+  mark.unknown = mark.unknown || from.unknown;
   return news;
 }
 
 void Privacy::add_field(const Digest& digest, std::string_view field) {
-  Names names;
+  Mark from;
   for (const auto element : http::list_elements(field)) {
-    if (names.size() == options_.repositories_of_a_mark) break;
-    if (is_name(element)) names.emplace_back(element);
+    if (from.claims.size() == options_.repositories_of_a_mark) break;
+    read_word(element, from);
   }
+  from.unknown = from.unknown || from.claims.empty();
   const std::lock_guard lock(mutex_);
-  const auto is_public = [this](const std::string& name) {
-    return audience_now(name) == Audience::everybody;
+  const auto is_public = [&](const Claim& claim) {
+    const bool counts = claim.proof == Proof::bytes || from.only(claim.repository);
+    return counts && audience_now(claim.repository) == Audience::everybody;
   };
-  if (std::ranges::any_of(names, is_public)) return;
-  changed_ = add_mark(digest, names) || changed_;
+  if (std::ranges::any_of(from.claims, is_public)) return;
+  changed_ = add_mark(digest, from) || changed_;
 }
 
 void Privacy::clear(const Digest& digest) {
@@ -128,12 +170,20 @@ void Privacy::clear(const Digest& digest) {
 std::optional<Privacy::Names> Privacy::mark(const Digest& digest) {
   const std::lock_guard lock(mutex_);
   if (marks_.find(digest) == nullptr) return std::nullopt;
-  return marks_.touch(digest).repositories;
+  Names names;
+  for (const auto& claim : marks_.touch(digest).claims) names.push_back(claim.repository);
+  return names;
 }
 
 std::string Privacy::field(const Names& names) {
   // Not empty even if no repository is known: the field itself is the mark.
   return names.empty() ? "unknown" : fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::string Privacy::field_of(const Digest& digest) const {
+  const std::lock_guard lock(mutex_);
+  const auto* mark = marks_.find(digest);
+  return mark == nullptr ? std::string() : fmt::format("{}", fmt::join(words(*mark), ", "));
 }
 
 Privacy::Totals Privacy::totals() const {
@@ -149,10 +199,7 @@ Privacy::Totals Privacy::totals() const {
 
 std::size_t Privacy::marked(const std::string& repository) const {
   const std::lock_guard lock(mutex_);
-  return static_cast<std::size_t>(std::ranges::count_if(marks_, [&](const auto& entry) {
-    return std::ranges::find(entry.second.repositories, repository) !=
-           entry.second.repositories.end();
-  }));
+  return digests_of(repository).size();
 }
 
 }  // namespace hagring::registry

@@ -28,6 +28,12 @@ std::string_view to_string(Audience audience);
 /// content came from and that aren't for everybody; elements of a list.
 inline constexpr std::string_view kPrivateField = "X-Hagring-Private";
 
+/// What shows that content is of a repository.
+enum class Proof {
+  answer,  ///< its registry says so: any registry can say that of any digest
+  bytes,   ///< its registry has sent the very bytes, or a member of the mesh says that it has
+};
+
 /// What is known of which content is private: repositories by what their registry told an anonymous
 /// client, content by a mark, the repositories under which it is private. Repositories are named
 /// `registry/repository`. Any thread may use it.
@@ -57,12 +63,19 @@ class Privacy {
   Duration believed_for(const std::string& repository) const;
   /// Whether the caller is to find out now; others aren't, until it has or the retry time is over.
   bool begin_inquiry(const std::string& repository);
-  /// What an anonymous client was told. Public content is freed of its marks.
+  /// What an anonymous client was told. Content of a public repository is freed of its mark where
+  /// the repository is known to have it, or nothing else is said of it.
   void learn(const std::string& repository, Audience audience);
 
-  /// `digest` is content of `repository`, as its registry has said, or a peer. Marks it, or takes
-  /// its mark away where the repository is known to be public.
-  void add(const Digest& digest, const std::string& repository);
+  /// `digest` is content of `repository`. Marks it, or takes its mark away where the repository is
+  /// known to be public. A mere answer changes nothing of what else is known of the content.
+  void add(const Digest& digest, const std::string& repository, Proof proof = Proof::bytes);
+  /// `digest` may be private, nobody has said where: marks it without a name.
+  void add_unknown(const Digest& digest);
+  /// Whether a yes of `repository`'s registry to a reader counts for `digest`: it isn't marked, or
+  /// there is proof that it is the repository's, or nobody else claims it.
+  /// Threat: whoever runs a registry could say yes for what others keep private.
+  bool vouches(const std::string& repository, const Digest& digest) const;
   /// Takes over a mark that came with content, in the form of kPrivateField, unless one of its
   /// repositories is known to be public. What can't be read marks the content too.
   void add_field(const Digest& digest, std::string_view field);
@@ -70,8 +83,11 @@ class Privacy {
 
   /// The repositories under which `digest` is private; nullopt when it isn't.
   std::optional<Names> mark(const Digest& digest);
-  /// The same as kPrivateField's value.
+  /// The same for people: `a.test/x, b.test/y`.
   static std::string field(const Names& names);
+  /// The mark as kPrivateField's value: a `?` before a repository that there is no proof for.
+  /// Empty when there is none.
+  std::string field_of(const Digest& digest) const;
 
   struct Totals {
     std::size_t private_repositories = 0;
@@ -94,13 +110,26 @@ class Privacy {
     WallTime until{};
     TimePoint retry_at{};
   };
+  struct Claim {
+    std::string repository{};
+    Proof proof = Proof::answer;
+  };
   struct Mark {
-    Names repositories;
+    std::vector<Claim> claims{};
+    bool unknown = false;  ///< it may be of a repository that isn't named
+
+    Claim* find(const std::string& repository);
+    const Claim* find(const std::string& repository) const;
+    /// Whether nobody but `repository` claims the content.
+    bool only(const std::string& repository) const;
   };
 
+  std::vector<Digest> digests_of(const std::string& repository) const;
   Audience audience_now(const std::string& repository) const;
-  bool add_to(Names& names, const std::string& repository) const;
-  bool add_mark(const Digest& digest, const Names& names);
+  bool add_to(Mark& mark, const Claim& claim) const;
+  bool add_mark(const Digest& digest, const Mark& from);
+  static std::vector<std::string> words(const Mark& mark);
+  static bool read_word(std::string_view word, Mark& into);
   std::string text() const;
   struct Kept;
   static Result<void> read_line(std::string_view line, Kept& into);

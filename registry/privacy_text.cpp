@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Privacy knows as text: a line a repository (`R public 1767225600 docker.io/library/nginx`,
 // the time in seconds since 1970 until which it is believed) and a line a mark (`D sha256:…
-// docker.io/acme/app`), the oldest first, and the SHA-256 of all of them at the end.
+// docker.io/acme/app ?ghcr.io/acme/app`: the second without proof, and a mere `?` for one that
+// isn't named), the oldest first, and the SHA-256 of all of them at the end.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -57,16 +58,40 @@ std::string Privacy::text() const {
                    repository);
   }
   for (const auto& [digest, mark] : marks_) {
-    fmt::format_to(std::back_inserter(all), "D {}{}{}\n", digest.to_string(),
-                   mark.repositories.empty() ? "" : " ", fmt::join(mark.repositories, " "));
+    fmt::format_to(std::back_inserter(all), "D {} {}\n", digest.to_string(),
+                   fmt::join(words(mark), " "));
   }
   return all + std::string(kEnd) + to_hex(sha256(as_bytes(all))) + "\n";
+}
+
+std::vector<std::string> Privacy::words(const Mark& mark) {
+  std::vector<std::string> words;
+  for (const auto& claim : mark.claims) {
+    words.push_back((claim.proof == Proof::bytes ? "" : "?") + claim.repository);
+  }
+  // Not none even if no repository is known: the field itself is the mark.
+  if (mark.unknown || words.empty()) words.emplace_back("?");
+  return words;
+}
+
+/// Whether `word` is one that words() makes.
+bool Privacy::read_word(std::string_view word, Mark& into) {
+  if (word == "?") {
+    into.unknown = true;
+    return true;
+  }
+  const bool proven = !word.starts_with('?');
+  const auto name = word.substr(proven ? 0 : 1);
+  if (!is_name(name)) return false;
+  into.claims.push_back(
+      {.repository = std::string(name), .proof = proven ? Proof::bytes : Proof::answer});
+  return true;
 }
 
 /// What a text says.
 struct Privacy::Kept {
   std::vector<std::pair<std::string, Known>> repositories{};
-  std::vector<std::pair<Digest, Names>> marks{};
+  std::vector<std::pair<Digest, Mark>> marks{};
 };
 
 Result<void> Privacy::restore(std::string_view text) {
@@ -91,7 +116,7 @@ Result<void> Privacy::restore(std::string_view text) {
     own.audience = known.audience;
     own.until = known.until;
   }
-  for (const auto& [digest, names] : kept.marks) add_mark(digest, names);
+  for (const auto& [digest, mark] : kept.marks) add_mark(digest, mark);
   return {};
 }
 
@@ -107,12 +132,12 @@ Result<void> Privacy::read_line(std::string_view line, Kept& into) {
   }
   auto digest = Digest::parse(take_word(line));
   if (kind != "D" || !digest) return Errc::bad_message;
-  Names names;
+  Mark mark;
   while (!line.empty()) {
-    names.emplace_back(take_word(line));
-    if (!is_name(names.back())) return Errc::bad_message;
+    if (!read_word(take_word(line), mark)) return Errc::bad_message;
   }
-  into.marks.emplace_back(*std::move(digest), std::move(names));
+  mark.unknown = mark.unknown || mark.claims.empty();
+  into.marks.emplace_back(*std::move(digest), std::move(mark));
   return {};
 }
 

@@ -46,6 +46,17 @@ TEST_F(BackgroundFileTest, AFolderThatIsGoneIsNoFailure) {
   EXPECT_NE(testing::internal::GetCapturedStderr().find("can't be kept"), std::string::npos);
 }
 
+TEST_F(BackgroundFileTest, AFailureIsTriedAgain) {
+  const auto later = folder / "later";
+  BackgroundFile file(later / "records", "records", "test", kMaxSize, std::chrono::milliseconds(5));
+  file.save({1, 2});
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the first try fails
+  std::filesystem::create_directories(later);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!file.load() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  EXPECT_EQ(file.load().value(), (Bytes{1, 2}));
+}
+
 TEST_F(BackgroundFileTest, WhatIsTooLargeIsNotLoaded) {
   BackgroundFile file(path, "records", "test", kMaxSize);
   file.save(Bytes(kMaxSize + 1));

@@ -64,6 +64,47 @@ TEST_F(PrivacyTest, AudiencesAreBelievedForAWhile) {
   // What the former audience has marked stays so.
 }
 
+TEST_F(PrivacyTest, AnAnswerOfAnotherRegistryReleasesNothing) {
+  privacy.add(digest(1), "a.test/x");
+  privacy.add(digest(1), "evil.test/x", Proof::answer);
+  EXPECT_FALSE(privacy.vouches("evil.test/x", digest(1)));
+  EXPECT_TRUE(privacy.vouches("a.test/x", digest(1)));
+  privacy.learn("evil.test/x", Audience::everybody);
+  privacy.add(digest(1), "evil.test/x", Proof::answer);
+  EXPECT_THAT(privacy.mark(digest(1)), Optional(ElementsAre("a.test/x")));
+  privacy.add(digest(1), "evil.test/x", Proof::bytes);
+  EXPECT_EQ(privacy.mark(digest(1)), std::nullopt);
+}
+
+TEST_F(PrivacyTest, AnAnswerThatCameBeforeTheMarkReleasesNothingEither) {
+  privacy.add(digest(1), "evil.test/x", Proof::answer);
+  EXPECT_TRUE(privacy.vouches("evil.test/x", digest(1)));  // nobody else claims it
+  EXPECT_EQ(privacy.field_of(digest(1)), "?evil.test/x");
+  privacy.add_field(digest(1), "a.test/x");
+  EXPECT_FALSE(privacy.vouches("evil.test/x", digest(1)));
+  Privacy other(clock);
+  other.add_field(digest(1), privacy.field_of(digest(1)));
+  EXPECT_FALSE(other.vouches("evil.test/x", digest(1)));
+  ASSERT_TRUE(other.restore(privacy.take_changed().value()));
+  EXPECT_FALSE(other.vouches("evil.test/x", digest(1)));
+  other.learn("evil.test/x", Audience::everybody);
+  EXPECT_THAT(other.mark(digest(1)), Optional(ElementsAre("a.test/x")));
+  Privacy third(clock);
+  third.learn("evil.test/x", Audience::everybody);
+  third.add_field(digest(1), "?evil.test/x, a.test/x");
+  EXPECT_TRUE(third.mark(digest(1)));
+}
+
+TEST_F(PrivacyTest, WhatIsMarkedWithoutANameIsFreedByBytesOnly) {
+  privacy.add_unknown(digest(1));
+  privacy.learn("a.test/x", Audience::everybody);
+  privacy.add(digest(1), "a.test/x", Proof::answer);
+  EXPECT_FALSE(privacy.vouches("a.test/x", digest(1)));
+  EXPECT_THAT(privacy.mark(digest(1)), Optional(ElementsAre()));
+  privacy.add(digest(1), "a.test/x", Proof::bytes);
+  EXPECT_EQ(privacy.mark(digest(1)), std::nullopt);
+}
+
 TEST_F(PrivacyTest, MarksTravel) {
   privacy.add(digest(1), "a.test/x");
   privacy.add(digest(1), "b.test:5000/y/z");

@@ -207,6 +207,9 @@ TEST_F(AutoTest, ContentThatTwoRepositoriesHaveIsForTheReadersOfBoth) {
   store.add(kManifest);
   publish("other/app", kManifest);
   const auto other = manifest_path("other/app", digest.to_string());
+  // It has to show that it has the content, not to say so.
+  EXPECT_EQ(get(other, kOther).body, kManifest);
+  EXPECT_EQ(last_pull().source, PullSource::origin);
   EXPECT_EQ(get(other, kOther).body, kManifest);
   EXPECT_EQ(last_pull().source, PullSource::local);
   EXPECT_THAT(privacy.mark(digest), Optional(ElementsAre(kRepository, "docker.io/other/app")));
@@ -244,6 +247,21 @@ TEST_F(AutoTest, ARedirectIsNoYes) {
   EXPECT_EQ(get(path).body, kManifest);
   EXPECT_EQ(privacy.audience(kRepository), Audience::everybody);
   EXPECT_EQ(privacy.mark(digest), std::nullopt);
+}
+
+TEST_F(AutoTest, ARedirectUnderAnotherNameFreesNothing) {
+  const auto blob = publish("acme/app", "the content of a blob");
+  repositories["acme/public"].credentials = {""};
+  publish("acme/public", kManifest, "1");
+  origin.behaviour.status = 302;
+  origin.behaviour.location = "https://auth.test/login";
+  EXPECT_EQ(get(blob_path("acme/public", blob), "", "HEAD").status, 302U);
+  privacy.add(blob, kRepository);
+  EXPECT_EQ(get(blob_path("acme/public", blob), "", "HEAD").status, 302U);
+  origin.behaviour.status.reset();
+  get(manifest_path("acme/public", "1"));
+  EXPECT_EQ(privacy.audience("docker.io/acme/public"), Audience::everybody);
+  EXPECT_THAT(privacy.mark(blob), Optional(ElementsAre(kRepository)));
 }
 
 TEST_F(AutoTest, UnmarkedContentIsForAnybody) {

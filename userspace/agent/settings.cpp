@@ -127,7 +127,8 @@ std::vector<Setting> content_settings() {
       single(
           "offline-credentials", "TIME",
           "while an origin can't be asked, credentials that it has accepted for a repository "
-          "within this time are still good for private content of it; 0s: none are",
+          "within this time are still good for private content of it; 0s: none are; for Basic "
+          "credentials: Bearer tokens change with each pull",
           &Config::offline_credentials,
           [](const std::string& text) {
             return read_duration(text, std::chrono::milliseconds(0), kLongestOffline);

@@ -12,8 +12,12 @@ constexpr mode_t kMode = 0600;
 }  // namespace
 
 BackgroundFile::BackgroundFile(std::filesystem::path path, std::string what, std::string part,
-                               std::size_t max_size)
-    : path_(std::move(path)), what_(std::move(what)), part_(std::move(part)), max_size_(max_size) {
+                               std::size_t max_size, std::chrono::milliseconds retry)
+    : path_(std::move(path)),
+      what_(std::move(what)),
+      part_(std::move(part)),
+      max_size_(max_size),
+      retry_(retry) {
   if (!path_.empty()) writer_ = std::thread([this] { write_all(); });
 }
 
@@ -46,18 +50,22 @@ void BackgroundFile::write_all() {
   while (true) {
     changed_.wait(lock, [this] { return waiting_ || ending_; });
     if (!waiting_) return;
-    const Bytes content = *std::exchange(waiting_, std::nullopt);
+    Bytes content = *std::exchange(waiting_, std::nullopt);
     lock.unlock();
-    write(content);
+    const bool written = write(content);
     lock.lock();
+    if (written || ending_ || waiting_) continue;
+    const bool newer = changed_.wait_for(lock, retry_, [this] { return waiting_ || ending_; });
+    if (!newer) waiting_ = std::move(content);
   }
 }
 
-void BackgroundFile::write(const Bytes& content) {
+bool BackgroundFile::write(const Bytes& content) {
   const auto written = write_file_atomically(path_, as_text(content), kMode);
-  if (written) return;
+  if (written) return true;
   log::warning(part_, "{}: {} can't be kept over a restart: {}", path_.string(), what_,
                written.error().message());
+  return false;
 }
 
 }  // namespace hagring

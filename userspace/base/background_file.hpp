@@ -20,13 +20,14 @@ class BackgroundFile {
  public:
   /// An empty path: nothing is kept. `what` and `part` are for the log: "provider records", "dht".
   BackgroundFile(std::filesystem::path path, std::string what, std::string part,
-                 std::size_t max_size);
+                 std::size_t max_size, std::chrono::milliseconds retry = std::chrono::seconds(30));
   /// Writes what is still to be written.
   ~BackgroundFile();
 
   /// What was saved last. Errors: Errc::not_found, Errc::too_large, or the system's.
   Result<Bytes> load() const;
-  /// Writes `content` soon; one that still waits is replaced. A failure is logged.
+  /// Writes `content` soon; one that still waits is replaced. A failure is logged,
+  /// and tried again after `retry`, until finish().
   void save(Bytes content);
   /// Waits until all is written; nothing is saved afterwards.
   void finish();
@@ -35,12 +36,14 @@ class BackgroundFile {
 
  private:
   void write_all();
-  void write(const Bytes& content);
+  /// Whether it could.
+  bool write(const Bytes& content);
 
   const std::filesystem::path path_;
   const std::string what_;
   const std::string part_;
   const std::size_t max_size_;
+  const std::chrono::milliseconds retry_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<Bytes> waiting_;

@@ -18,12 +18,12 @@ class Pending {
   Pending(asio::any_io_executor executor, Clock& clock, awaitable<Result<T>> operation)
       : clock_(clock), task_(executor, "pending"), ended_(executor, TimePoint::max()) {
     task_.spawn([this, work = std::move(operation)]() mutable -> awaitable<void> {
+      const End end(*this);
       result_.emplace(co_await std::move(work));
-      ended_.cancel();
     });
   }
 
-  bool done() const { return result_.has_value(); }
+  bool done() const { return done_; }
 
   /// Waits for its end, but no longer than `limit`; whether it has ended.
   awaitable<bool> wait(Duration limit) {
@@ -32,11 +32,12 @@ class Pending {
   }
 
   /// Waits for its end, and gives what it gave. Errors: Errc::cancelled when the caller is told to
-  /// stop. Once.
+  /// stop, Errc::unavailable when the operation ended by an exception, which is logged. Once.
   awaitable<Result<T>> result() {
     if (!co_await until_done()) task_.cancel();
     co_await task_.drain();
     if (co_await asked_to_stop()) co_return Errc::cancelled;
+    if (!result_) co_return Errc::unavailable;
     co_return *std::move(result_);
   }
 
@@ -47,6 +48,21 @@ class Pending {
   }
 
  private:
+  /// Wakes the owner however the operation ends.
+  class End {
+   public:
+    explicit End(Pending& pending) : pending_(pending) {}
+    End(const End&) = delete;
+    End& operator=(const End&) = delete;
+    ~End() {
+      pending_.done_ = true;
+      pending_.ended_.cancel();
+    }
+
+   private:
+    Pending& pending_;
+  };
+
   awaitable<Result<void>> until_done() {
     while (!done()) {
       if (co_await asked_to_stop()) co_return Errc::cancelled;
@@ -59,6 +75,7 @@ class Pending {
   TaskGroup task_;
   asio::steady_timer ended_;
   std::optional<Result<T>> result_;
+  bool done_ = false;
 };
 
 }  // namespace hagring
