@@ -51,7 +51,7 @@ PageAnswer NodeAgent::ready() const {
   const auto plain = "text/plain; charset=utf-8";
   const auto& state = interception_.state();
   if (stopping_) return {503, "the agent is ending\n", plain};
-  if (state.problem) return {503, state.problem.message() + "\n", plain};
+  if (state.problem) return {503, "containerd: " + state.problem.message() + "\n", plain};
   if (!state.client || !state.attached) return {503, "containerd has not been found\n", plain};
   return {200, "ok\n", plain};
 }
