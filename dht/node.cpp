@@ -145,12 +145,13 @@ void Node::start() {
 }
 
 awaitable<void> Node::stop() {
+  // Before the end: queries that it cuts short would look like peers that don't answer.
+  state_->records.save(state_->kademlia.snapshot());
   state_->tasks.cancel();
   state_->joiner.stop();
   co_await state_->tasks.drain();
   co_await state_->kademlia.stop();
   co_await state_->host.stop();
-  state_->records.save(state_->kademlia.snapshot());
   state_->records.finish();
 }
 

@@ -144,14 +144,15 @@ class Agent:
         except AssertionError as error:
             raise type(error)(f"{error}\n{self._process.log_tail()}") from None
 
-    def wait_until_told(self, *names: str, deadline_s: float = 20) -> dict:
-        """Waits until the mesh has been told of all that this node has, `names` among it."""
+    def wait_until_told(self, *names: str, deadline_s: float = 90) -> dict:
+        """Waits until the mesh has been told of all that this node has, `names` among it. Nodes that
+        have gone from the lab hold that up until they are found dead."""
         return self.wait_for(
             lambda s: all(self.lookup(name)["own"] for name in names)
             and self.status()["mesh"]["untold_keys"] == 0,
             deadline_s, f"{self.node.name}'s agent has told the mesh of {', '.join(names)}")
 
-    def wait_for_mesh(self, nodes: int, deadline_s: float = 10) -> dict:
+    def wait_for_mesh(self, nodes: int, deadline_s: float = 30) -> dict:
         """Waits until it knows `nodes` other nodes."""
         return self.wait_for(lambda s: len(s["mesh"]["nodes"]) >= nodes, deadline_s,
                              f"{self.node.name}'s agent knows {nodes} other nodes")
