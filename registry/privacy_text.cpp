@@ -30,7 +30,7 @@ std::optional<WallTime> time_of(std::string_view word) {
   std::int64_t seconds = 0;
   const auto* end = word.data() + word.size();
   const auto [stop, error] = std::from_chars(word.data(), end, seconds);
-  constexpr std::int64_t kLatest = 253'402'300'799;  // the end of year 9999: no overflow
+  constexpr std::int64_t kLatest = 9'000'000'000;  // year 2255: nanoseconds in 64 bits hold it
   if (error != std::errc() || stop != end || seconds < 0 || seconds > kLatest) return std::nullopt;
   return WallTime(Seconds(seconds));
 }

@@ -60,6 +60,17 @@ class BadPeersTest(EventTest):
         for peer in self.peers:
             peer.limit(MEGABITS)
 
+        self.wait_for_peers()
+
+    def wait_for_peers(self) -> None:
+        """Waits until the asking node finds all three again, and shuns none: it learns of one that was
+        dead only when its table is looked after."""
+        asks = self.node.agent
+        wait_until(lambda: len(asks.lookup(self.layer)["providers"]) == len(self.peers), 120,
+                   "the asking node finds all peers")
+        asks.wait_for(lambda s: not any("out of reach" in one["state"] for one in s["shunned"]), 90,
+                      "no peer is shunned for having been dead")
+
     def tearDown(self):
         self.forget_image()
 
@@ -109,6 +120,7 @@ class BadPeersTest(EventTest):
                 self.assert_from_peers(outcome, NAME)
                 self.forget_image()
                 self.revive(dead[0])
+                self.wait_for_peers()
 
     def test_one_is_dead_already(self):
         dead = self.peers[0]
