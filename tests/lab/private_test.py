@@ -140,7 +140,8 @@ class PrivateTest(_TwoNodes):
         self.assertNotEqual(self.b.containerd.client.image_target(name),
                             self.a.containerd.client.image_target(name))
 
-    def test_other_containerds(self):
+    def test_z_other_containerds(self):
+        # Last: nodes that are gone hold up what the others tell the mesh.
         name = self.pulled_on_a("old/app")
         for version in ("1.6", "1.7"):
             with self.subTest(version):
