@@ -147,12 +147,13 @@ class Splicer::Relay {
 
   awaitable<Result<void>> move(Side& from, Side& to, std::uint64_t& moved, ByteView first) {
     while (!first.empty()) {
+      // Before the write: what it asks for may come back before this goes on.
+      touch(to);
       auto [error, size] =
           co_await to.socket.async_write_some(asio::buffer(first.data(), first.size()), kTuple);
       if (error) co_return error;
       first = first.subspan(size);
       moved += size;
-      touch(to);
     }
     std::size_t since_yield = 0;
     while (true) {
