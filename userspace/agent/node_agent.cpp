@@ -236,7 +236,7 @@ containerd::RuntimeProcess NodeAgent::runtime_process() const {
   return {.socket = state.socket,
           .version = state.version,
           .pid = client ? client->pid : 0,
-          .host_root = store_options(config_).host_root};
+          .host_root = mounted_root(config_)};
 }
 
 void NodeAgent::client_changed(const redirect::InterceptionState& state) {

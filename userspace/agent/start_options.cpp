@@ -15,11 +15,6 @@
 namespace hagring::agent {
 namespace {
 
-/// Empty where the host's root is our own.
-std::string mounted_root(const Config& config) {
-  return config.host_root == "/" ? std::string() : config.host_root;
-}
-
 /// Tells agents of one machine apart: each has a state directory of its own.
 std::string tag_of(const Config& config) {
   constexpr std::size_t kTagBytes = 4;
@@ -28,6 +23,10 @@ std::string tag_of(const Config& config) {
 }
 
 }  // namespace
+
+std::string mounted_root(const Config& config) {
+  return config.host_root == "/" ? std::string() : config.host_root;
+}
 
 registry::Policy make_policy(const Config& config) {
   auto policy = config.default_registries ? registry::Policy::defaults() : registry::Policy();

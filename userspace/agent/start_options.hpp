@@ -17,6 +17,9 @@
 /// that only turn out to be wrong here, naming the setting.
 namespace hagring::agent {
 
+/// Where the host's file system is mounted; empty where its root is our own.
+std::string mounted_root(const Config& config);
+
 registry::Policy make_policy(const Config& config);
 redirect::RedirectorOptions redirector_options(const Config& config,
                                                const registry::Policy& policy);

@@ -92,8 +92,7 @@ Removal remove_hosts(const Config& config, bool dry_run) {
 Removal remove_leases(const Config& config, bool dry_run) {
   auto socket = config.containerd_socket;
   if (socket.empty()) {
-    const auto options = store_options(config);
-    const auto found = containerd::find_sockets(options.host_root);
+    const auto found = containerd::find_sockets(mounted_root(config));
     if (!found.empty()) socket = found.front().path;
   }
   constexpr auto kLater =

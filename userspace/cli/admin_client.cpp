@@ -43,4 +43,10 @@ std::optional<AdminReply> ask_agent_or_tell(const std::string& socket, std::stri
   return std::nullopt;
 }
 
+std::string query_text(const std::string& key) {
+  std::string text;
+  for (const char c : key) text += c == '+' ? std::string("%2B") : std::string(1, c);
+  return text;
+}
+
 }  // namespace hagring::cli

@@ -24,4 +24,8 @@ Result<AdminReply> ask_agent(const std::string& socket, std::string target, Dura
 std::optional<AdminReply> ask_agent_or_tell(const std::string& socket, std::string target,
                                             Duration limit);
 
+/// A digest or a reference as a query's value, percent-encoded: nothing but `+` in it needs that
+/// (reference grammar).
+std::string query_text(const std::string& key);
+
 }  // namespace hagring::cli

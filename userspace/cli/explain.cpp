@@ -50,13 +50,6 @@ void render_privacy(Out out, const Json& privacy) {
                  fmt::join(names, ", "));
 }
 
-/// Percent-encoded where a query needs it (reference grammar).
-std::string encoded(const std::string& reference) {
-  std::string text;
-  for (const char c : reference) text += c == '+' ? std::string("%2B") : std::string(1, c);
-  return text;
-}
-
 }  // namespace
 
 std::string render_explanation(const std::string& json) {
@@ -88,7 +81,7 @@ int explain(const ExplainOptions& options) {
   if (options.decide) {
     document = options.decide(*reference);
   } else {
-    const auto target = "/explain?reference=" + encoded(reference->to_string());
+    const auto target = "/explain?reference=" + query_text(reference->to_string());
     const auto reply = ask_agent_or_tell(options.socket, target, kLimit);
     if (!reply) return kNoAgent;
     if (reply->status != 200) {

@@ -28,13 +28,6 @@ std::string key_of(const std::string& what) {
   return reference->digest ? reference->digest->to_string() : reference->to_string();
 }
 
-/// Percent-encoded where a query needs it; a key has nothing else to encode (reference grammar).
-std::string encoded(const std::string& key) {
-  std::string text;
-  for (const char c : key) text += c == '+' ? std::string("%2B") : std::string(1, c);
-  return text;
-}
-
 std::string counted(int count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
@@ -70,7 +63,7 @@ int look_up(const LookupOptions& options) {
                  options.what.c_str());
     return kBadUsage;
   }
-  const auto reply = ask_agent_or_tell(options.socket, "/lookup?key=" + encoded(key), kLimit);
+  const auto reply = ask_agent_or_tell(options.socket, "/lookup?key=" + query_text(key), kLimit);
   if (!reply) return kNoAgent;
   if (reply->status != 200) {
     std::fprintf(stderr, "hagring: the agent refuses to look '%s' up: %s\n", key.c_str(),

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "userspace/cli/json_text.hpp"
 #include "userspace/cli/status.hpp"
 
 namespace hagring::cli {
@@ -11,12 +12,6 @@ namespace {
 
 using Json = nlohmann::json;
 using Out = std::back_insert_iterator<std::string>;
-
-std::string text(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end() || found->is_null()) return "-";
-  return found->is_string() ? found->get<std::string>() : found->dump();
-}
 
 /// Bytes as people read them: `12.3 MiB`.
 std::string size(const Json& object, const char* key) {

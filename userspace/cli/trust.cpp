@@ -97,7 +97,7 @@ Json hosts_document(const agent::Config& config) {
 
 /// Each containerd that runs here, and whether it started before the CA was put where it looks.
 Json runtimes_document(const agent::Config& config, std::optional<WallTime> installed) {
-  auto sockets = containerd::find_sockets(config.host_root == "/" ? "" : config.host_root);
+  auto sockets = containerd::find_sockets(agent::mounted_root(config));
   if (!config.containerd_socket.empty()) sockets = {{config.containerd_socket, "containerd"}};
   auto list = Json::array();
   for (const auto& socket : sockets) {

@@ -10,6 +10,7 @@
 #include "registry/containerd/content_folder.hpp"
 #include "registry/containerd/discard_setting.hpp"
 #include "registry/containerd/sockets.hpp"
+#include "userspace/agent/start_options.hpp"
 #include "userspace/preflight/preflight.hpp"
 #include "userspace/preflight/runtime_process.hpp"
 #include "userspace/redirect/cgroup.hpp"
@@ -23,10 +24,6 @@ struct Answers {
   std::optional<containerd::RpcResult<std::string>> root;
   containerd::DiscardFinding discards{};
 };
-
-std::string mounted_root(const agent::Config& config) {
-  return config.host_root == "/" ? std::string() : config.host_root;
-}
 
 awaitable<Answers> ask(containerd::Client& client, containerd::RuntimeProcess process) {
   Answers answers;
@@ -46,7 +43,7 @@ Answers ask(const RuntimeProcess& runtime, const agent::Config& config) {
                                 ask(client, {.socket = runtime.socket,
                                              .version = {},
                                              .pid = runtime.pid,
-                                             .host_root = mounted_root(config)}),
+                                             .host_root = agent::mounted_root(config)}),
                                 asio::use_future);
   context.run();
   return answers.get();
@@ -66,7 +63,7 @@ Check check_cgroup(pid_t pid) {
 }
 
 Check check_content(const std::string& root, const agent::Config& config, pid_t pid) {
-  const auto folder = containerd::ContentFolder::find(root, mounted_root(config), pid);
+  const auto folder = containerd::ContentFolder::find(root, agent::mounted_root(config), pid);
   if (folder) return {"content store", Level::ok, folder->path()};
   return {"content store", Level::failure,
           fmt::format("{} can't be opened here: {}", root, folder.error().message()),
@@ -100,7 +97,7 @@ Check check_layers(const containerd::DiscardFinding& finding, const agent::Confi
 std::optional<RuntimeProcess> find_runtime(const agent::Config& config) {
   RuntimeProcess runtime{.socket = config.containerd_socket};
   if (runtime.socket.empty()) {
-    const auto found = containerd::find_sockets(mounted_root(config));
+    const auto found = containerd::find_sockets(agent::mounted_root(config));
     if (found.empty()) return std::nullopt;
     runtime.socket = found.front().path;
     runtime.flavour = found.front().flavour;
