@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/base/background_file.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +19,35 @@ struct BackgroundFileTest : testing::Test {
   std::filesystem::path folder =
       testing::TempDir() + "hagring_background_" + std::to_string(::getpid());
   std::filesystem::path path = folder / "records";
+};
+
+/// Takes the place of standard error, so that what is logged can be waited for.
+class StandardError {
+ public:
+  StandardError() : before_(::dup(STDERR_FILENO)) {
+    EXPECT_EQ(::pipe2(ends_, O_CLOEXEC | O_NONBLOCK), 0);
+    ::dup2(ends_[1], STDERR_FILENO);
+  }
+  ~StandardError() {
+    ::dup2(before_, STDERR_FILENO);
+    for (const int fd : {before_, ends_[0], ends_[1]}) ::close(fd);
+  }
+
+  bool wait_for(std::string_view text) {
+    std::string all;
+    char some[256];
+    pollfd readable{ends_[0], POLLIN, 0};
+    while (all.find(text) == std::string::npos) {
+      if (::poll(&readable, 1, 30'000) != 1) return false;
+      const auto size = ::read(ends_[0], some, sizeof(some));
+      if (size > 0) all.append(some, static_cast<std::size_t>(size));
+    }
+    return true;
+  }
+
+ private:
+  int before_;
+  int ends_[2] = {-1, -1};
 };
 
 TEST_F(BackgroundFileTest, WhatWasSavedLastIsLoaded) {
@@ -48,9 +79,10 @@ TEST_F(BackgroundFileTest, AFolderThatIsGoneIsNoFailure) {
 
 TEST_F(BackgroundFileTest, AFailureIsTriedAgain) {
   const auto later = folder / "later";
+  StandardError log;
   BackgroundFile file(later / "records", "records", "test", kMaxSize, std::chrono::milliseconds(5));
   file.save({1, 2});
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the first try fails
+  ASSERT_TRUE(log.wait_for("can't be kept"));
   std::filesystem::create_directories(later);
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (!file.load() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
