@@ -19,15 +19,6 @@ PIN_DIR = "/sys/fs/bpf/hagring"
 START_S = 5
 
 
-#: Takes a TCP port until it is killed.
-LISTENER = """
-import socket, sys, time
-listener = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6)
-print("listening", flush=True)
-time.sleep(3600)
-"""
-
-
 def descriptors(pid: int) -> int:
     """How many file descriptors the process has."""
     return len(os.listdir(f"/proc/{pid}/fd"))
@@ -78,8 +69,7 @@ class StartTest(unittest.TestCase):
         self.assert_refused(1, "/tmp/none.pem", "--origin-roots", "/tmp/none.pem")
         self.assert_refused(1, "another one", "--peer-listen", "192.0.2.77:5000")
         self.assert_refused(1, "192.0.2.77", "--dht-listen", "192.0.2.77:5001")
-        taken = self.node.spawn("taken", ["/usr/bin/python3", "-c", LISTENER, "5001"])
-        wait_until(lambda: taken.log_text(), 10, "port 5001 is taken")
+        taken = self.node.take_port(5001)
         self.assert_refused(1, "5001")
         taken.kill()
         self.assert_refused(1, "/tmp/none.key", "--mesh-key-file", "/tmp/none.key")

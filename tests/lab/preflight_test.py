@@ -5,16 +5,8 @@ import json
 import unittest
 
 from expectations import wait_for_trust
-from lab import Lab, wait_until
+from lab import Lab
 from lab.agent import binary
-
-#: Takes a TCP port until it is killed.
-LISTENER = """
-import socket, sys, time
-listener = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6)
-print("listening", flush=True)
-time.sleep(3600)
-"""
 
 
 class PreflightTest(unittest.TestCase):
@@ -70,9 +62,7 @@ class PreflightTest(unittest.TestCase):
         self.assert_level("failure", "mesh key", "/tmp/mesh.key", "--mesh-key-file", "/tmp/mesh.key")
         self.assert_level("warning", "mesh key", "open", "--spegel-compat", "true")
         self.assert_level("warning", "descriptors", "64", through=("prlimit", "--nofile=64:64"))
-        listener = self.node.spawn("listener", ["/usr/bin/python3", "-c", LISTENER, "5000"])
-        self.addCleanup(listener.stop)
-        wait_until(lambda: "listening" in listener.log_tail(5), 10, "the port is taken")
+        self.addCleanup(self.node.take_port(5000).stop)
         taken = self.assert_level("failure", "peer port", "5000")
         self.assertIn("ss -ltnp", taken["advice"])
 

@@ -15,6 +15,13 @@ from typing import Mapping, Optional, Sequence
 from .cgroup import Cgroup
 from .process import Process, Timeout, clean_environment, wait_until
 
+_PORT_TAKER = """
+import socket, sys, time
+listener = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6)
+print("listening", flush=True)
+time.sleep(3600)
+"""
+
 # /run first: it holds the upper layers. Folders that we must reach unchanged (the build tree) are kept
 # aside and put back, should they lie below something that gets a layer.
 _MOUNTS = r"""
@@ -210,6 +217,12 @@ class Host:
                           self.folder / f"{name}.log")
         self.processes = [p for p in self.processes if p.running()] + [process]
         return process
+
+    def take_port(self, port: int) -> Process:
+        """Starts a program that listens on a TCP port until it is killed, and waits until it does."""
+        taker = self.spawn(f"port-{port}", ["/usr/bin/python3", "-c", _PORT_TAKER, str(port)])
+        wait_until(taker.log_text, 10, f"port {port} is taken")
+        return taker
 
     def curl(self, *arguments, timeout_s: float = 30, check: bool = True, group: str = "shell"):
         """curl inside, quiet but for errors."""
