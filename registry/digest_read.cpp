@@ -33,7 +33,8 @@ awaitable<Result<void>> relay_origin(Inquiry& inquiry, const Digest& digest,
   note_answer(inquiry, digest, *exchange);
   const bool content = exchange->response.status == 200;
   CO_CHECK(co_await answer_from_origin(inquiry, digest, *std::move(exchange)));
-  if (content && inquiry.pull.verified) note_yes(inquiry, digest, Proof::bytes);  // wherever it has come from
+  if (content && inquiry.pull.verified)
+    note_yes(inquiry, digest, Proof::bytes);  // wherever it has come from
   co_return Result<void>();
 }
 

@@ -12,7 +12,7 @@ namespace hagring::redirect {
 /// Throws StartError, with what to do, unless `directory`'s parent is in a BPF file system.
 void require_bpf_file_system(const std::string& directory);
 
-/// What the maps are called in the pin directory.
+/// What the maps are called in the pin directory, and in the object (string literals).
 inline constexpr std::string_view kPinnedMaps[] = {"config", "clients",      "rules",
                                                    "flows",  "name_servers", "counters"};
 

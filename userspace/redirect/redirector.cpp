@@ -130,7 +130,6 @@ struct Redirector::State {
 Redirector::Redirector(RedirectorOptions options) {
   require_bpf_capabilities();
   state_ = std::make_unique<State>(options);
-  auto& maps = state_->object->maps;
   state_->config->heartbeat_timeout_ns =
       static_cast<__u64>(std::chrono::nanoseconds(options.heartbeat_timeout).count());
   state_->config->agent_pid = static_cast<__u32>(::getpid());
@@ -141,13 +140,11 @@ Redirector::Redirector(RedirectorOptions options) {
     }
   }
   if (options.pin_directory.empty()) return;
-  state_->pins.emplace(options.pin_directory,
-                       std::vector<Pins::Map>{{"config", state_->fd(maps.config)},
-                                              {"clients", state_->fd(maps.clients)},
-                                              {"rules", state_->fd(maps.rules)},
-                                              {"flows", state_->fd(maps.flows)},
-                                              {"name_servers", state_->fd(maps.name_servers)},
-                                              {"counters", state_->fd(maps.counters)}});
+  std::vector<Pins::Map> pinned;
+  for (const auto name : kPinnedMaps) {
+    pinned.push_back({name, bpf_object__find_map_fd_by_name(state_->object->obj, name.data())});
+  }
+  state_->pins.emplace(options.pin_directory, std::move(pinned));
 }
 
 Redirector::~Redirector() = default;
