@@ -2,6 +2,8 @@
 #include "dht/kad/announcement.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace hagring::kad {
 namespace {
@@ -11,40 +13,52 @@ constexpr int kRounds = 3;
 
 }  // namespace
 
-Announcement::Announcement(asio::any_io_executor executor, Rpc& rpc, TableKeeper& keeper,
-                           PeerInfo self, AnnouncementOptions options)
-    : executor_(executor),
+Announcement::Announcement(asio::any_io_executor executor, Clock& clock, Rpc& rpc,
+                           TableKeeper& keeper, PeerInfo self, AnnouncementOptions options)
+    : clock_(clock),
       rpc_(rpc),
       keeper_(keeper),
       self_(std::move(self)),
       options_(options),
-      done_(executor, TimePoint::max()),
-      workers_(executor, "providing") {}
+      wake_(executor, TimePoint::max()),
+      tasks_(executor, "providing") {}
 
 awaitable<std::vector<Announcement::Item>> Announcement::tell(std::vector<Item> items,
                                                               Region region) {
+  items_ = std::move(items);
+  region_ = std::move(region);
   std::vector<std::pair<Key, const PeerInfo*>> peers;
-  for (const auto& [key, peer] : region.peers) peers.emplace_back(key, &peer);
+  for (const auto& [key, peer] : region_.peers) peers.emplace_back(key, &peer);
   // Enough for k and those that take a failed one's place.
   const std::size_t most = std::min(peers.size(), options_.k * 2);
-  for (Item& item : items) {
+  for (Item& item : items_) {
     std::partial_sort(
         peers.begin(), peers.begin() + static_cast<std::ptrdiff_t>(most), peers.end(),
         [&](const auto& a, const auto& b) { return nearer(item.key, a.first, b.first); });
     for (std::size_t i = most; i > 0; --i) item.peers.push_back(peers[i - 1].second);
   }
   for (int round = 0; round < kRounds && !co_await asked_to_stop(); ++round) {
-    auto batches = next_batches(items);
-    if (batches.empty()) break;
-    co_await send(std::move(batches));
+    waiting_ = next_batches();
+    if (waiting_.empty()) break;
+    while (start_tells() && !co_await asked_to_stop()) co_await wait_for_change();
   }
-  co_return items;
+  if (outstanding_ == 0 || co_await asked_to_stop()) {
+    tasks_.cancel();
+    co_await tasks_.drain();
+  }
+  co_return items_;
+}
+
+awaitable<void> Announcement::run_on() {
+  while (outstanding_ > 0 && !co_await asked_to_stop()) co_await wait_for_change();
+  tasks_.cancel();
+  co_await tasks_.drain();
 }
 
 /// What each peer is to be told so that every item comes to k.
-std::vector<Announcement::Batch> Announcement::next_batches(std::vector<Item>& items) {
+std::vector<Announcement::Batch> Announcement::next_batches() {
   std::map<PeerId, Batch> by_peer;
-  for (Item& item : items) {
+  for (Item& item : items_) {
     for (std::size_t missing = options_.k - std::min<std::size_t>(item.told_to, options_.k);
          missing > 0 && !item.peers.empty();) {
       const PeerInfo* peer = item.peers.back();
@@ -67,34 +81,54 @@ std::vector<Announcement::Batch> Announcement::next_batches(std::vector<Item>& i
   return batches;
 }
 
-awaitable<void> Announcement::send(std::vector<Batch> batches) {
-  batches_ = std::move(batches);
-  running_ = std::min(options_.peers, batches_.size());
-  for (std::size_t i = running_; i > 0; --i) {
-    workers_.spawn([this] { return work(); });
+/// Keeps so many in flight; false when none is left but those that stall.
+bool Announcement::start_tells() {
+  while (in_flight_ < options_.peers && !waiting_.empty()) {
+    Batch batch = std::move(waiting_.back());
+    waiting_.pop_back();
+    if (failed_.contains(batch.peer->id)) continue;
+    Tell& tell = tells_.emplace_back(std::move(batch));
+    ++in_flight_;
+    ++outstanding_;
+    tasks_.spawn([this, &tell] { return send(tell); });
+    tasks_.spawn([this, &tell] { return watch(tell); });
   }
-  while (running_ > 0 && !co_await asked_to_stop()) co_await done_.async_wait(kTuple);
-  workers_.cancel();
-  co_await workers_.drain();
+  return in_flight_ > 0;
 }
 
-awaitable<void> Announcement::work() {
-  while (!batches_.empty() && !co_await asked_to_stop()) {
-    const Batch batch = std::move(batches_.back());
-    batches_.pop_back();
-    if (failed_.contains(batch.peer->id)) continue;
-    std::vector<Message> messages;
-    messages.reserve(batch.items.size());
-    for (const Item* item : batch.items) messages.push_back(message(*item));
-    const auto told = co_await rpc_.tell(*batch.peer, std::move(messages), options_.limit);
-    if (told) {
-      for (Item* item : batch.items) ++item->told_to;
-    } else if (!is_cancelled(told.error())) {
-      failed_.insert(batch.peer->id);
-      keeper_.failed(*batch.peer);
-    }
+awaitable<void> Announcement::send(Tell& tell) {
+  const PeerInfo& peer = *tell.batch.peer;
+  std::vector<Message> messages;
+  messages.reserve(tell.batch.items.size());
+  for (const Item* item : tell.batch.items) messages.push_back(message(*item));
+  const auto told = co_await rpc_.tell(peer, std::move(messages), options_.limit);
+  if (told) {
+    for (Item* item : tell.batch.items) ++item->told_to;
+  } else if (!is_cancelled(told.error())) {
+    failed_.insert(peer.id);
+    keeper_.failed(peer);
   }
-  if (--running_ == 0) done_.cancel();
+  if (std::exchange(tell.in_flight, false)) --in_flight_;
+  --outstanding_;
+  change();
+}
+
+awaitable<void> Announcement::watch(Tell& tell) {
+  co_await clock_.sleep_for(options_.stall_after);
+  if (co_await asked_to_stop() || !std::exchange(tell.in_flight, false)) co_return;
+  --in_flight_;
+  failed_.insert(tell.batch.peer->id);
+  change();
+}
+
+awaitable<void> Announcement::wait_for_change() {
+  if (!changed_) co_await wake_.async_wait(kTuple);
+  changed_ = false;
+}
+
+void Announcement::change() {
+  changed_ = true;
+  wake_.cancel();
 }
 
 Message Announcement::message(const Item& item) const {

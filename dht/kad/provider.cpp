@@ -2,6 +2,7 @@
 #include "dht/kad/provider.hpp"
 
 #include <algorithm>
+#include <memory>
 
 namespace hagring::kad {
 namespace {
@@ -178,12 +179,16 @@ awaitable<bool> Provider::tell_region(Claim claim, Bytes wire_key) {
     region = co_await search.complete(std::move(region), keys_);
   }
   const std::size_t peers = region.peers.size();
-  Announcement announcement(executor_, rpc_, keeper_, {table_.self(), addresses_},
-                            {.k = lookups_.k,
-                             .peers = options_.tells,
-                             .batch = options_.batch,
-                             .limit = options_.tell_limit});
-  items = co_await announcement.tell(std::move(items), std::move(region));
+  auto announcement = std::make_unique<Announcement>(
+      executor_, clock_, rpc_, keeper_, PeerInfo{table_.self(), addresses_},
+      AnnouncementOptions{.k = lookups_.k,
+                          .peers = options_.tells,
+                          .batch = options_.batch,
+                          .limit = options_.tell_limit});
+  items = co_await announcement->tell(std::move(items), std::move(region));
+  if (announcement->under_way()) {
+    tasks_.spawn([waiting = std::move(announcement)] { return waiting->run_on(); });
+  }
   if (co_await asked_to_stop()) co_return false;
   settle(items, peers);
   co_return std::ranges::any_of(items, [](const auto& item) { return item.told_to > 0; });

@@ -50,8 +50,7 @@ class SimNetwork::Port final : public kad::Rpc {
   /// The way there; nobody there is a wait until the limit.
   awaitable<Result<void>> travel(PeerId to, Duration limit) {
     const bool arrives = network_.connected(self_.id, to);
-    co_await network_.clock_.sleep_for(
-        arrives ? latency(network_.options_.latency, network_.rng_, self_.id, to) : limit);
+    co_await network_.clock_.sleep_for(arrives ? network_.time_to(self_.id, to) : limit);
     if (co_await asked_to_stop()) co_return Errc::cancelled;
     if (arrives && network_.is_up(to)) co_return Result<void>();
     ++network_.counters_.failed;
@@ -90,6 +89,12 @@ std::unique_ptr<kad::Rpc> SimNetwork::rpc(const PeerInfo& self) {
 bool SimNetwork::connected(const PeerId& from, const PeerId& to) {
   if (options_.loss > 0 && rng_.fraction() < options_.loss) return false;
   return is_up(to) && (!reachable_ || reachable_(from, to));
+}
+
+Duration SimNetwork::time_to(const PeerId& from, const PeerId& to) {
+  const auto delay = delays_.find(to);
+  return latency(options_.latency, rng_, from, to) +
+         (delay == delays_.end() ? Duration(0) : delay->second);
 }
 
 }  // namespace hagring::sim

@@ -44,6 +44,9 @@ class SimNetwork {
   void detach(const kad::PeerId& peer) { nodes_.erase(peer); }
   bool is_up(const kad::PeerId& peer) const { return nodes_.contains(peer); }
 
+  /// Whatever is sent to `peer` takes so much longer.
+  void delay(const kad::PeerId& peer, Duration by) { delays_[peer] = by; }
+
   /// Connections with `peer` end at `ip`, whatever it claims.
   void place(const kad::PeerId& peer, kad::Ip ip) { machines_[peer] = ip; }
 
@@ -61,11 +64,13 @@ class SimNetwork {
   class Port;
 
   bool connected(const kad::PeerId& from, const kad::PeerId& to);
+  Duration time_to(const kad::PeerId& from, const kad::PeerId& to);
 
   SimClock& clock_;
   kad::Rng rng_;
   NetworkOptions options_;
   std::unordered_map<kad::PeerId, Handler> nodes_;
+  std::unordered_map<kad::PeerId, Duration> delays_;
   std::unordered_map<kad::PeerId, kad::Ip> machines_;
   std::function<bool(const kad::PeerId&, const kad::PeerId&)> reachable_;
   Counters counters_;

@@ -173,6 +173,30 @@ TEST_F(KadProvider, TheNextNearestTakesADeadOnesPlace) {
   EXPECT_EQ(table->find(nearest[5].id), nullptr) << "and it leaves the table";
 }
 
+TEST_F(KadProvider, NewKeysDontWaitForPeersThatHaveVanished) {
+  start(8);
+  for (std::uint32_t number : {2, 5}) mesh->network.detach(numbered_peer(number).id);
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    const Bytes key = keys(i + 1).back();
+    provider->provide({key});
+    mesh->clock.run_for(seconds(3));
+    EXPECT_EQ(mesh->told_of(key).size(), 6) << "the " << i << "th";
+  }
+  EXPECT_EQ(table->find(numbered_peer(2).id), nullptr);
+}
+
+TEST_F(KadProvider, PeersThatAreOnlySlowAreToldAllTheSame) {
+  start(8);
+  const Bytes key = keys(1)[0];
+  // Of the search for the nearest it is no part.
+  mesh->network.delay(mesh->nearest(Key::of(key), 8).back().id, seconds(3));
+  provider->provide({key});
+  mesh->clock.run_for(seconds(2));
+  EXPECT_EQ(mesh->told_of(key).size(), 7);
+  mesh->clock.run_for(seconds(2));
+  EXPECT_EQ(mesh->told_of(key).size(), 8);
+}
+
 TEST_F(KadProvider, TriesLessAndLessOftenWhatNobodyTakes) {
   start(30);
   mesh->network.partition([](const PeerId&, const PeerId&) { return false; });
