@@ -71,15 +71,32 @@ TEST_F(StubTest, EndsConnectionsThatSayNothingOrNonsense) {
   EXPECT_EQ(counters().dropped, 1U);
 }
 
-TEST_F(StubTest, BoundsConnections) {
-  options_.max_connections = 1;
+TEST_F(StubTest, ANewConnectionTakesTheLongestIdleOnesPlace) {
+  options_.max_connections = 2;
   serve(kServer, always(0));
   start({kServer});
   auto first = client(kServer, Transport::tcp);
   EXPECT_FALSE(first.ask(query(kOther)).empty());
   auto second = client(kServer, Transport::tcp);
-  EXPECT_TRUE(second.ask(query(kOther)).empty());
+  EXPECT_FALSE(second.ask(query(kOther)).empty());
   EXPECT_FALSE(first.ask(query(kOther)).empty());
+  auto third = client(kServer, Transport::tcp);
+  EXPECT_FALSE(third.ask(query(kOther)).empty());
+  EXPECT_TRUE(second.receive().empty());
+  EXPECT_FALSE(first.ask(query(kOther)).empty());
+}
+
+TEST_F(StubTest, BoundsConnectionsThatAreBusy) {
+  options_.max_connections = 1;
+  client_timeout_ = 60s;
+  serve(kServer, silence());
+  start({kServer});
+  auto first = client(kServer, Transport::tcp);
+  first.send(query(kOther));
+  while (counters().queries < 1) std::this_thread::yield();
+  auto second = client(kServer, Transport::tcp);
+  EXPECT_TRUE(second.ask(query(kOther)).empty());
+  EXPECT_EQ(counters().dropped, 1U);
 }
 
 }  // namespace

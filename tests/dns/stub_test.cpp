@@ -226,18 +226,29 @@ TEST_F(StubTest, PassesOverWhatAnswersAnotherQuery) {
   EXPECT_TRUE(is_invented(client(kServer).ask(query(kMirrored)), query(kMirrored)));
 }
 
-TEST_F(StubTest, DropsWhatIsNoMessageOrTooMuch) {
-  options_.max_queries = 2;
-  client_timeout_ = 60s;
-  serve(kServer, silence());
+TEST_F(StubTest, DropsWhatIsNoMessage) {
   start({kServer});
   auto asking = client(kServer);
   asking.send(Bytes(11));
   asking.send(Bytes(kMaxQuery + 1));
-  for (int i = 0; i < 5; ++i) asking.send(query(kOther));
-  while (counters().queries < 7) std::this_thread::yield();
-  EXPECT_EQ(counters().dropped, 5U);
-  EXPECT_EQ(on_thread([this] { return stub_->under_way(); }), 2U);
+  while (counters().queries < 2) std::this_thread::yield();
+  EXPECT_EQ(counters().dropped, 2U);
+}
+
+TEST_F(StubTest, WhenItIsFullRefusesAtOnceAndKeepsAShareForMirroredNames) {
+  options_.max_queries = 4;
+  client_timeout_ = 60s;
+  serve(kServer, silence());
+  start({kServer});
+  auto flood = client(kServer);
+  for (int i = 0; i < 5; ++i) flood.send(query(kOther));
+  while (counters().queries < 5) std::this_thread::yield();
+  EXPECT_EQ(counters().dropped, 2U);
+  EXPECT_EQ(on_thread([this] { return stub_->under_way(); }), 3U);
+  EXPECT_EQ(client(kServer).ask(query(kOther)),
+            make_failure(query(kOther), *parse_query(query(kOther))));
+  auto asking = client(kServer);
+  EXPECT_TRUE(is_invented(asking.ask(query(kMirrored)), query(kMirrored)));
 }
 
 TEST_F(StubTest, AnswersWhatIsUnderWayWhenAServerIsTakenOffTheList) {

@@ -8,7 +8,6 @@
 
 #include "userspace/base/log.hpp"
 #include "userspace/base/node_ports.hpp"
-#include "userspace/base/socket_stream.hpp"
 
 namespace hagring::dns {
 namespace {
@@ -170,20 +169,40 @@ void Stub::take_datagrams(const DoorHandle& door) {
     const auto size = door->datagrams.receive_from(asio::buffer(buffer), client, 0, failed);
     if (failed) return;
     ++counters_.queries;
-    if (size < kHeaderSize || size > kMaxQuery || queries_ >= options_.max_queries) {
+    if (size < kHeaderSize || size > kMaxQuery) {
       ++counters_.dropped;
       continue;
     }
-    tasks_.spawn(
-        [this, door, client,
-         message = Bytes(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(
-                                                              size))]() mutable -> awaitable<void> {
-          const Counted counted(queries_);
-          const auto reply = co_await reply_to(door->server, Transport::udp, std::move(message));
-          error_code ignored;  // the client may have gone
-          if (reply) door->datagrams.send_to(asio::buffer(*reply), client, 0, ignored);
-        });
+    error_code ignored;  // the client may have gone
+    Bytes message(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(size));
+    const auto query = parse_query(message);
+    if (!has_room_for(query)) {
+      ++counters_.dropped;
+      // It goes on to its next server at once.
+      if (!query) continue;
+      door->datagrams.send_to(asio::buffer(make_failure(message, *query)), client, 0, ignored);
+      continue;
+    }
+    tasks_.spawn([this, door, client, message = std::move(message)]() mutable -> awaitable<void> {
+      const Counted counted(queries_);
+      const auto reply = co_await reply_to(door->server, Transport::udp, std::move(message));
+      error_code gone;
+      if (reply) door->datagrams.send_to(asio::buffer(*reply), client, 0, gone);
+    });
   }
+}
+
+/// Threat: whoever is on the node finds the stub's port, and can fill it with queries for dead
+/// servers' names. Registries' are few, and are what the stub is there for.
+bool Stub::has_room_for(const Result<Query>& query) const {
+  if (queries_ >= options_.max_queries) return false;
+  const std::size_t for_others = options_.max_queries - options_.max_queries / 4;
+  return queries_ < for_others || is_mirrored(query);
+}
+
+bool Stub::is_mirrored(const Result<Query>& query) const {
+  return query && (query->asks_for(Type::a) || query->asks_for(Type::aaaa)) &&
+         mirrored_(query->name);
 }
 
 awaitable<void> Stub::accept_from(DoorHandle door) {
@@ -192,7 +211,7 @@ awaitable<void> Stub::accept_from(DoorHandle door) {
     if (door->closed || is_cancelled(error)) co_return;
     if (error) {
       co_await clock_.sleep_for(kPause);
-    } else if (connections_ >= options_.max_connections) {
+    } else if (connections_ >= options_.max_connections && !make_room_for_connection()) {
       ++counters_.queries;
       ++counters_.dropped;
     } else {
@@ -203,6 +222,13 @@ awaitable<void> Stub::accept_from(DoorHandle door) {
   }
 }
 
+bool Stub::make_room_for_connection() {
+  if (idle_.empty()) return false;
+  idle_.front()->close();
+  idle_.pop_front();
+  return true;
+}
+
 /// One query after the other: no client of ours sends many on one connection. Where a server gives
 /// no answer the connection ends, as it would have with the server.
 awaitable<void> Stub::serve(DoorHandle door, tcp::socket client) {
@@ -210,7 +236,9 @@ awaitable<void> Stub::serve(DoorHandle door, tcp::socket client) {
   SocketStream stream(std::move(client));
   stream.set_inactivity_limit(options_.idle_limit);
   while (!co_await asked_to_stop()) {
+    idle_.push_back(&stream);
     auto message = co_await read_query(stream);
+    std::erase(idle_, &stream);
     if (!message && message.error() != Errc::bad_message) co_return;
     ++counters_.queries;
     if (!message) {
@@ -258,8 +286,7 @@ void Stub::wait_longer(std::unique_ptr<Inquiry> inquiry, std::string name) {
 awaitable<std::optional<Bytes>> Stub::reply_to(asio::ip::address server, Transport transport,
                                                Bytes message) {
   const auto query = parse_query(message);
-  const bool mirrored =
-      query && (query->asks_for(Type::a) || query->asks_for(Type::aaaa)) && mirrored_(query->name);
+  const bool mirrored = is_mirrored(query);
   auto inquiry =
       std::make_unique<Inquiry>(executor_, make_plan(server, transport, mirrored), message);
   auto outcome = co_await inquiry->run();

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <functional>
+#include <list>
 #include <memory>
 #include <set>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "userspace/base/clock.hpp"
 #include "userspace/base/rare_log.hpp"
 #include "userspace/base/result.hpp"
+#include "userspace/base/socket_stream.hpp"
 #include "userspace/base/task_group.hpp"
 #include "userspace/dns/doubtful_names.hpp"
 #include "userspace/dns/inquiry.hpp"
@@ -29,7 +31,7 @@ struct StubCounters {
   std::array<std::uint64_t, kNoAnswers> invented{};  ///< our answers, by why they were needed
   std::uint64_t told_unreachable = 0;  ///< SERVFAIL, as the client would have had an ICMP error
   std::uint64_t unanswered = 0;        ///< nobody answered, nor did we
-  std::uint64_t dropped = 0;           ///< no message, or too many at once
+  std::uint64_t dropped = 0;           ///< no message, or too many at once (told so: SERVFAIL)
 };
 
 /// Stands between clients and their name servers: passes queries on to the server that was asked
@@ -42,8 +44,10 @@ class Stub {
     /// How long servers have for a mirrored name, at most; the one that was asked has the first
     /// half alone. Below a client's own time-out, so that our answer is still in time.
     Duration patience = std::chrono::seconds(2);
-    std::size_t max_queries = 1024;    ///< by UDP, at once
-    std::size_t max_connections = 64;  ///< by TCP
+    /// By UDP, at once; a quarter of them is kept for mirrored names.
+    std::size_t max_queries = 1024;
+    /// By TCP; a new one takes the place of that which has waited longest for a query.
+    std::size_t max_connections = 64;
     Duration idle_limit = std::chrono::seconds(10);
     std::uint16_t port = 53;  ///< of all servers
   };
@@ -86,7 +90,10 @@ class Stub {
 
   awaitable<void> receive_from(DoorHandle door);
   void take_datagrams(const DoorHandle& door);
+  bool has_room_for(const Result<Query>& query) const;
+  bool is_mirrored(const Result<Query>& query) const;
   awaitable<void> accept_from(DoorHandle door);
+  bool make_room_for_connection();
   awaitable<void> serve(DoorHandle door, asio::ip::tcp::socket client);
   awaitable<std::optional<Bytes>> reply_to(asio::ip::address server, Transport transport,
                                            Bytes message);
@@ -105,6 +112,7 @@ class Stub {
   std::set<std::string> late_;  ///< names that slow servers may still answer
   std::size_t queries_ = 0;
   std::size_t connections_ = 0;
+  std::list<SocketStream*> idle_;  ///< connections that wait for a query, the longest first
   StubCounters counters_;
 };
 
