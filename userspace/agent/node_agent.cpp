@@ -37,9 +37,10 @@ std::vector<asio::any_io_executor> watched(DataThreads& threads, asio::any_io_ex
 }  // namespace
 
 NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
-                     std::optional<Predecessor> predecessor)
+                     systemd::Notifier& supervisor, std::optional<Predecessor> predecessor)
     : config_(config),
       control_(control),
+      supervisor_(supervisor),
       predecessor_(std::move(predecessor)),
       admin_(control, config.admin_socket, admin_pages()),
       sharing_(claim()),
@@ -80,9 +81,11 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                 [this](asio::ip::tcp::socket client, std::size_t thread) {
                   return sessions_[thread]->serve(std::move(client));
                 }),
-      heartbeat_(
-          watched(threads_, control), [this] { return listener_.has_room(); }, [this] { beat(); },
-          {}),
+      heartbeat_(watched(threads_, control),
+                 {.willing = [this] { return listener_.has_room(); },
+                  .beat = [this] { beat(); },
+                  .alive = [this] { alive(); }},
+                 {}),
       egress_keeper_(control, clock_, resolver_, egress_, {.excluded = excluded_ranges(config)},
                      egress_hooks()),
       names_(control, clock_, name_hooks(redirector_), doubtful_, name_options(config),
@@ -162,10 +165,15 @@ void NodeAgent::spawn_on_data_threads() {
 }
 
 /// On the first data thread.
+void NodeAgent::alive() {
+  last_alive_ = clock_.now().time_since_epoch().count();
+  supervisor_.alive();
+}
+
+/// On the first data thread.
 void NodeAgent::beat() {
   redirector_.beat();
-  last_beat_ = clock_.now().time_since_epoch().count();
-  if (std::exchange(beaten_, true)) return;
+  if (beaten_.exchange(true)) return;
   // Only now: a client that is found is asked for the probe at once, and the kernel lets that pass
   // by us, to an address where nobody answers, until the heart has begun to beat.
   asio::post(control_, [this] {
@@ -175,6 +183,11 @@ void NodeAgent::beat() {
     control_tasks_.spawn([this] { return names_.run(); });
     control_tasks_.spawn([this] { return trust_.keep_proving(prober_, hosts_prober_); });
   });
+}
+
+bool NodeAgent::is_settled() const {
+  const auto& state = interception_.state();
+  return beaten_ && (state.attached || state.problem);
 }
 
 void NodeAgent::hurry() {

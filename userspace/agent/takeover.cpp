@@ -60,7 +60,7 @@ Page NodeAgent::finish_takeover() {
 bool NodeAgent::can_succeed() const {
   const auto& state = interception_.state();
   const bool attached = state.client && state.attached && !state.problem;
-  return last_beat_ != 0 && (attached || predecessor_->client == 0);
+  return beaten_ && (attached || predecessor_->client == 0);
 }
 
 /// Whether pulls are served as the predecessor would serve them.
