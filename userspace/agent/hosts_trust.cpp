@@ -40,6 +40,7 @@ awaitable<void> HostsTrust::find(containerd::RuntimeProcess process) {
   const auto client = client_;
   const auto found = co_await containerd::find_config_path(std::move(process));
   if (client != client_) co_return;  // the answer is about another
+  sought_ = true;
   if (found.directory.empty()) {
     give_up(found.how);
     co_return;
@@ -99,6 +100,7 @@ void HostsTrust::forget() {
 void HostsTrust::client_is(std::optional<std::pair<pid_t, WallTime>> client) {
   if (client == client_) return;
   client_ = client;
+  sought_ = false;
   refused_.clear();
   folder_.reset();
   forget();
@@ -108,6 +110,13 @@ void HostsTrust::refused(const std::string& registry) {
   refused_.insert(registry);
   const std::scoped_lock lock(mutex_);
   covered_.erase(registry);
+}
+
+bool HostsTrust::is_pending() const {
+  using proxy::TrustState;
+  const bool placed = why_not_.empty();
+  return client_ && (!sought_ || (placed && (trust_.state() == TrustState::unproven ||
+                                             trust_.state() == TrustState::proving)));
 }
 
 bool HostsTrust::terminates(const std::string& registry) const {

@@ -44,6 +44,8 @@ class HostsTrust {
 
   proxy::Trust& trust() { return trust_; }
   bool is_proven() const { return trust_.state() == proxy::TrustState::trusted; }
+  /// Whether it may yet turn out that this client trusts by them.
+  bool is_pending() const;
   /// How many registries are covered, where and how that is known; or why none is.
   std::string reason() const;
 
@@ -58,6 +60,7 @@ class HostsTrust {
   std::string why_not_ = "its config_path isn't known yet";
   proxy::Trust trust_;
   std::optional<std::pair<pid_t, WallTime>> client_;
+  bool sought_ = false;  ///< where this client looks
   std::set<std::string> refused_;
   mutable std::mutex mutex_;  ///< of what follows
   std::set<std::string> covered_;

@@ -92,6 +92,8 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
              [this](const std::string& name) { return may_answer_name(name); }),
       interception_(redirector_, clock_, {.socket = [this] { return store_.state().socket; }},
                     [this](const redirect::InterceptionState& state) { client_changed(state); }),
+      systemd_(clock_, systemd::bus_socket_below(mounted_root(config))),
+      restart_(clock_, systemd_, restart_options(config), restart_hooks()),
       interception_tasks_(control, "interception"),
       control_tasks_(control, "control") {
   if (config.metrics_listen) {
@@ -182,6 +184,7 @@ void NodeAgent::beat() {
     interception_tasks_.spawn([this] { return egress_keeper_.run(); });
     control_tasks_.spawn([this] { return names_.run(); });
     control_tasks_.spawn([this] { return trust_.keep_proving(prober_, hosts_prober_); });
+    control_tasks_.spawn([this] { return restart_.run(); });
   });
 }
 
@@ -276,6 +279,15 @@ EgressKeeper::Hooks NodeAgent::egress_hooks() {
           .remove_rule = [this](const redirect::Rule& rule) { redirector_.remove_rule(rule); },
           .is_own = [this](const Endpoint& endpoint) { return is_own(endpoint); },
           .ready = [this](const redirect::WatchedClient& client) { client_ready(client); }};
+}
+
+RuntimeRestart::Hooks NodeAgent::restart_hooks() {
+  return {.due = [this]() -> std::optional<std::string> {
+            const auto& state = interception_.state();
+            if (!state.client || !trust_.restart_would_help()) return std::nullopt;
+            return state.client->cgroup.path;
+          },
+          .busy = [this] { return listener_.connections() > 0; }};
 }
 
 bool NodeAgent::is_own(const Endpoint& endpoint) const {

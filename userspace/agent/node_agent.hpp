@@ -25,6 +25,7 @@
 #include "userspace/agent/name_keeper.hpp"
 #include "userspace/agent/node_trust.hpp"
 #include "userspace/agent/privacy_keeper.hpp"
+#include "userspace/agent/runtime_restart.hpp"
 #include "userspace/agent/status_document.hpp"
 #include "userspace/agent/succession.hpp"
 #include "userspace/agent/telemetry_server.hpp"
@@ -95,6 +96,7 @@ class NodeAgent {
   containerd::RuntimeProcess runtime_process() const;
   void client_ready(const redirect::WatchedClient& client);
   EgressKeeper::Hooks egress_hooks();
+  RuntimeRestart::Hooks restart_hooks();
   void spawn_on_data_threads();
   void alive();
   void beat();
@@ -169,6 +171,8 @@ class NodeAgent {
   EgressKeeper egress_keeper_;
   NameKeeper names_;
   redirect::Interception interception_;
+  systemd::ServiceManager systemd_;
+  RuntimeRestart restart_;
 
   std::atomic<bool> beaten_ = false;
   bool stopping_ = false;  ///< on the control thread, as the next

@@ -63,6 +63,7 @@ StatusSources NodeAgent::sources() const {
           .listener = listener_,
           .sessions = session_counters_,
           .trust = trust_,
+          .restart = restart_.text(),
           .interception = interception_,
           .redirector = redirector_,
           .egress = egress_,

@@ -51,6 +51,9 @@ class NodeTrust {
     return trust_.terminates() || hosts_.terminates(registry);
   }
 
+  /// Whether the client trusts this CA by no way, and would if it were started again.
+  bool restart_would_help() const;
+
   /// For status: the best that is proven, and a sentence on each way.
   proxy::TrustState state() const;
   std::string reason() const;
