@@ -268,10 +268,9 @@ void NodeAgent::client_changed(const redirect::InterceptionState& state) {
 /// Its connections are led to us, by whatever way it takes out.
 void NodeAgent::client_ready(const redirect::WatchedClient& client) {
   trust_.client_is({{client.pid, redirect::wall_time_of(client.start_time)}});
-  const bool vouched = predecessor_ && predecessor_->trusted &&
-                       predecessor_->client == client.pid &&
-                       predecessor_->client_start == client.start_time;
-  if (vouched) trust_.vouched(predecessor_->authority);
+  const bool known = predecessor_ && predecessor_->client == client.pid &&
+                     predecessor_->client_start == client.start_time;
+  if (known) trust_.vouched(predecessor_->authority, predecessor_->trusted, predecessor_->files);
 }
 
 EgressKeeper::Hooks NodeAgent::egress_hooks() {

@@ -116,9 +116,11 @@ void NodeTrust::client_is(std::optional<std::pair<pid_t, WallTime>> client) {
   if (authorities_.successor()) begin_succession();
 }
 
-void NodeTrust::vouched(const std::string& authority) {
+void NodeTrust::vouched(const std::string& authority, bool everywhere,
+                        const std::optional<TrustedFiles>& files) {
   if (!client_ || authority != authorities_.signing().fingerprint()) return;
-  trust_.vouched(client_->first, client_->second);
+  if (everywhere) trust_.vouched(client_->first, client_->second);
+  if (files) hosts_.vouched(*files);
 }
 
 void NodeTrust::probe_seen(pid_t pid, const std::string& nonce) {
