@@ -28,9 +28,24 @@ TEST(Succession, TheDocumentSaysAll) {
   EXPECT_EQ(*read, kPredecessor);
 }
 
+TEST(Succession, FilesThatAreTrustedAreTold) {
+  auto predecessor = kPredecessor;
+  predecessor.trusted = false;
+  predecessor.files =
+      TrustedFiles{.directory = "/etc/containerd/certs.d", .registries = {"docker.io", "ghcr.io"}};
+  const auto read = parse_predecessor(write_predecessor(predecessor));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, predecessor);
+}
+
 TEST(Succession, OtherDocumentsAreNone) {
   for (const auto* text : {"", "{}", "[]", R"({"pid":"7"})", R"({"error":"no such page"})"}) {
     EXPECT_EQ(parse_predecessor(text).error(), Errc::bad_message) << text;
+  }
+  auto text = write_predecessor(kPredecessor);
+  text.back() = ',';
+  for (const auto* files : {R"("files":1})", R"("files":{"directory":"/x","registries":"y"}})"}) {
+    EXPECT_EQ(parse_predecessor(text + files).error(), Errc::bad_message) << files;
   }
 }
 

@@ -7,6 +7,11 @@ import unittest
 from expectations import wait_for_trust
 from lab import Lab
 from lab.agent import binary
+from lab.containerd import Containerd, config_with
+from lab.systemd import Systemd
+
+HOSTS = "/etc/certs.d"
+STATE = "/var/lib/hagring/agent"
 
 
 class PreflightTest(unittest.TestCase):
@@ -48,6 +53,7 @@ class PreflightTest(unittest.TestCase):
                      "DHT port", "metrics port"):
             self.assertEqual(checks[name]["level"], "ok", checks[name])
         self.assertIn("1.7", checks["containerd"]["found"])
+        self.assertIn("none is due", checks["restart"]["found"])
         self.assertFalse(self.node.path("/var/lib/hagring").exists(), "it has changed something")
         self.assertFalse(self.node.path("/sys/fs/bpf/hagring").exists(), "it has pinned something")
 
@@ -79,6 +85,9 @@ class PreflightTest(unittest.TestCase):
         code, checks = self.preflight("--admin-socket", self.node.agent.admin_socket)
         self.assertEqual(code, 0)
         self.assertIn("an agent runs here", checks["ports"]["found"])
+        self.assertEqual(checks["trust"]["level"], "ok", checks["trust"])
+        self.assertIn("by the host's certificates", checks["trust"]["found"])
+        self.assertIn("none is due", checks["restart"]["found"])
 
     def test_6_for_people_and_wrong_configuration(self):
         done = self.node.run(binary(), "preflight", "--admin-socket", "/run/hagring/agent.sock",
@@ -87,6 +96,47 @@ class PreflightTest(unittest.TestCase):
         done = self.node.run(binary(), "preflight", "--exclude", "nonsense", check=False)
         self.assertEqual(done.returncode, 2)
         self.assertIn("--exclude", done.stderr)
+
+    def test_7_ways_of_trust(self):
+        """By the host's certificates, here on an overlay as on COS and Flatcar, or by config_path."""
+        node = self.lab.node("ways")
+        node.containerd = Containerd(node, "2.1", name="containerd.service").start()
+
+        def checks() -> dict:
+            done = node.run(binary(), "preflight", "--json", "--state-dir", STATE, "--admin-socket",
+                            "/run/hagring/agent.sock", check=False)
+            return {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+
+        lost = checks()["after a reboot"]
+        self.assertEqual(lost["level"], "warning", lost)
+        self.assertIn("may begin anew", lost["found"])
+        self.assertIn("before containerd", lost["advice"])
+        # A certificate that is younger than containerd, and no agent to say that it doesn't matter.
+        node.run(binary(), "trust", "install", "--state-dir", STATE)
+        due = checks()["restart"]
+        self.assertEqual(due["level"], "warning", due)
+        self.assertIn("D-Bus socket isn't there", due["found"])
+        systemd = Systemd(node, {"containerd.service": {
+            "ControlGroup": node.containerd.cgroup_path}})
+        self.addCleanup(systemd.close)
+        self.assertIn("`--restart-runtime once` would do it", checks()["restart"]["found"])
+        # The agent knows better: this containerd hasn't read its roots yet.
+        node.start_agent()
+        wait_for_trust(node)
+        self.assertIn("none is due; --restart-runtime would restart containerd.service",
+                      checks()["restart"]["found"])
+        node.agent.stop()
+        self.assertEqual(systemd.restarts, [])
+        node.path(HOSTS).mkdir(parents=True)
+        node.containerd.configure(config_with("2.1", HOSTS))
+        node.containerd.restart()
+        by_files = checks()
+        self.assertIn(f"by files in containerd's config_path, {HOSTS}", by_files["trust"]["found"])
+        self.assertEqual(by_files["after a reboot"]["level"], "ok")
+        node.start_agent()
+        wait_for_trust(node)
+        node.agent.wait_for(lambda s: HOSTS in s["clients"][0]["reason"], 20, "that is proven, too")
+        self.assertIn(f"by files in {HOSTS}", checks()["trust"]["found"])
 
 
 if __name__ == "__main__":

@@ -7,11 +7,14 @@ import unittest
 from expectations import assert_came_by_mirror, wait_for_trust
 from lab import Lab, image, wait_until
 from lab.agent import Agent
+from lab.containerd import config_with
 from lab.registry_client import RegistryClient
 
 UPGRADES = 20
 THREADS = 8
 DEADLINE_S = 5.0
+FILES_UPGRADES = 4
+HOSTS = "/etc/certs.d"
 
 
 class TakeoverTest(unittest.TestCase):
@@ -80,6 +83,29 @@ class TakeoverTest(unittest.TestCase):
         self.origin.publish(image.synthetic(seed="after"), "library/demo", "after")
         node.pull("docker.io/library/demo:after")
         assert_came_by_mirror(self, node, "docker.io/library/demo:after", "origin")
+
+    def test_trust_by_files_is_vouched_for(self):
+        """A containerd that trusts by config_path alone: it read its roots before there was an agent."""
+        for version in ("1.7", "2.1"):
+            with self.subTest(containerd=version):
+                node = self.lab.node(f"files{version.replace('.', '')}")
+                node.path(HOSTS).mkdir(parents=True)
+                node.start_containerd(version, config_with(version, HOSTS))
+                for number in range(FILES_UPGRADES + 1):
+                    self.origin.publish(image.synthetic(seed=f"files {version} {number}"),
+                                        f"library/files{number}", "1")
+                node.pull("docker.io/library/files0:1")
+                node.start_agent()
+                wait_for_trust(node)
+                for number in range(1, FILES_UPGRADES + 1):
+                    node.agent = node.agent.take_over()
+                    # Nothing is waited for: what the last one knew, this one knows.
+                    name = f"docker.io/library/files{number}:1"
+                    node.pull(name)
+                    assert_came_by_mirror(self, node, name, "origin")
+                    client, = node.agent.status()["clients"]
+                    self.assertIn(f"trusted by files in {HOSTS}", client["reason"])
+                node.verify_content(name, self.origin)
 
     def test_without_the_option_a_second_agent_refuses(self):
         node = self.lab.node("second")

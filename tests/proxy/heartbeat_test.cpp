@@ -39,13 +39,15 @@ struct HeartbeatTest : testing::Test {
   }
 
   std::atomic<int> beats = 0;
+  std::atomic<int> signs = 0;  ///< of life
   std::atomic<bool> willing = true;
   DataThreads data{2, "data"};
   test::AcceptThread accept;
   TaskGroup group{accept.executor(), "test"};
   Heartbeat heartbeat{{data.at(0).get_executor(), data.at(1).get_executor()},
-                      [this] { return willing.load(); },
-                      [this] { ++beats; },
+                      {.willing = [this] { return willing.load(); },
+                       .beat = [this] { ++beats; },
+                       .alive = [this] { ++signs; }},
                       {.interval = 5ms, .patience = 200ms}};
 };
 
@@ -54,6 +56,9 @@ TEST_F(HeartbeatTest, StopsWhileAThreadHangs) {
   std::promise<void> gate;
   asio::post(data.at(1), [open = gate.get_future().share()] { open.wait(); });
   wait_for_silence();
+  const auto before = signs.load();
+  std::this_thread::sleep_for(50ms);  // ten intervals
+  EXPECT_EQ(signs, before);
   gate.set_value();
   wait_for_beats();
 }
@@ -62,6 +67,8 @@ TEST_F(HeartbeatTest, StopsWhileConnectionsAreNotWelcome) {
   wait_for_beats();
   willing = false;
   wait_for_silence();
+  // Who is asked to take no more is alive all the same.
+  eventually([this, before = signs.load()] { return signs > before + 2; });
   willing = true;
   wait_for_beats();
 }

@@ -145,6 +145,9 @@ TEST_F(TrustTest, SaysThatAClientOlderThanTheCaMustBeRestarted) {
   fail();
   EXPECT_THAT(trust.reason(), AllOf(HasSubstr("pid 7"), HasSubstr("unknown authority"),
                                     HasSubstr("restart it"), HasSubstr("UTC")));
+  EXPECT_TRUE(trust.restart_would_help());
+  appear(8);
+  EXPECT_FALSE(trust.restart_would_help()) << "another that hasn't been asked";
 }
 
 TEST_F(TrustTest, ExplainsOtherFailures) {
@@ -153,6 +156,7 @@ TEST_F(TrustTest, ExplainsOtherFailures) {
   appear();
   fail();
   EXPECT_THAT(trust.reason(), HasSubstr("SSL_CERT_DIR"));
+  EXPECT_FALSE(trust.restart_would_help());
   fail("dial tcp 192.0.2.1:443: i/o timeout");
   EXPECT_THAT(trust.reason(), HasSubstr("hook"));
   trust.ca_installed(std::nullopt);

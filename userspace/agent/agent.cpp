@@ -20,6 +20,8 @@
 namespace hagring::agent {
 namespace {
 
+constexpr auto kLook = std::chrono::milliseconds(20);
+
 /// Connections take two descriptors each, and pipes: everything that we are allowed.
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -62,16 +64,38 @@ awaitable<std::exception_ptr> succeed(NodeAgent& agent) {
   co_return nullptr;
 }
 
-awaitable<void> serve(NodeAgent& agent, asio::signal_set& signals, bool wait_when_replaced) {
+awaitable<void> tell_when_settled(NodeAgent& agent, Clock& clock, systemd::Notifier& supervisor) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  while (!agent.is_settled()) {
+    if (co_await asked_to_stop()) co_return;
+    co_await clock.sleep_for(kLook);
+  }
+  supervisor.ready(agent.ready_text());
+}
+
+/// Until a signal comes, which it returns.
+awaitable<int> serve_until_signal(NodeAgent& agent, asio::signal_set& signals, Clock& clock,
+                                  systemd::Notifier& supervisor) {
+  TaskGroup telling(co_await asio::this_coro::executor, "ready");
+  telling.spawn([&] { return tell_when_settled(agent, clock, supervisor); });
+  auto [error, signal] = co_await signals.async_wait(kTuple);
+  telling.cancel();
+  co_await telling.drain();
+  co_return error ? 0 : signal;
+}
+
+awaitable<void> serve(NodeAgent& agent, asio::signal_set& signals, Clock& clock,
+                      systemd::Notifier& supervisor, bool wait_when_replaced) {
   agent.start();
   const auto failure = co_await succeed(agent);
   if (failure) {
     co_await stop(agent, signals);
     std::rethrow_exception(failure);
   }
-  auto [error, signal] = co_await signals.async_wait(kTuple);
+  const int signal = co_await serve_until_signal(agent, signals, clock, supervisor);
+  supervisor.stopping();
   log::info("agent", "{}: redirection ends, streams may end; a signal cuts them",
-            agent.is_replaced() ? "replaced" : fmt::format("signal {}", error ? 0 : signal));
+            agent.is_replaced() ? "replaced" : fmt::format("signal {}", signal));
   co_await stop(agent, signals);
   if (agent.is_replaced() && wait_when_replaced) {
     log::info("agent", "waiting for SIGTERM (--wait-when-replaced)");
@@ -100,13 +124,15 @@ int run(const LoadedConfig& loaded) {
   raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
 
+  SystemClock clock;
+  systemd::Notifier supervisor(clock, systemd::NotifierOptions::from(::getenv, ::getpid()));
   asio::io_context control(1);
   asio::signal_set signals(control, SIGTERM, SIGINT);
   auto predecessor =
       config.takeover ? meet_predecessor(config.admin_socket) : std::optional<Predecessor>();
-  NodeAgent agent(config, control.get_executor(), std::move(predecessor));
+  NodeAgent agent(config, control.get_executor(), supervisor, std::move(predecessor));
   std::exception_ptr failure;
-  asio::co_spawn(control, serve(agent, signals, config.wait_when_replaced),
+  asio::co_spawn(control, serve(agent, signals, clock, supervisor, config.wait_when_replaced),
                  [&](std::exception_ptr error) { failure = error; });
   control.run();
   if (failure) std::rethrow_exception(failure);

@@ -71,6 +71,11 @@ struct Config {
   std::string ca_key;
   std::string origin_roots;  ///< empty: the host's own
 
+  // Restarting a runtime that is older than the CA.
+  std::string restart_runtime = "never";
+  std::string restart_unit;  ///< empty: those that are known
+  std::chrono::milliseconds restart_delay = std::chrono::minutes(10);
+
   // The process.
   std::chrono::milliseconds heartbeat_timeout{500};
   std::uint64_t data_threads = 2;

@@ -40,6 +40,7 @@ awaitable<void> HostsTrust::find(containerd::RuntimeProcess process) {
   const auto client = client_;
   const auto found = co_await containerd::find_config_path(std::move(process));
   if (client != client_) co_return;  // the answer is about another
+  sought_ = true;
   if (found.directory.empty()) {
     give_up(found.how);
     co_return;
@@ -75,12 +76,32 @@ void HostsTrust::use(proxy::PlacedHosts placed) {
               placed.covered.size() - 1);
     forget();  // what the client made of them before is no proof any longer
   }
+  const bool vouched = accept_vouched(placed);
   for (const auto& registry : refused_) placed.covered.erase(registry);
   {
     const std::scoped_lock lock(mutex_);
     covered_ = std::move(placed.covered);
   }
-  if (client_ && !trust_.client()) trust_.client_appeared(client_->first, client_->second);
+  if (!client_ || trust_.client()) return;
+  trust_.client_appeared(client_->first, client_->second);
+  // At once: a probe would reach the other agent, which doesn't know it.
+  if (vouched) trust_.vouched(client_->first, client_->second);
+}
+
+/// What the other agent didn't show the client stays unshown.
+bool HostsTrust::accept_vouched(const proxy::PlacedHosts& placed) {
+  const auto files = std::exchange(vouched_, std::nullopt);
+  if (!files || placed.changed || files->directory != folder_->directory()) return false;
+  for (const auto& registry : placed.covered) {
+    if (!files->registries.contains(registry)) refused_.insert(registry);
+  }
+  return true;
+}
+
+std::optional<TrustedFiles> HostsTrust::proven_by() const {
+  if (!folder_ || !is_proven()) return std::nullopt;
+  const std::scoped_lock lock(mutex_);
+  return TrustedFiles{.directory = folder_->directory().string(), .registries = covered_};
 }
 
 void HostsTrust::give_up(std::string why) {
@@ -99,6 +120,8 @@ void HostsTrust::forget() {
 void HostsTrust::client_is(std::optional<std::pair<pid_t, WallTime>> client) {
   if (client == client_) return;
   client_ = client;
+  sought_ = false;
+  vouched_.reset();
   refused_.clear();
   folder_.reset();
   forget();
@@ -108,6 +131,13 @@ void HostsTrust::refused(const std::string& registry) {
   refused_.insert(registry);
   const std::scoped_lock lock(mutex_);
   covered_.erase(registry);
+}
+
+bool HostsTrust::is_pending() const {
+  using proxy::TrustState;
+  const bool placed = why_not_.empty();
+  return client_ && (!sought_ || (placed && (trust_.state() == TrustState::unproven ||
+                                             trust_.state() == TrustState::proving)));
 }
 
 bool HostsTrust::terminates(const std::string& registry) const {

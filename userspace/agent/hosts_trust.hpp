@@ -21,6 +21,15 @@ namespace hagring::agent {
 /// other probe has none, so each shows what it should.
 inline constexpr const char* kHostsProbe = "192.0.2.1:443";
 
+/// What a client has proven to trust by: the directory of its `config_path` and the registries
+/// whose certificates it takes.
+struct TrustedFiles {
+  std::string directory{};
+  std::set<std::string> registries{};
+
+  bool operator==(const TrustedFiles&) const = default;
+};
+
 /// Trust by files in the runtime's own directory of registries (`config_path`), which it reads at
 /// each pull: no restart is needed. Registries with a `*` in their name can't be named there. Lives
 /// on the control thread; terminates() is for any.
@@ -39,11 +48,19 @@ class HostsTrust {
   /// has been put back or another client is there.
   void refused(const std::string& registry);
 
+  /// What the client has proven to trust by; nothing: it hasn't.
+  std::optional<TrustedFiles> proven_by() const;
+  /// Another agent with this CA, whose place we take, has had it proven by the present client: that
+  /// holds as soon as it is seen that the same files are still there.
+  void vouched(TrustedFiles files) { vouched_ = std::move(files); }
+
   /// Whether connections to `registry` may be terminated. Any thread.
   bool terminates(const std::string& registry) const;
 
   proxy::Trust& trust() { return trust_; }
   bool is_proven() const { return trust_.state() == proxy::TrustState::trusted; }
+  /// Whether it may yet turn out that this client trusts by them.
+  bool is_pending() const;
   /// How many registries are covered, where and how that is known; or why none is.
   std::string reason() const;
 
@@ -51,6 +68,7 @@ class HostsTrust {
   void use(proxy::PlacedHosts placed);
   void give_up(std::string why);
   void forget();
+  bool accept_vouched(const proxy::PlacedHosts& placed);
 
   const Config& config_;
   std::vector<std::string> namespaces_;  ///< that can be named, the probe's included
@@ -58,8 +76,10 @@ class HostsTrust {
   std::string why_not_ = "its config_path isn't known yet";
   proxy::Trust trust_;
   std::optional<std::pair<pid_t, WallTime>> client_;
+  bool sought_ = false;  ///< where this client looks
   std::set<std::string> refused_;
-  mutable std::mutex mutex_;  ///< of what follows
+  std::optional<TrustedFiles> vouched_;  ///< for this client
+  mutable std::mutex mutex_;             ///< of what follows
   std::set<std::string> covered_;
 };
 

@@ -37,9 +37,10 @@ std::vector<asio::any_io_executor> watched(DataThreads& threads, asio::any_io_ex
 }  // namespace
 
 NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
-                     std::optional<Predecessor> predecessor)
+                     systemd::Notifier& supervisor, std::optional<Predecessor> predecessor)
     : config_(config),
       control_(control),
+      supervisor_(supervisor),
       predecessor_(std::move(predecessor)),
       admin_(control, config.admin_socket, admin_pages()),
       sharing_(claim()),
@@ -80,15 +81,19 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                 [this](asio::ip::tcp::socket client, std::size_t thread) {
                   return sessions_[thread]->serve(std::move(client));
                 }),
-      heartbeat_(
-          watched(threads_, control), [this] { return listener_.has_room(); }, [this] { beat(); },
-          {}),
+      heartbeat_(watched(threads_, control),
+                 {.willing = [this] { return listener_.has_room(); },
+                  .beat = [this] { beat(); },
+                  .alive = [this] { alive(); }},
+                 {}),
       egress_keeper_(control, clock_, resolver_, egress_, {.excluded = excluded_ranges(config)},
                      egress_hooks()),
       names_(control, clock_, name_hooks(redirector_), doubtful_, name_options(config),
              [this](const std::string& name) { return may_answer_name(name); }),
       interception_(redirector_, clock_, {.socket = [this] { return store_.state().socket; }},
                     [this](const redirect::InterceptionState& state) { client_changed(state); }),
+      systemd_(clock_, systemd::bus_socket_below(mounted_root(config))),
+      restart_(clock_, systemd_, restart_options(config), restart_hooks()),
       interception_tasks_(control, "interception"),
       control_tasks_(control, "control") {
   if (config.metrics_listen) {
@@ -162,10 +167,15 @@ void NodeAgent::spawn_on_data_threads() {
 }
 
 /// On the first data thread.
+void NodeAgent::alive() {
+  last_alive_ = clock_.now().time_since_epoch().count();
+  supervisor_.alive();
+}
+
+/// On the first data thread.
 void NodeAgent::beat() {
   redirector_.beat();
-  last_beat_ = clock_.now().time_since_epoch().count();
-  if (std::exchange(beaten_, true)) return;
+  if (beaten_.exchange(true)) return;
   // Only now: a client that is found is asked for the probe at once, and the kernel lets that pass
   // by us, to an address where nobody answers, until the heart has begun to beat.
   asio::post(control_, [this] {
@@ -174,7 +184,13 @@ void NodeAgent::beat() {
     interception_tasks_.spawn([this] { return egress_keeper_.run(); });
     control_tasks_.spawn([this] { return names_.run(); });
     control_tasks_.spawn([this] { return trust_.keep_proving(prober_, hosts_prober_); });
+    control_tasks_.spawn([this] { return restart_.run(); });
   });
+}
+
+bool NodeAgent::is_settled() const {
+  const auto& state = interception_.state();
+  return beaten_ && (state.attached || state.problem);
 }
 
 void NodeAgent::hurry() {
@@ -252,10 +268,9 @@ void NodeAgent::client_changed(const redirect::InterceptionState& state) {
 /// Its connections are led to us, by whatever way it takes out.
 void NodeAgent::client_ready(const redirect::WatchedClient& client) {
   trust_.client_is({{client.pid, redirect::wall_time_of(client.start_time)}});
-  const bool vouched = predecessor_ && predecessor_->trusted &&
-                       predecessor_->client == client.pid &&
-                       predecessor_->client_start == client.start_time;
-  if (vouched) trust_.vouched(predecessor_->authority);
+  const bool known = predecessor_ && predecessor_->client == client.pid &&
+                     predecessor_->client_start == client.start_time;
+  if (known) trust_.vouched(predecessor_->authority, predecessor_->trusted, predecessor_->files);
 }
 
 EgressKeeper::Hooks NodeAgent::egress_hooks() {
@@ -263,6 +278,15 @@ EgressKeeper::Hooks NodeAgent::egress_hooks() {
           .remove_rule = [this](const redirect::Rule& rule) { redirector_.remove_rule(rule); },
           .is_own = [this](const Endpoint& endpoint) { return is_own(endpoint); },
           .ready = [this](const redirect::WatchedClient& client) { client_ready(client); }};
+}
+
+RuntimeRestart::Hooks NodeAgent::restart_hooks() {
+  return {.due = [this]() -> std::optional<std::string> {
+            const auto& state = interception_.state();
+            if (!state.client || !trust_.restart_would_help()) return std::nullopt;
+            return state.client->cgroup.path;
+          },
+          .busy = [this] { return listener_.connections() > 0; }};
 }
 
 bool NodeAgent::is_own(const Endpoint& endpoint) const {

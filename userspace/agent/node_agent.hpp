@@ -25,6 +25,7 @@
 #include "userspace/agent/name_keeper.hpp"
 #include "userspace/agent/node_trust.hpp"
 #include "userspace/agent/privacy_keeper.hpp"
+#include "userspace/agent/runtime_restart.hpp"
 #include "userspace/agent/status_document.hpp"
 #include "userspace/agent/succession.hpp"
 #include "userspace/agent/telemetry_server.hpp"
@@ -38,6 +39,7 @@
 #include "userspace/proxy/splice.hpp"
 #include "userspace/redirect/interception.hpp"
 #include "userspace/redirect/redirector.hpp"
+#include "userspace/systemd/notifier.hpp"
 
 namespace hagring::agent {
 
@@ -45,9 +47,9 @@ namespace hagring::agent {
 /// control thread; what sessions and mirrors call, on the data threads.
 class NodeAgent {
  public:
-  /// With a `predecessor` it shares that one's ports until succeed(). Throws StartError; nothing
-  /// stays behind then.
-  NodeAgent(const Config& config, asio::any_io_executor control,
+  /// With a `predecessor` it shares that one's ports until succeed(). The `supervisor` is told as
+  /// long as all threads answer. Throws StartError; nothing stays behind then.
+  NodeAgent(const Config& config, asio::any_io_executor control, systemd::Notifier& supervisor,
             std::optional<Predecessor> predecessor = std::nullopt);
 
   /// Starts to serve, then to redirect. Throws StartError.
@@ -56,6 +58,11 @@ class NodeAgent {
   /// Takes the predecessor's place, once this agent is attached beside it; without one does
   /// nothing. Throws StartError when that can't be: then stop() this one; the other goes on.
   awaitable<void> succeed();
+  /// Whether the heart beats and containerd's connections are led here, or it has been seen why
+  /// they can't be.
+  bool is_settled() const;
+  /// What is_settled() came to, as a sentence.
+  std::string ready_text() const { return ready().body; }
   /// Whether a successor has taken this agent's place.
   bool is_replaced() const { return replaced_; }
 
@@ -89,7 +96,9 @@ class NodeAgent {
   containerd::RuntimeProcess runtime_process() const;
   void client_ready(const redirect::WatchedClient& client);
   EgressKeeper::Hooks egress_hooks();
+  RuntimeRestart::Hooks restart_hooks();
   void spawn_on_data_threads();
+  void alive();
   void beat();
   Pages telemetry_pages();
   PageAnswer ready() const;
@@ -109,6 +118,7 @@ class NodeAgent {
 
   const Config config_;
   const asio::any_io_executor control_;
+  systemd::Notifier& supervisor_;
   mutable SystemClock clock_;
   const TimePoint started_ = clock_.now();
   const std::optional<Predecessor> predecessor_;
@@ -157,12 +167,14 @@ class NodeAgent {
   std::vector<std::unique_ptr<proxy::Sessions>> sessions_;  ///< one a data thread
   proxy::Listener listener_;
   proxy::Heartbeat heartbeat_;
-  std::atomic<TimePoint::rep> last_beat_{0};
+  std::atomic<TimePoint::rep> last_alive_{0};  ///< all threads answered
   EgressKeeper egress_keeper_;
   NameKeeper names_;
   redirect::Interception interception_;
+  systemd::ServiceManager systemd_;
+  RuntimeRestart restart_;
 
-  bool beaten_ = false;    ///< on the first data thread
+  std::atomic<bool> beaten_ = false;
   bool stopping_ = false;  ///< on the control thread, as the next
   bool hurried_ = false;
   bool replaced_ = false;

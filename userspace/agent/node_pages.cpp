@@ -37,10 +37,10 @@ Pages NodeAgent::telemetry_pages() {
            }},
           {"/livez",
            [this, plain](std::string) -> awaitable<PageAnswer> {
-             const auto age = clock_.now() - TimePoint(Duration(last_beat_.load()));
+             const auto age = clock_.now() - TimePoint(Duration(last_alive_.load()));
              const bool alive = clock_.now() - started_ < kFirstBeat || age < kSilence;
              co_return alive ? PageAnswer{200, "ok\n", plain}
-                             : PageAnswer{503, "the mirror's heartbeat has stopped\n", plain};
+                             : PageAnswer{503, "a thread of the agent hangs\n", plain};
            }},
           {"/readyz", [this](std::string) -> awaitable<PageAnswer> { co_return ready(); }}};
 }
@@ -63,6 +63,7 @@ StatusSources NodeAgent::sources() const {
           .listener = listener_,
           .sessions = session_counters_,
           .trust = trust_,
+          .restart = restart_.text(),
           .interception = interception_,
           .redirector = redirector_,
           .egress = egress_,

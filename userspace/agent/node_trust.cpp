@@ -116,9 +116,11 @@ void NodeTrust::client_is(std::optional<std::pair<pid_t, WallTime>> client) {
   if (authorities_.successor()) begin_succession();
 }
 
-void NodeTrust::vouched(const std::string& authority) {
+void NodeTrust::vouched(const std::string& authority, bool everywhere,
+                        const std::optional<TrustedFiles>& files) {
   if (!client_ || authority != authorities_.signing().fingerprint()) return;
-  trust_.vouched(client_->first, client_->second);
+  if (everywhere) trust_.vouched(client_->first, client_->second);
+  if (files) hosts_.vouched(*files);
 }
 
 void NodeTrust::probe_seen(pid_t pid, const std::string& nonce) {
@@ -139,12 +141,21 @@ void NodeTrust::certificate_alert(pid_t pid, const std::string& registry, int al
   hosts_.refused(registry);
 }
 
+bool NodeTrust::restart_would_help() const {
+  // Without the means to put files there nobody has looked for another way.
+  return installs_ && !hosts_.is_proven() && !hosts_.is_pending() && trust_.restart_would_help();
+}
+
 proxy::TrustState NodeTrust::state() const {
   return hosts_.is_proven() ? proxy::TrustState::trusted : trust_.state();
 }
 
 std::string NodeTrust::reason() const {
-  if (trust_.terminates() || !client_) return trust_.reason();
+  if (!client_) return trust_.reason();
+  if (trust_.terminates()) {
+    return fmt::format("{}, by the host's certificates{}", trust_.reason(),
+                       hosts_.is_proven() ? "; also " + hosts_.reason() : "");
+  }
   if (!hosts_.is_proven())
     return fmt::format("{}. Without a restart: {}", trust_.reason(), hosts_.reason());
   return fmt::format("containerd (pid {}): {}. For others: {}", client_->first, hosts_.reason(),

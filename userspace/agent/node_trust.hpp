@@ -36,11 +36,15 @@ class NodeTrust {
 
   /// The client that there is now, with when it started; nothing: there is none.
   void client_is(std::optional<std::pair<pid_t, WallTime>> client);
-  /// An agent whose CA has this fingerprint has seen the present client trust it.
-  void vouched(const std::string& authority);
+  /// An agent whose CA has this fingerprint has seen the present client trust it: by the host's
+  /// certificates if `everywhere`, by files of their own if there are `files`.
+  void vouched(const std::string& authority, bool everywhere,
+               const std::optional<TrustedFiles>& files);
   std::optional<pid_t> client() const { return trust_.client(); }
   /// Whether it trusts the CA for all registries: the host's certificates have it.
   bool is_trusted() const noexcept { return trust_.terminates(); }
+  /// By which files it has proven to trust the CA; nothing: by none.
+  std::optional<TrustedFiles> trusted_files() const { return hosts_.proven_by(); }
   /// A probe's request has come through.
   void probe_seen(pid_t pid, const std::string& nonce);
   /// A client has refused a certificate of ours for a server of `registry`.
@@ -50,6 +54,9 @@ class NodeTrust {
   bool terminates(const std::string& registry) const {
     return trust_.terminates() || hosts_.terminates(registry);
   }
+
+  /// Whether the client trusts this CA by no way, and would if it were started again.
+  bool restart_would_help() const;
 
   /// For status: the best that is proven, and a sentence on each way.
   proxy::TrustState state() const;

@@ -72,6 +72,16 @@ std::string read_keep_layers(const std::string& text) {
   throw StartError(fmt::format("'{}' is not auto, always or never", text));
 }
 
+std::string read_restart_runtime(const std::string& text) {
+  if (text == "never" || text == "once") return text;
+  throw StartError(fmt::format("'{}' is neither never nor once", text));
+}
+
+std::string read_unit(const std::string& text) {
+  if (as_is(text).ends_with(".service") && text.find('/') == std::string::npos) return text;
+  throw StartError(fmt::format("'{}' is no service's name, as containerd.service is", text));
+}
+
 /// Shorter, layers would go while pulls that share them are under way.
 constexpr std::chrono::minutes kBriefestAge{1};
 constexpr std::chrono::hours kLongestAge{24 * 365};
@@ -201,6 +211,25 @@ std::vector<Setting> mesh_settings() {
   };
 }
 
+std::vector<Setting> restart_settings() {
+  return {
+      single("restart-runtime", "never|once",
+             "a containerd that was started before the node's certificate authority was there, and "
+             "so doesn't trust it, is restarted through systemd: once since the machine started at "
+             "the most, when it pulls nothing",
+             &Config::restart_runtime, read_restart_runtime, as_is),
+      single("restart-unit", "UNIT",
+             "the unit to restart where it isn't containerd's, an agent's of K3s or RKE2, or "
+             "MicroK8s'; a server's of K3s or RKE2 must be named",
+             &Config::restart_unit, read_unit,
+             [](const std::string& text) { return text.empty() ? "auto" : text; }),
+      duration("restart-delay",
+               "each node waits a random time up to this before it restarts, so that not all do at "
+               "once; two may all the same",
+               &Config::restart_delay, std::chrono::milliseconds(0)),
+  };
+}
+
 std::vector<Setting> process_settings() {
   return {
       path("state-dir", "where the node's certificate authority is kept", &Config::state_dir),
@@ -246,7 +275,8 @@ std::vector<Setting> process_settings() {
 const std::vector<Setting>& settings() {
   static const std::vector<Setting> all = [] {
     auto joined = client_settings();
-    for (auto part : {content_settings(), layer_settings(), mesh_settings(), process_settings()}) {
+    for (auto part : {content_settings(), layer_settings(), mesh_settings(), restart_settings(),
+                      process_settings()}) {
       joined.insert(joined.end(), part.begin(), part.end());
     }
     return joined;

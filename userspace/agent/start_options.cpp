@@ -87,6 +87,13 @@ proxy::CertificateAuthorityOptions authority_options(const Config& config,
           .given_key = config.ca_key};
 }
 
+RuntimeRestart::Options restart_options(const Config& config) {
+  return {.once = config.restart_runtime == "once",
+          .unit = config.restart_unit,
+          .longest_delay = config.restart_delay,
+          .state_dir = config.state_dir};
+}
+
 NameKeeper::Options name_options(const Config& config) {
   return {.enabled = config.names,
           .stub = {.patience = config.name_timeout},

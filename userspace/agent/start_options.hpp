@@ -8,6 +8,7 @@
 #include "registry/policy.hpp"
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/name_keeper.hpp"
+#include "userspace/agent/runtime_restart.hpp"
 #include "userspace/base/tls_context.hpp"
 #include "userspace/proxy/authorities.hpp"
 #include "userspace/proxy/trust_store.hpp"
@@ -27,6 +28,7 @@ redirect::RedirectorOptions redirector_options(const Config& config,
 std::vector<Prefix> excluded_ranges(const Config& config);
 proxy::CertificateAuthorityOptions authority_options(const Config& config,
                                                      const registry::Policy& policy);
+RuntimeRestart::Options restart_options(const Config& config);
 NameKeeper::Options name_options(const Config& config);
 /// `redirector` outlives them.
 NameKeeper::Hooks name_hooks(redirect::Redirector& redirector);

@@ -63,6 +63,7 @@ Json clients(const StatusSources& sources) {
                {"reason", sources.trust.client() ? sources.trust.reason()
                                                  : "it can't be probed yet: spliced"},
                {"egress_proxies", egress_proxies(sources)}};
+    if (!sources.restart.empty()) entry["restart"] = sources.restart;
     if (state.problem) entry["problem"] = state.problem.message();
     list.push_back(std::move(entry));
   }

@@ -34,6 +34,7 @@ struct StatusSources {
   const proxy::Listener& listener;
   const proxy::SessionCounters& sessions;
   const NodeTrust& trust;
+  std::string restart;  ///< RuntimeRestart::text()
   const redirect::Interception& interception;
   const redirect::Redirector& redirector;
   const egress::Egress& egress;

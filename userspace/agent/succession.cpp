@@ -27,16 +27,31 @@ bool nobody_is_there(const error_code& error) {
 }  // namespace
 
 std::string write_predecessor(const Predecessor& predecessor) {
-  return Json{{"pid", predecessor.pid},
-              {"version", predecessor.version},
-              {"authority", predecessor.authority},
-              {"client", predecessor.client},
-              {"client_start", predecessor.client_start},
-              {"trusted", predecessor.trusted},
-              {"connected", predecessor.connected},
-              {"nodes", predecessor.nodes}}
-      .dump();
+  Json json{{"pid", predecessor.pid},
+            {"version", predecessor.version},
+            {"authority", predecessor.authority},
+            {"client", predecessor.client},
+            {"client_start", predecessor.client_start},
+            {"trusted", predecessor.trusted},
+            {"connected", predecessor.connected},
+            {"nodes", predecessor.nodes}};
+  if (const auto& files = predecessor.files) {
+    json["files"] = {{"directory", files->directory}, {"registries", files->registries}};
+  }
+  return json.dump();
 }
+
+namespace {
+
+/// Agents before this one say nothing of files.
+std::optional<TrustedFiles> parse_files(const Json& json) {
+  if (!json.contains("files")) return std::nullopt;
+  const auto& files = json.at("files");
+  return TrustedFiles{.directory = files.at("directory").get<std::string>(),
+                      .registries = files.at("registries").get<std::set<std::string>>()};
+}
+
+}  // namespace
 
 Result<Predecessor> parse_predecessor(std::string_view text) {
   try {
@@ -47,6 +62,7 @@ Result<Predecessor> parse_predecessor(std::string_view text) {
                        .client = json.at("client").get<pid_t>(),
                        .client_start = json.at("client_start").get<std::uint64_t>(),
                        .trusted = json.at("trusted").get<bool>(),
+                       .files = parse_files(json),
                        .connected = json.value("connected", false),
                        .nodes = json.value("nodes", std::size_t{0})};
   } catch (const Json::exception&) {

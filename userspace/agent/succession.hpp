@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "userspace/agent/hosts_trust.hpp"
 #include "userspace/base/asio.hpp"
 #include "userspace/base/clock.hpp"
 #include "userspace/base/result.hpp"
@@ -20,9 +21,10 @@ struct Predecessor {
   std::string authority{};       ///< SHA-256 of its CA's certificate
   pid_t client = 0;              ///< the containerd that it intercepts; 0: none
   std::uint64_t client_start{};  ///< that one's start, in clock ticks since boot
-  bool trusted = false;          ///< that containerd has proven that it trusts the CA
-  bool connected = false;        ///< to containerd's store
-  std::size_t nodes = 0;         ///< that it knows of the mesh
+  bool trusted = false;          ///< that containerd trusts the CA by the host's certificates
+  std::optional<TrustedFiles> files{};  ///< by which it trusts it, too, or alone
+  bool connected = false;               ///< to containerd's store
+  std::size_t nodes = 0;                ///< that it knows of the mesh
 
   bool operator==(const Predecessor&) const = default;
 };

@@ -39,6 +39,7 @@ Page NodeAgent::begin_takeover() {
       self.client = client->pid;
       self.client_start = client->start_time;
       self.trusted = trust_.is_trusted();
+      self.files = trust_.trusted_files();
     }
     log::info("agent", "a successor asks to take this agent's place");
     co_return PageAnswer{200, write_predecessor(self)};
@@ -60,13 +61,13 @@ Page NodeAgent::finish_takeover() {
 bool NodeAgent::can_succeed() const {
   const auto& state = interception_.state();
   const bool attached = state.client && state.attached && !state.problem;
-  return last_beat_ != 0 && (attached || predecessor_->client == 0);
+  return beaten_ && (attached || predecessor_->client == 0);
 }
 
 /// Whether pulls are served as the predecessor would serve them.
 bool NodeAgent::is_equal() const {
   const auto& former = *predecessor_;
-  return (trust_.is_trusted() || !former.trusted) &&
+  return (trust_.is_trusted() || !former.trusted) && (trust_.trusted_files() || !former.files) &&
          (store_.state().connected || !former.connected) &&
          (former.nodes == 0 || !node_.status().table.empty());
 }

@@ -52,6 +52,9 @@ void render_clients(Out out, const Json& clients) {
                    client.value("intercepted", false) ? "yes" : "no",
                    client.contains("problem") ? ": " + text(client, "problem") : "");
     fmt::format_to(out, "    trust        {}: {}\n", text(client, "trust"), text(client, "reason"));
+    if (client.contains("restart")) {
+      fmt::format_to(out, "    restart      due: {}\n", text(client, "restart"));
+    }
     render_egress(out, client);
   }
 }

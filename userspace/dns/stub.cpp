@@ -6,6 +6,7 @@
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 
+#include "userspace/base/closed_first.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/node_ports.hpp"
 
@@ -28,8 +29,9 @@ error_code bind(udp::socket& socket, const asio::ip::address& address) {
   error_code failed;
   const udp::endpoint where(address, 0);
   socket.open(where.protocol(), failed);
-  if (!failed) socket.non_blocking(true, failed);
   if (!failed) socket.bind(where, failed);
+  if (!failed) failed = close_first(socket);
+  if (!failed) socket.non_blocking(true, failed);
   return failed;
 }
 
@@ -39,6 +41,7 @@ error_code bind(tcp::acceptor& acceptor, const asio::ip::address& address) {
   acceptor.open(where.protocol(), failed);
   if (!failed) acceptor.bind(where, failed);
   if (!failed) acceptor.listen(asio::socket_base::max_listen_connections, failed);
+  if (!failed) failed = close_first(acceptor);
   return failed;
 }
 

@@ -15,7 +15,8 @@ Checks run(const agent::Config& config);
 Checks check_host(const agent::Config& config);
 /// containerd: socket, version, cgroup, content.
 Checks check_runtime(const agent::Config& config);
-/// Where the node's certificate authority would be put, and whether the runtime has read it.
+/// By which way the runtime trusts the node's certificate authority or will, whether that outlasts
+/// a restart of the machine, and whether one of the runtime is due.
 Checks check_trust(const agent::Config& config);
 /// Ports, the mesh's key, and where other nodes are found.
 Checks check_network(const agent::Config& config);

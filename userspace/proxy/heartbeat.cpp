@@ -19,12 +19,8 @@ struct Heartbeat::Pulse {
   void answer(TimePoint at) { answered = at.time_since_epoch().count(); }
 };
 
-Heartbeat::Heartbeat(std::vector<asio::any_io_executor> watched, std::function<bool()> willing,
-                     std::function<void()> beat, Options options)
-    : watched_(std::move(watched)),
-      willing_(std::move(willing)),
-      beat_(std::move(beat)),
-      options_(options) {
+Heartbeat::Heartbeat(std::vector<asio::any_io_executor> watched, Hooks hooks, Options options)
+    : watched_(std::move(watched)), hooks_(std::move(hooks)), options_(options) {
   for (std::size_t i = 0; i < watched_.size(); ++i) pulses_.push_back(std::make_shared<Pulse>());
 }
 
@@ -37,7 +33,9 @@ awaitable<void> Heartbeat::run() {
     for (std::size_t i = 0; i < watched_.size(); ++i) ask(i);
     timer.expires_after(options_.interval);
     if (auto [cancelled] = co_await timer.async_wait(kTuple); cancelled) co_return;
-    if (all_answer(std::chrono::steady_clock::now()) && willing_()) beat_();
+    if (!all_answer(std::chrono::steady_clock::now())) continue;
+    if (hooks_.alive) hooks_.alive();
+    if (hooks_.willing()) hooks_.beat();
   }
 }
 

@@ -22,11 +22,15 @@ class Heartbeat {
     Duration patience = std::chrono::milliseconds(300);
   };
 
-  /// `watched`: the executors that must answer; their contexts outlive run(). `willing`: asked
-  /// before each beat, such as whether the listener has room. `beat` is called on the executor
-  /// of run().
-  Heartbeat(std::vector<asio::any_io_executor> watched, std::function<bool()> willing,
-            std::function<void()> beat, Options options);
+  /// All called on the executor of run().
+  struct Hooks {
+    std::function<bool()> willing;     ///< before each beat: such as whether the listener has room
+    std::function<void()> beat;        ///< all threads answer, and we are willing
+    std::function<void()> alive = {};  ///< all threads answer
+  };
+
+  /// `watched`: the executors that must answer; their contexts outlive run().
+  Heartbeat(std::vector<asio::any_io_executor> watched, Hooks hooks, Options options);
   ~Heartbeat();
 
   /// Beats until it is cancelled. Logs when it stops beating because of a thread, and when it
@@ -40,8 +44,7 @@ class Heartbeat {
   bool all_answer(TimePoint now);
 
   std::vector<asio::any_io_executor> watched_;
-  std::function<bool()> willing_;
-  std::function<void()> beat_;
+  Hooks hooks_;
   Options options_;
   /// Each shared with the question that waits in the thread's queue.
   std::vector<std::shared_ptr<Pulse>> pulses_;

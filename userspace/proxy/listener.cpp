@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "userspace/base/address.hpp"
+#include "userspace/base/closed_first.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/node_ports.hpp"
 #include "userspace/base/racing_dialer.hpp"
@@ -60,6 +61,7 @@ Result<std::unique_ptr<tcp::acceptor>> listen_on(const asio::any_io_executor& ex
   if (!failed) acceptor->set_option(asio::socket_base::reuse_address(true), failed);
   if (!failed) acceptor->bind(endpoint, failed);
   if (!failed) acceptor->listen(kBacklog, failed);
+  if (!failed) failed = close_first(*acceptor);
   if (failed) return failed;
   return acceptor;
 }

@@ -114,6 +114,12 @@ void Trust::vouched(pid_t pid, WallTime started) {
 void Trust::probe_failed(std::string_view nonce, std::string_view error) {
   if (state_ != TrustState::proving || nonce_ != nonce) return;
   refuse(explain(error));
+  unknown_authority_ = says_unknown_authority(error);
+}
+
+bool Trust::restart_would_help() const {
+  return pid_ && state_ == TrustState::refused && unknown_authority_ && ca_installed_ &&
+         started_ < *ca_installed_;
 }
 
 void Trust::certificate_alert(pid_t pid, int alert) {
@@ -127,6 +133,7 @@ void Trust::certificate_alert(pid_t pid, int alert) {
 
 void Trust::refuse(std::string reason) {
   refusal_ = std::move(reason);
+  unknown_authority_ = false;
   const unsigned doublings = std::min(failures_++, 30U);
   // Compared before it is multiplied, so that nothing overflows.
   const auto factor = Duration::rep{1} << doublings;

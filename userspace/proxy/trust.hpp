@@ -69,6 +69,9 @@ class Trust {
 
   TrustState state() const { return state_; }
   std::optional<pid_t> client() const { return pid_; }
+  /// Whether the last probe was refused by a client that had started, and read its roots, before
+  /// our CA was put there: started again it would trust us.
+  bool restart_would_help() const;
   /// What the state is and why, as a sentence for `hagring status`.
   std::string reason() const;
 
@@ -86,6 +89,7 @@ class Trust {
   std::optional<WallTime> ca_installed_;
   std::string nonce_;
   std::string refusal_;
+  bool unknown_authority_ = false;  ///< so the last probe was refused
   unsigned failures_ = 0;
   TimePoint due_{};
   TimePoint trusted_since_{};

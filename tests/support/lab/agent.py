@@ -45,17 +45,19 @@ class Agent:
 
     peers: nodes (or what --bootstrap takes) by which it joins the mesh; mesh_key: the mesh's key,
     without it the lab's, "" for none (then say --spegel-compat); registries: further registries to
-    mirror; arguments: more of the command line; env: more of its environment."""
+    mirror; arguments: more of the command line; env: more of its environment; wrapper: a program, with
+    its arguments, that becomes the agent (setpriv)."""
 
     def __init__(self, node, peers: Sequence = (), registries: Sequence[str] = (),
                  arguments: Sequence[str] = (), env: Optional[dict] = None, name: str = "agent",
-                 mesh_key: Optional[str] = None):
+                 mesh_key: Optional[str] = None, wrapper: Sequence[str] = ()):
         self.node = node
         self.name = name
         self.admin_socket = f"/run/hagring/{name}.sock"
         self.pin_dir = "/sys/fs/bpf/hagring" if name == "agent" else f"/sys/fs/bpf/hagring-{name}"
         self.state_dir = f"/var/lib/hagring/{name}"
         self._env = env
+        self._wrapper = list(wrapper)
         self._arguments = [
             STATE_DIR, self.state_dir, PIN_DIR, self.pin_dir, ADMIN_SOCKET, self.admin_socket]
         self._mesh_key = node.lab.mesh_key if mesh_key is None else mesh_key
@@ -100,8 +102,9 @@ class Agent:
         if self._mesh_key:
             self.node.write(f"{self.state_dir}/mesh.key", self._mesh_key + "\n")
             self.node.path(f"{self.state_dir}/mesh.key").chmod(0o600)
-        self._process = self.node.spawn(self._process_name(), [program, "agent", *self._arguments],
-                                        env=self._env)
+        self._process = self.node.spawn(
+            self._process_name(), [*self._wrapper, program, "agent", *self._arguments],
+            env=self._env)
         return self
 
     def take_over(self, deadline_s: float = 40) -> "Agent":
