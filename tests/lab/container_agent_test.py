@@ -91,6 +91,8 @@ class LeastPrivilegeTest(AgentTest):
 
     def test_intercepts_and_lacks_nothing(self):
         agent = self.node.agent
+        own = pathlib.Path(f"/proc/{agent.pid}/ns/cgroup").readlink()
+        self.assertNotEqual(own, pathlib.Path("/proc/self/ns/cgroup").readlink())
         status = pathlib.Path(f"/proc/{agent.pid}/status").read_text(encoding="utf-8")
         # CAP_NET_ADMIN 12, CAP_SYS_PTRACE 19, CAP_BPF 39 (linux/capability.h).
         self.assertIn(f"CapEff:\t{1 << 12 | 1 << 19 | 1 << 39:016x}\n", status)
@@ -144,6 +146,10 @@ class ContainerAgentTest(AgentTest):
         self.assertTrue(asked)
         service = manifests.of_kind("Service")["metadata"]["name"]
         self.assertEqual({name for name in asked if name.split(".")[0] != service}, set())
+
+    def test_2_sees_what_the_host_mounts_later(self):
+        self.a.run("sh", "-ec", "mkdir /run/disk && mount -t tmpfs tmpfs /run/disk && touch /run/disk/x")
+        self.assertTrue(pathlib.Path(f"/proc/{self.a.agent.pid}/root/host/run/disk/x").exists())
 
     def test_3_gives_its_layers_to_other_nodes(self):
         self.a.agent.wait_until_told(f"{REPOSITORY}:0")

@@ -79,7 +79,10 @@ class PodContainer:
         for kind in kinds:
             flags += ["--with-ns", f"{kind}:/proc/{containerd.pid}/ns/{files.get(kind, kind)}"]
         security = container["securityContext"]
-        flags += ["--privileged"] if security.get("privileged") else []
+        if security.get("privileged"):
+            flags += ["--privileged"]
+        else:
+            flags += ["--with-ns", f"cgroup:/proc/{self._own_cgroup_namespace()}/ns/cgroup"]
         flags += self._capabilities(security.get("capabilities", {}))
         flags += ["--read-only"] if security.get("readOnlyRootFilesystem") else []
         limit = manifests.memory_limit(container)
@@ -92,6 +95,16 @@ class PodContainer:
             self.node.write(source, text)
             flags += ["--mount", self._bind(source, target, False, False)]
         return flags
+
+    def _own_cgroup_namespace(self) -> int:
+        """A process that holds a control group namespace such as CRI gives to whoever isn't privileged: others'
+        groups are outside of it, with paths such as /../../containerd."""
+        holder = self.node.spawn(f"{self.name}-cgroup", ["unshare", "--cgroup", "sleep", "infinity"],
+                                 group=f"pods/{self.name}")
+        command = pathlib.Path(f"/proc/{holder.pid}/comm")
+        wait_until(lambda: command.read_text(encoding="utf-8").strip() == "sleep", 10,
+                   "a control group namespace")
+        return holder.pid
 
     @staticmethod
     def _capabilities(capabilities: dict) -> Sequence[str]:
