@@ -69,10 +69,16 @@ class FullBuildTest(AgentTest):
     def test_builds_and_runs(self):
         log = container_image.paths.CACHE / "image-build.log"
         built = container_image.build("build", timeout_s=FULL_BUILD_LIMIT_S, log=log)
-        node = self.lab.node("a", containerd="2.1")
+        origin = self.lab.origin()
+        origin.publish(image.synthetic(seed="full build"), "library/demo", "1")
+        node = self.lab.node("a")
+        prepare(node)
+        node.start_containerd("2.1")
         load_image(node, container_image.save(built, self.lab.work / "image.tar"))
-        done = node.containerd.run_container(built, container_image.PROGRAM, "version")
-        self.assertRegex(done.stdout, r"^hagring \d+\.\d+\.\d+")
+        node.agent = PodAgent(node, ClusterDns(self.lab.black_hole4, NAMESPACE)).start()
+        wait_for_trust(node)
+        node.pull(f"{REPOSITORY}:1")
+        assert_came_by_mirror(self, node, f"{REPOSITORY}:1", "origin")
 
 
 class LeastPrivilegeTest(AgentTest):
