@@ -82,15 +82,6 @@ class ManifestsTest(unittest.TestCase):
             self.assertIn(setting, settings)
             self.assertEqual(settings[setting], value, setting)
 
-    def test_services_of_the_namespace_are_no_options(self):
-        done = self.hagring("agent", "--print-config",
-                            environment={"HAGRING_METRICS_SERVICE_HOST": "10.0.0.1"})
-        self.assertEqual(done.returncode, 2, "then enableServiceLinks need not be off")
-        for folder in (manifests.FOLDER, manifests.UNINSTALL):
-            pod = manifests.pod_of(manifests.of_kind("DaemonSet", folder))
-            self.assertIs(pod["enableServiceLinks"], False)
-            self.assertIs(pod["automountServiceAccountToken"], False)
-
     def test_uninstall_knows_its_options(self):
         pod = manifests.pod_of(manifests.of_kind("DaemonSet", manifests.UNINSTALL))
         for container in pod["initContainers"] + pod["containers"]:
