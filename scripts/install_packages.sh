@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs the packages of scripts/packages.txt on Debian 12. Does nothing, and needs neither root nor
 # the network, where all of them are installed already.
+#
+#   scripts/install_packages.sh          all of them
+#   scripts/install_packages.sh build    one section: build, checks or lab
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -12,7 +15,11 @@ fail() {
 
 command -v dpkg-query > /dev/null || fail "this machine has no dpkg: Debian 12 is what this is for."
 
-mapfile -t packages < <(sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' packages.txt)
+section=${1:-}
+mapfile -t packages < <(awk -v only="$section" '
+  /^# == / { section = $3; next }
+  !/^#/ && NF && (only == "" || section == only) { print $1 }' packages.txt)
+[[ ${#packages[@]} -gt 0 ]] || fail "packages.txt has no section '$section'"
 
 missing=()
 for package in "${packages[@]}"; do

@@ -49,6 +49,19 @@ TEST(ResolvConf, SaysHowLongAnAttemptTakes) {
   EXPECT_EQ(parse_resolv_conf("options timeout:99999999999999999999").timeout, seconds(5));
 }
 
+TEST(ResolvConf, SaysWhatNamesStandFor) {
+  const auto conf = parse_resolv_conf("search a.example b.example.\noptions ndots:5\n");
+  EXPECT_THAT(conf.search, ElementsAre("a.example", "b.example"));
+  EXPECT_EQ(conf.ndots, 5);
+  EXPECT_EQ(parse_resolv_conf("").ndots, 1);
+  EXPECT_EQ(parse_resolv_conf("options ndots:99").ndots, 15);
+  EXPECT_THAT(parse_resolv_conf("search a\ndomain b c\n").search, ElementsAre("b"));
+  EXPECT_THAT(parse_resolv_conf("domain b\nsearch .\n").search, ::testing::IsEmpty());
+  std::string many = "search";
+  for (int i = 0; i < 100; ++i) many += " x.example";
+  EXPECT_EQ(parse_resolv_conf(many).search.size(), 16U);
+}
+
 class ResolvConfFileTest : public ::testing::Test {
  protected:
   void SetUp() override {

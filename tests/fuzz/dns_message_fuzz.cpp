@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a client sends to the stub, what a name server answers, and a resolv.conf.
+// What a client sends to the stub, what a name server answers, a resolv.conf and a hosts file.
 #include <algorithm>
 
 #include "tests/fuzz/require.hpp"
+#include "userspace/dns/address_query.hpp"
+#include "userspace/dns/host_lookup.hpp"
 #include "userspace/dns/message.hpp"
 #include "userspace/dns/resolv_conf.hpp"
 #include "userspace/dns/stub.hpp"
@@ -35,6 +37,15 @@ void check_reply(ByteView message, const dns::Query& query, hagring::Bytes reply
           again->dnssec_ok == query.dnssec_ok);
 }
 
+/// `message` as a reply, to a query that has its ID and its question if it has a plain one.
+void check_addresses(ByteView message) {
+  auto query = *dns::make_query("ghcr.io", dns::Type::a);
+  if (message.size() >= 2) std::copy_n(message.begin(), 2, query.begin());
+  const auto read = dns::read_addresses(message, query);
+  require(!read || read->addresses.size() * 16 <= message.size());
+  dns::find_in_hosts(hagring::as_text(message), "ghcr.io");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -49,6 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_reply(message, *query, dns::make_failure(message, *query), dns::Rcode::serv_fail);
   }
   dns::response_code(message, message);
+  check_addresses(message);
   const auto conf = dns::parse_resolv_conf(hagring::as_text(message));
   require(!conf.name_servers.empty() && conf.name_servers.size() <= 3);
   require(conf.timeout >= std::chrono::seconds(1) && conf.timeout <= std::chrono::seconds(30));

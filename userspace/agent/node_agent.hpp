@@ -136,10 +136,12 @@ class NodeAgent {
   // The threads outlive what runs on them, which stop() has drained before they end.
   DataThreads threads_;
   dns::DoubtfulNames doubtful_{clock_};
-  SystemResolver system_resolver_;
-  dns::ImpatientResolver resolver_{clock_, system_resolver_, doubtful_};
+  SystemResolver registry_resolver_;  ///< the host's names
+  dns::ImpatientResolver resolver_{clock_, registry_resolver_, doubtful_};
+  SystemResolver mesh_resolver_;  ///< our own, in a pod the cluster's
   SystemConnector connector_;
   RacingDialer dialer_;
+  RacingDialer mesh_dialer_;
   egress::Egress egress_;
   egress::EgressDialer origin_dialer_;
   proxy::Splicer splicer_;

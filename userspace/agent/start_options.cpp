@@ -11,6 +11,7 @@
 #include "userspace/base/hasher.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/tls_roots.hpp"
+#include "userspace/dns/host_lookup.hpp"
 
 namespace hagring::agent {
 namespace {
@@ -56,6 +57,11 @@ redirect::RedirectorOptions redirector_options(const Config& config,
   return {.pin_directory = config.pin_dir,
           .heartbeat_timeout = config.heartbeat_timeout,
           .rules = std::move(rules)};
+}
+
+SystemResolver::Lookup registry_lookup(const Config& config) {
+  if (mounted_root(config).empty()) return SystemResolver::system_lookup;
+  return dns::host_lookup(config.host_root);
 }
 
 std::vector<Prefix> excluded_ranges(const Config& config) {

@@ -9,6 +9,7 @@
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/name_keeper.hpp"
 #include "userspace/agent/runtime_restart.hpp"
+#include "userspace/base/resolver.hpp"
 #include "userspace/base/tls_context.hpp"
 #include "userspace/proxy/authorities.hpp"
 #include "userspace/proxy/trust_store.hpp"
@@ -24,6 +25,9 @@ std::string mounted_root(const Config& config);
 registry::Policy make_policy(const Config& config);
 redirect::RedirectorOptions redirector_options(const Config& config,
                                                const registry::Policy& policy);
+/// How registries' names are looked up: as the host does it. Where its root is mounted, our own
+/// resolv.conf is a cluster's, by which other nodes are found.
+SystemResolver::Lookup registry_lookup(const Config& config);
 /// What --exclude names. Throws StartError.
 std::vector<Prefix> excluded_ranges(const Config& config);
 proxy::CertificateAuthorityOptions authority_options(const Config& config,

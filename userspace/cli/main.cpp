@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <optional>
@@ -79,6 +80,7 @@ struct Arguments {
   bool print_config = false;
   bool preflight_json = false;
   bool dry_run = false;
+  bool wait = false;
   StatusOptions status;
   LookupOptions lookup;
   ExplainOptions explain;
@@ -217,6 +219,9 @@ CLI::App* add_uninstall(CLI::App& app, Arguments& arguments) {
                {"containerd-socket", "containerd-namespace", "host-root", "state-dir", "pin-dir",
                 "admin-socket"});
   command->add_flag("--dry-run", arguments.dry_run, "say what would be removed, remove nothing");
+  command->add_flag("--wait", arguments.wait,
+                    "when all is gone, wait for SIGTERM: for a DaemonSet, that would\n"
+                    "start again what ends");
   return command;
 }
 
@@ -251,6 +256,21 @@ int run_agent(const Arguments& arguments, const agent::LoadedConfig& loaded) {
   if (!arguments.print_config) return agent::run(loaded);
   std::cout << agent::describe(loaded);
   return 0;
+}
+
+int run_uninstall(const Arguments& arguments, const agent::Config& config) {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  // Before there are other threads, which would take the signal.
+  if (arguments.wait) pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  const int code = agent::uninstall(config, arguments.dry_run, std::cout);
+  if (code != 0 || !arguments.wait) return code;
+  std::cout << "waiting for SIGTERM (--wait)" << std::endl;
+  int signal = 0;
+  sigwait(&ends, &signal);
+  return code;
 }
 
 int run_explain(const Arguments& arguments) {
@@ -317,9 +337,8 @@ int run(int argc, char** argv) {
                        [&](const auto& loaded) { return run_preflight(arguments, loaded); });
   }
   if (uninstall_command->parsed()) {
-    return with_config(arguments, [&](const auto& loaded) {
-      return agent::uninstall(loaded.config, arguments.dry_run, std::cout);
-    });
+    return with_config(arguments,
+                       [&](const auto& loaded) { return run_uninstall(arguments, loaded.config); });
   }
   if (status_command->parsed()) return show_status(arguments.status);
   if (lookup_command->parsed()) return look_up(arguments.lookup);

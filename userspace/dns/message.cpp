@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "userspace/dns/message_reader.hpp"
+
 namespace hagring::dns {
 namespace {
 
@@ -21,44 +23,12 @@ constexpr std::uint8_t kRecursionAvailable = 0x80;
 constexpr std::uint8_t kCheckingDisabled = 0x10;
 constexpr std::uint8_t kRcode = 0x0f;
 
-/// Reads a message from its beginning; whoever reads beyond its end has failed.
-class Reader {
- public:
-  explicit Reader(ByteView message) : message_(message) {}
-
-  bool failed() const { return failed_; }
-  bool at_end() const { return offset_ == message_.size(); }
-  std::size_t offset() const { return offset_; }
-
-  std::uint8_t byte() {
-    if (offset_ >= message_.size()) {
-      failed_ = true;
-      return 0;
-    }
-    return message_[offset_++];
-  }
-  std::uint16_t number16() {
-    const auto high = byte();
-    return static_cast<std::uint16_t>(high << 8 | byte());
-  }
-  void skip(std::size_t size) {
-    if (size > message_.size() - offset_) failed_ = true;
-    offset_ = failed_ ? message_.size() : offset_ + size;
-  }
-  void fail() { failed_ = true; }
-
- private:
-  ByteView message_;
-  std::size_t offset_ = 0;
-  bool failed_ = false;
-};
-
 bool is_host_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
 /// A name without compression, which a first name can't have.
-std::string read_name(Reader& reader) {
+std::string read_name(MessageReader& reader) {
   std::string name;
   std::size_t size = 1;
   for (auto length = reader.byte(); length != 0; length = reader.byte()) {
@@ -80,7 +50,7 @@ std::string read_name(Reader& reader) {
 }
 
 /// The OPT record (RFC 6891, section 6.1.2), which ends the message.
-void read_options(Reader& reader, Query& query) {
+void read_options(MessageReader& reader, Query& query) {
   constexpr std::uint16_t kDnssecOk = 0x8000;
   if (reader.byte() != 0 || reader.number16() != static_cast<std::uint16_t>(Type::opt)) {
     reader.fail();
@@ -120,7 +90,7 @@ Bytes begin_reply(ByteView message, const Query& query, Rcode rcode, std::uint16
 }  // namespace
 
 Result<Query> parse_query(ByteView message) {
-  Reader reader(message);
+  MessageReader reader(message);
   reader.number16();  // ID
   const auto flags = reader.byte();
   reader.byte();

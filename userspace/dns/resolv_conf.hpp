@@ -15,6 +15,8 @@ namespace hagring::dns {
 struct ResolvConf {
   std::vector<asio::ip::address> name_servers;  ///< in order, each once
   Duration timeout{};                           ///< of one attempt at one server
+  std::vector<std::string> search{};            ///< domains that are tried behind a name
+  int ndots = 1;  ///< a name with that many dots is tried first as it is
 
   bool operator==(const ResolvConf&) const = default;
 };
@@ -27,5 +29,9 @@ ResolvConf parse_resolv_conf(std::string_view text);
 /// is; empty where there is no such file.
 /// Errors: Errc::too_large, or the system's.
 Result<std::string> read_resolv_conf(const std::string& root);
+
+/// The same of `root`'s /etc/`name`, which is too large beyond `limit` bytes.
+Result<std::string> read_etc_file(const std::string& root, const std::string& name,
+                                  std::size_t limit);
 
 }  // namespace hagring::dns

@@ -17,7 +17,8 @@
 Run with /usr/bin/python3 and PYTHONPATH=tests/support. Where to look: `Lab` (lab.py), `Host` (host.py:
 run, spawn, files, names, trust, link rate), `Node` (node.py), `Containerd` (containerd.py), `Client`
 (cri.py), `Origin` (origin.py, with front.py: faults, cut connections, log), `TokenService` (tokens.py) and
-`Cdn` (cdn.py) for lab.origin(tokens=…, cdn=…), `Agent` (agent.py), image.py and nginx_image.py; testing.py
+`Cdn` (cdn.py) for lab.origin(tokens=…, cdn=…), `Agent` (agent.py), `PodAgent` (pod.py: the
+DaemonSet's, with container_image.py and manifests.py), image.py and nginx_image.py; testing.py
 for unittest files and how CTest runs them. HAGRING_LAB_LOGS=<folder> keeps all logs.
 
 A machine of the lab is a network namespace and a mount namespace. Its own are the network, /etc (a

@@ -95,7 +95,7 @@ def debian_source(etc_apt: str = "/etc/apt") -> Source:
                    "lab fetches containerd, nginx and docker-registry from there.")
 
 
-def _inherited_options() -> str:
+def inherited_options() -> str:
     """The machine's own Acquire options (a proxy, say), without its hooks and index targets."""
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
     keep = re.compile(r"^Acquire::(http|https|ftp|Retries|ForceIPv)", re.IGNORECASE)
@@ -120,7 +120,7 @@ class Archive:
             encoding="utf-8",
         )
         self._conf.write_text(
-            _inherited_options()
+            inherited_options()
             + f"""Dir "/";
 Dir::State "{self.root}";
 Dir::State::lists "{self.root}/lists";
