@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "userspace/http/grammar.hpp"
 
@@ -24,7 +25,8 @@ Privacy::Privacy(Clock& clock, Options options)
     : clock_(clock),
       options_(options),
       repositories_(options.repositories),
-      marks_(options.digests) {}
+      marks_(options.digests),
+      log_(clock, "privacy") {}
 
 /// Under the lock.
 Audience Privacy::audience_now(const std::string& repository) const {
@@ -59,9 +61,14 @@ void Privacy::learn(const std::string& repository, Audience audience) {
   const bool is_public = audience == Audience::everybody;
   const bool news = audience_now(repository) != audience;
   auto& known = repositories_.touch(repository);
+  const auto period = is_public ? options_.everybody : options_.some;
   known.audience = audience;
-  known.until = clock_.wall() + (is_public ? options_.everybody : options_.some);
-  changed_ = true;
+  known.until = clock_.wall() + period;
+  // A public repository says yes to each read: its later end alone is no news for a while.
+  if (news || known.until - known.kept_until > period / 4) {
+    known.kept_until = known.until;
+    changed_ = true;
+  }
   if (!is_public || !news) return;
   for (const auto& digest : digests_of(repository)) {
     // What is for everybody in one place is private nowhere.
@@ -139,11 +146,44 @@ bool Privacy::vouches(const std::string& repository, const Digest& digest) const
 /// Under the lock. Whether that is news.
 bool Privacy::add_mark(const Digest& digest, const Mark& from) {
   bool news = marks_.find(digest) == nullptr;
+  if (news && marks_.size() >= options_.digests) make_room();
   auto& mark = marks_.touch(digest);
   for (const auto& claim : from.claims) news = add_to(mark, claim) || news;
   news = (from.unknown && !mark.unknown) || news;
   mark.unknown = mark.unknown || from.unknown;
   return news;
+}
+
+std::string Privacy::Mark::holder() const {
+  const auto proven = std::ranges::find(claims, Proof::bytes, &Claim::proof);
+  if (proven != claims.end()) return proven->repository;
+  return claims.empty() ? std::string() : claims.front().repository;
+}
+
+/// Under the lock. Threat: whoever has a node pull much could push out what others keep private.
+/// Several marks at once, since each time all are counted.
+void Privacy::make_room() {
+  std::map<std::string, std::map<std::string, std::size_t>> held;
+  std::map<std::string, std::size_t> totals;
+  for (const auto& [digest, mark] : marks_) {
+    const auto holder = mark.holder();
+    const auto registry = holder.substr(0, holder.find('/'));
+    ++held[registry][holder];
+    ++totals[registry];
+  }
+  const auto fewer = [](const auto& a, const auto& b) { return a.second < b.second; };
+  const auto& registry = std::ranges::max_element(totals, fewer)->first;
+  const auto [largest, size] = *std::ranges::max_element(held[registry], fewer);
+  auto left = std::min(options_.digests / 64, size / 8) + 1;
+  const auto lost = marks_.erase_if([&](const auto& entry) {
+    return left > 0 && entry.second.holder() == largest && left-- > 0;
+  });
+  log_.line(
+      log::Level::warning, "full",
+      fmt::format("{} digests are marked private, which is all that there is room for: the {} "
+                  "of {} that weren't needed longest are no longer known as private; "
+                  "authorize=strict in a --rule for it asks the registry for each read",
+                  options_.digests, lost, largest.empty() ? "no known repository" : largest));
 }
 
 void Privacy::add_field(const Digest& digest, std::string_view field) {

@@ -10,6 +10,7 @@
 #include "registry/bounded_map.hpp"
 #include "registry/digest.hpp"
 #include "userspace/base/clock.hpp"
+#include "userspace/base/rare_log.hpp"
 #include "userspace/base/result.hpp"
 
 namespace hagring::registry {
@@ -49,7 +50,8 @@ class Privacy {
     /// Between two tries to find out.
     Duration retry = std::chrono::minutes(1);
     std::size_t repositories = 4096;
-    /// A node's store has some thousand; beyond that marks that weren't needed longest are lost.
+    /// A node's store has some thousand. Beyond that marks are lost of the repository that has most
+    /// of the registry that has most: nobody can push out the others'.
     std::size_t digests = 64UL * 1024;
     std::size_t repositories_of_a_mark = 8;  ///< then the oldest is dropped
   };
@@ -108,6 +110,7 @@ class Privacy {
   struct Known {
     Audience audience = Audience::unknown;
     WallTime until{};
+    WallTime kept_until{};  ///< what take_changed() has given last, about
     TimePoint retry_at{};
   };
   struct Claim {
@@ -122,16 +125,19 @@ class Privacy {
     const Claim* find(const std::string& repository) const;
     /// Whether nobody but `repository` claims the content.
     bool only(const std::string& repository) const;
+    /// Whose the mark is, where marks are counted.
+    std::string holder() const;
   };
 
   std::vector<Digest> digests_of(const std::string& repository) const;
   Audience audience_now(const std::string& repository) const;
   bool add_to(Mark& mark, const Claim& claim) const;
   bool add_mark(const Digest& digest, const Mark& from);
+  void make_room();
   static std::vector<std::string> words(const Mark& mark);
   static bool read_word(std::string_view word, Mark& into);
-  std::string text() const;
   struct Kept;
+  static std::string text(const Kept& kept);
   static Result<void> read_line(std::string_view line, Kept& into);
 
   Clock& clock_;
@@ -140,6 +146,7 @@ class Privacy {
   BoundedMap<std::string, Known> repositories_;
   BoundedMap<Digest, Mark> marks_;
   bool changed_ = false;
+  RareLog log_;
 };
 
 }  // namespace hagring::registry

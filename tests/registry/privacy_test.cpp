@@ -143,6 +143,40 @@ TEST_F(PrivacyTest, MemoryIsBounded) {
   EXPECT_EQ(privacy.totals().marked, 4U);
 }
 
+TEST_F(PrivacyTest, ARepositoryWithManyMarksPushesOutNobodyElses) {
+  Privacy small(clock, {.digests = 6});
+  small.add(digest(1), "a.test/x");
+  small.add_unknown(digest(2));
+  for (int i = 10; i < 40; ++i) small.add(digest(i), "b.test/x");
+  EXPECT_TRUE(small.mark(digest(1)));
+  EXPECT_TRUE(small.mark(digest(2)));
+  EXPECT_TRUE(small.mark(digest(39)));
+  EXPECT_FALSE(small.mark(digest(10)));
+  // Nor do many repositories of one registry.
+  for (int i = 40; i < 80; ++i) small.add(digest(i), "b.test/y" + std::to_string(i));
+  EXPECT_THAT(small.mark(digest(1)), Optional(ElementsAre("a.test/x")));
+  EXPECT_TRUE(small.mark(digest(2)));
+  EXPECT_EQ(small.totals().marked, 6U);
+}
+
+TEST_F(PrivacyTest, FurtherYesesOfAPublicRepositoryAreNoNews) {
+  privacy.learn("a.test/x", Audience::everybody);
+  EXPECT_TRUE(privacy.take_changed());
+  for (int i = 0; i < 10; ++i) {
+    clock.advance(1min);
+    privacy.learn("a.test/x", Audience::everybody);
+    EXPECT_EQ(privacy.take_changed(), std::nullopt) << i;
+  }
+  EXPECT_EQ(privacy.believed_for("a.test/x"), 1h);
+  clock.advance(6min);
+  privacy.learn("a.test/x", Audience::everybody);
+  Privacy other(clock);
+  ASSERT_TRUE(other.restore(privacy.take_changed().value()));
+  EXPECT_EQ(other.believed_for("a.test/x"), 1h);
+  privacy.learn("a.test/x", Audience::some);
+  EXPECT_TRUE(privacy.take_changed());
+}
+
 TEST_F(PrivacyTest, OutlivesARestart) {
   EXPECT_EQ(privacy.take_changed(), std::nullopt);
   privacy.learn("a.test/x", Audience::some);
