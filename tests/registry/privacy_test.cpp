@@ -200,6 +200,76 @@ TEST_F(PrivacyTest, OutlivesARestart) {
   EXPECT_EQ(other.marked("b.test/z"), 1U);
 }
 
+TEST_F(PrivacyTest, WhatIsPresumedIsMarkedOnceAllOfItIsForSome) {
+  privacy.presume(digest(1), {"a.test/x", "a.test/y"});
+  privacy.presume(digest(2), {"a.test/x", "b.test/y"});
+  EXPECT_EQ(privacy.totals().presumed, 2U);
+  privacy.learn("a.test/x", Audience::some);
+  EXPECT_EQ(privacy.mark(digest(1)), std::nullopt);
+  privacy.learn("a.test/y", Audience::some);
+  privacy.learn("b.test/y", Audience::some);
+  EXPECT_THAT(privacy.mark(digest(1)), Optional(ElementsAre("a.test/x", "a.test/y")));
+  EXPECT_TRUE(privacy.vouches("a.test/y", digest(1)));
+  // Two registries: neither speaks for the other's.
+  EXPECT_TRUE(privacy.mark(digest(2)));
+  EXPECT_FALSE(privacy.vouches("b.test/y", digest(2)));
+  EXPECT_EQ(privacy.totals().presumed, 0U);
+  EXPECT_EQ(Privacy(clock).presumed(digest(1)), Privacy::Names());
+}
+
+TEST_F(PrivacyTest, AnAnswerOfAnotherRegistryMarksNothingThatIsPresumed) {
+  privacy.presume(digest(1), {"a.test/x"});
+  EXPECT_FALSE(privacy.vouches("evil.test/x", digest(1)));
+  EXPECT_TRUE(privacy.vouches("a.test/z", digest(1)));  // the same registry has said so
+  privacy.add(digest(1), "evil.test/x", Proof::answer);
+  EXPECT_EQ(privacy.mark(digest(1)), std::nullopt);
+  // Nor does one that came before it was known where the content is from.
+  privacy.add(digest(2), "evil.test/x", Proof::answer);
+  privacy.presume(digest(2), {"a.test/x"});
+  EXPECT_FALSE(privacy.vouches("evil.test/x", digest(2)));
+  EXPECT_FALSE(privacy.proven(digest(2)));
+  privacy.add(digest(2), "evil.test/x", Proof::bytes);
+  EXPECT_TRUE(privacy.vouches("evil.test/x", digest(2)));
+  EXPECT_TRUE(privacy.proven(digest(2)));
+}
+
+TEST_F(PrivacyTest, PresumptionsOfPeersThatCannotBeReadFreeNothing) {
+  for (const auto* field : {"", "?", "a.test", "a.test/X", "a.test/x:1", "a.test/x, \x01"}) {
+    privacy.presume_field(digest(1), field);
+    EXPECT_EQ(privacy.presumed(digest(1)).back(), kUnknownSource) << field;
+    EXPECT_FALSE(privacy.vouches("a.test/x", digest(1)));
+  }
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += "a.test/x" + std::to_string(i) + ",";
+  privacy.presume_field(digest(1), many);
+  EXPECT_EQ(privacy.presumed(digest(1)).size(), 33U);
+  EXPECT_EQ(privacy.presumed(digest(1)).back(), kUnknownSource);
+}
+
+TEST_F(PrivacyTest, InquiriesAreBounded) {
+  Privacy few(clock, {.inquiries = 2});
+  EXPECT_TRUE(few.begin_inquiry("a.test/1"));
+  EXPECT_TRUE(few.begin_inquiry("a.test/2"));
+  EXPECT_FALSE(few.begin_inquiry("a.test/3"));
+  EXPECT_EQ(few.knowledge("a.test/1").inquiry, Knowledge::Inquiry::under_way);
+  few.end_inquiry("a.test/1", true);
+  EXPECT_EQ(few.knowledge("a.test/1").inquiry, Knowledge::Inquiry::unreachable);
+  clock.advance(61s);
+  EXPECT_EQ(few.knowledge("a.test/1").inquiry, Knowledge::Inquiry::none);
+  EXPECT_TRUE(few.begin_inquiry("a.test/3"));
+}
+
+TEST_F(PrivacyTest, WhatWasPublicIsRememberedForAWeekAndWhatWasPrivateForEver) {
+  privacy.learn("a.test/x", Audience::everybody);
+  privacy.learn("a.test/y", Audience::some);
+  clock.advance(24h * 6);
+  EXPECT_EQ(privacy.knowledge("a.test/x").said, Audience::everybody);
+  EXPECT_FALSE(privacy.knowledge("a.test/x").believed);
+  clock.advance(24h * 2);
+  EXPECT_EQ(privacy.knowledge("a.test/x").said, Audience::unknown);
+  EXPECT_EQ(privacy.knowledge("a.test/y").said, Audience::some);
+}
+
 TEST_F(PrivacyTest, TakesNothingFromAFileThatIsDamaged) {
   privacy.learn("a.test/x", Audience::some);
   privacy.add(digest(1), "a.test/x");
