@@ -18,7 +18,8 @@ constexpr Duration kLimit = std::chrono::seconds(20);
 /// Docker Hub's answers are of 5 KiB.
 constexpr std::size_t kMaxDocument = 64UL * 1024;
 constexpr std::size_t kMaxToken = 16UL * 1024;
-/// It isn't urgent.
+/// It isn't urgent; but some wait for whether there is an answer at all (kInquiryWait).
+constexpr Asking kFirst{.patience = std::chrono::seconds(6), .others = true};
 constexpr Asking kAsking{.patience = std::chrono::seconds(10), .others = true};
 
 /// Whether an answer means that who has asked isn't let in. To whom may not know of a repository it
@@ -63,24 +64,58 @@ awaitable<Result<std::string>> anonymous_token(Origin& origin, TokenService serv
   co_return *std::move(token);
 }
 
-/// Errors leave it open.
+/// A read that isn't redirected to where blobs are kept.
+http::Request list_request(http::Request request, const Reference& repository) {
+  request.method = "GET";
+  request.target = fmt::format("/v2/{}/tags/list?n=1", repository.repository);
+  return request;
+}
+
+/// Whether an answer to that names a tag. Of what they don't show some registries list none.
+awaitable<bool> names_a_tag(Exchange exchange) {
+  if (exchange.response.status != 200) co_return false;
+  const auto document = co_await read_document(std::move(exchange));
+  if (!document) co_return false;
+  const auto json = nlohmann::json::parse(*document, nullptr, false);
+  if (!json.is_object()) co_return false;
+  const auto tags = json.find("tags");
+  co_return tags != json.end() && tags->is_array() && !tags->empty();
+}
+
+/// What an answer's status says of the repository, or, where it says nothing (a blob that is
+/// redirected, content that may have been deleted), that of one to a question for its tags. A no to
+/// that is none: some show their tags to fewer than they let read.
+awaitable<Result<unsigned>> settled(Origin& origin, Upstream to, http::Request request,
+                                    Reference repository, unsigned status) {
+  const bool blob = request.target.find("/blobs/") != std::string::npos;
+  const bool redirected = blob && status / 100 == 3;
+  if (!redirected && status != 404) co_return status;
+  CO_TRY(auto list, co_await origin.ask(to, list_request(request, repository), kAsking));
+  co_return co_await names_a_tag(std::move(list)) ? 200 : status;
+}
+
+/// Errors leave it open. `reached`: whether the registry could be asked at all.
 awaitable<Result<Audience>> ask(Origin& origin, Upstream to, http::Request request,
-                                Reference repository) {
+                                Reference repository, bool& reached) {
   for (const auto* secret : {"Authorization", "Cookie"}) request.headers.erase(secret);
-  CO_TRY(const auto first, co_await origin.ask(to, request, kAsking));
-  const auto status = first.response.status;
+  const auto first = co_await origin.ask(to, request, kFirst);
+  reached = first ? first->response.status < 500 : origin.outage(to).empty();
+  if (!first) co_return first.error();
+  CO_TRY(const auto status,
+         co_await settled(origin, to, request, repository, first->response.status));
   if (status == 200) co_return Audience::everybody;
   if (!is_no(status)) co_return Errc::unavailable;
-  auto service = token_service_of(first.response);
+  auto service = token_service_of(first->response);
   if (status != 401 || !service) co_return Audience::some;
-  const auto token =
-      co_await anonymous_token(origin, *std::move(service), std::move(repository), to.tls);
+  const auto token = co_await anonymous_token(origin, *std::move(service), repository, to.tls);
   if (!token && token.error() == Errc::not_found) co_return Audience::some;
   if (!token) co_return token.error();
   request.headers.set("Authorization", "Bearer " + *token);
-  CO_TRY(const auto second, co_await origin.ask(to, request, kAsking));
-  if (second.response.status == 200) co_return Audience::everybody;
-  if (is_no(second.response.status)) co_return Audience::some;
+  CO_TRY(const auto answer, co_await origin.ask(to, request, kAsking));
+  CO_TRY(const auto second,
+         co_await settled(origin, to, request, repository, answer.response.status));
+  if (second == 200) co_return Audience::everybody;
+  if (is_no(second)) co_return Audience::some;
   co_return Errc::unavailable;
 }
 
@@ -101,15 +136,19 @@ std::optional<std::string> token_in(std::string_view document) {
 awaitable<void> learn_audience(Clock& clock, Origin& origin, Privacy& privacy, Upstream to,
                                http::Request request, std::string repository) {
   const auto reference = Reference::parse(repository);
-  if (!reference) co_return;
-  const auto audience = co_await with_deadline(
-      clock, kLimit, ask(origin, std::move(to), std::move(request), *reference));
+  bool reached = true;
+  Result<Audience> audience = Errc::bad_message;
+  if (reference) {
+    audience = co_await with_deadline(
+        clock, kLimit, ask(origin, std::move(to), std::move(request), *reference, reached));
+  }
   if (audience) {
     log::info("privacy", "{} is {}", repository, to_string(*audience));
     privacy.learn(repository, *audience);
   } else {
     log::info("privacy", "whether {} is public is not known yet: {}", repository,
               audience.error().message());
+    privacy.end_inquiry(repository, !reached);
   }
 }
 

@@ -12,9 +12,13 @@ namespace hagring::registry {
 
 /// Finds out whether the registry lets an anonymous client have what `request`, a HEAD, asks for,
 /// and tells `privacy`: it is sent without credentials, and, where the registry's answer names a
-/// token service, once more with a token that anybody is given there. Whatever leaves it open (the
-/// registry or the token service is in trouble, or can't be reached) is told to nobody. Ends within
-/// 20 s.
+/// token service, once more with a token that anybody is given there. A blob that is redirected
+/// tells nothing by itself (it may be a page to log in on), nor does content that isn't there (it
+/// may have been deleted): whether a tag is shown tells then.
+/// Whatever leaves it open ends the inquiry, as one of a registry that can't be asked at all only
+/// if that is so: no way to it, no answer within some seconds, or 5xx. A limited rate isn't
+/// (others can use it up), nor a token service in trouble, nor a chain that can't be verified.
+/// Ends within 20 s.
 awaitable<void> learn_audience(Clock& clock, Origin& origin, Privacy& privacy, Upstream to,
                                http::Request request, std::string repository);
 

@@ -18,6 +18,14 @@ struct Descriptor {
   std::string media_type;
 };
 
+/// A repository that content was fetched from, as the runtime says.
+struct ContentSource {
+  std::string registry;    ///< its host in image names, without a port
+  std::string repository;  ///< `library/nginx`
+
+  bool operator==(const ContentSource&) const = default;
+};
+
 /// A blob that is open for reading; it stays readable when the store drops it meanwhile.
 struct OpenBlob {
   UniqueFd file;
@@ -37,9 +45,18 @@ class ContentStore {
   /// Errors: Errc::not_found.
   virtual awaitable<Result<Descriptor>> resolve(std::string name) = 0;
 
+  /// The repositories that `digest`, which is here, was fetched from; none: it was imported or
+  /// built here, or the store can't tell. Errors: Errc::not_found when it isn't here, others when
+  /// it couldn't be found out.
+  virtual awaitable<Result<std::vector<ContentSource>>> sources(Digest digest);
+
   /// Asks the runtime to drop what it has fetched so far of a blob that is not committed, because
   /// the bytes were wrong: it would resume on them otherwise. Errors: Errc::unavailable.
   virtual awaitable<Result<void>> abort_ingest(Digest digest) = 0;
 };
+
+inline awaitable<Result<std::vector<ContentSource>>> ContentStore::sources(Digest) {
+  co_return std::vector<ContentSource>();
+}
 
 }  // namespace hagring::registry

@@ -84,7 +84,7 @@ class Fetcher {
   awaitable<Result<Digest>> digest_at(Peer peer, http::Request request);
   awaitable<Result<std::optional<Digest>>> next_opinion(PeerSearch& search,
                                                         const TagRequest& request);
-  /// Keeps the mark that came with content, before the content is passed on.
+  /// Keeps what came with content about whose it is, before the content is passed on.
   void note_privacy(const Digest& digest, const http::Response& response);
 
   Clock& clock_;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/peer_responder.hpp"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 
 #include "registry/file_body.hpp"
 #include "registry/manifest.hpp"
 #include "registry/oci_error.hpp"
 #include "registry/permission.hpp"
+#include "registry/presumption.hpp"
 #include "registry/range.hpp"
 #include "userspace/base/deadline.hpp"
 
@@ -47,11 +50,17 @@ Result<std::string> manifest_media_type(const OpenBlob& blob) {
 
 }  // namespace
 
+/// What is said of content that isn't for everybody.
+struct PeerResponder::Secrecy {
+  std::optional<std::string> mark{};      ///< of kPrivateField
+  std::optional<std::string> presumed{};  ///< of kPresumedField
+};
+
 struct PeerResponder::Content {
   Digest digest;
   OpenBlob blob;
   std::string media_type;
-  std::optional<std::string> private_mark{};  ///< of kPrivateField
+  Secrecy secrecy{};
 };
 
 awaitable<Result<void>> PeerResponder::answer(http::Connection& connection, http::Request request,
@@ -96,18 +105,43 @@ awaitable<Result<PeerResponder::Content>> PeerResponder::find(const Route& asked
     digest = std::move(descriptor.digest);
   }
   CO_TRY(auto blob, co_await store_.open(*digest));
-  std::optional<std::string> secret;
-  if (options_.policy != nullptr && options_.privacy != nullptr) {
-    if (private_under(*options_.policy, *options_.privacy, *digest)) {
-      secret = options_.privacy->field_of(*digest);
-    }
-  }
-  if (secret && options_.anybody) co_return Errc::not_found;
+  auto secrecy = co_await secrecy_of(asked, *digest);
+  if (options_.anybody && (secrecy.mark || secrecy.presumed)) co_return Errc::not_found;
   std::string media_type = "application/octet-stream";
   if (asked.kind == Route::Kind::manifest) {
     CO_TRY(media_type, manifest_media_type(blob));
   }
-  co_return Content{std::move(*digest), std::move(blob), std::move(media_type), std::move(secret)};
+  co_return Content{std::move(*digest), std::move(blob), std::move(media_type), std::move(secrecy)};
+}
+
+awaitable<PeerResponder::Secrecy> PeerResponder::secrecy_of(const Route& asked, Digest digest) {
+  Secrecy secrecy;
+  if (options_.policy == nullptr || options_.privacy == nullptr) co_return secrecy;
+  if (!options_.privacy->proven(digest)) {
+    secrecy.presumed = co_await presumption_of(asked, digest);
+  }
+  if (private_under(*options_.policy, *options_.privacy, digest)) {
+    secrecy.mark = options_.privacy->field_of(digest);
+  }
+  co_return secrecy;
+}
+
+awaitable<std::optional<std::string>> PeerResponder::presumption_of(const Route& asked,
+                                                                    Digest digest) {
+  const auto& policy = *options_.policy;
+  auto& privacy = *options_.privacy;
+  const auto names =
+      co_await sources_of(store_, policy, privacy, digest, asked.registry + "/" + asked.repository);
+  // Here, too, so that not every node that asks for it has to.
+  if (options_.inquire) {
+    for (const auto& repository : begin_inquiries(policy, privacy, names)) {
+      options_.inquire(repository, digest, asked.kind == Route::Kind::manifest);
+    }
+  }
+  const auto limit = options_.anybody ? options_.inquiry : Duration(0);
+  const auto standing = co_await wait_for_standing(clock_, policy, privacy, names, limit);
+  const bool given = options_.anybody ? may_be_given(standing) : standing == Standing::free;
+  co_return given ? std::nullopt : std::optional(fmt::format("{}", fmt::join(names, ", ")));
 }
 
 bool PeerResponder::excluded(const Route& asked) const {
@@ -153,9 +187,9 @@ awaitable<Result<void>> PeerResponder::send(http::Connection& connection,
   response.headers = {{"Content-Type", content.media_type},
                       {"Docker-Content-Digest", content.digest.to_string()},
                       {"Accept-Ranges", "bytes"}};
-  if (content.private_mark) {
-    response.headers.add(std::string(kPrivateField), *content.private_mark);
-  }
+  const auto& secrecy = content.secrecy;
+  if (secrecy.mark) response.headers.add(std::string(kPrivateField), *secrecy.mark);
+  if (secrecy.presumed) response.headers.add(std::string(kPresumedField), *secrecy.presumed);
   if (selection.kind != Selection::Kind::whole) {
     response.headers.add("Content-Range", content_range(selection, size));
   }

@@ -41,11 +41,19 @@ class PeerResponder {
     Duration grace = std::chrono::seconds(60);
     /// What rules exclude isn't given to peers; null: nothing is excluded.
     const Policy* policy = nullptr;
-    /// Private content goes to members of the mesh with its mark, which they hold themselves to;
-    /// null: nothing is private. Used only with `policy`.
+    /// Private content goes to members of the mesh with its mark, and what may be private with
+    /// where it is from; they hold themselves to both. Null: nothing is private. Used only with
+    /// `policy`.
     Privacy* privacy = nullptr;
-    /// Whoever asks is served: nobody could be held to a mark, so that private content isn't.
+    /// Asks a repository's registry, as learn_audience() does, about content of it; an inquiry has
+    /// begun. Called on data threads; empty: nobody asks.
+    std::function<void(std::string repository, Digest digest, bool manifest)> inquire{};
+    /// Whoever asks is served: nobody could be held to a mark, so that private content isn't, nor
+    /// what may be private until its registry has been asked.
     bool anybody = false;
+    /// Then, for the registry to be asked: less than the time in which Spegel's nodes want an
+    /// answer.
+    Duration inquiry = std::chrono::milliseconds(1500);
   };
   /// Called on the data thread that served it.
   using OnServed = std::function<void(const Served&)>;
@@ -65,7 +73,10 @@ class PeerResponder {
 
  private:
   struct Content;
+  struct Secrecy;
   awaitable<Result<Content>> find(const Route& route);
+  awaitable<Secrecy> secrecy_of(const Route& asked, Digest digest);
+  awaitable<std::optional<std::string>> presumption_of(const Route& asked, Digest digest);
   bool excluded(const Route& asked) const;
   awaitable<Result<void>> refuse(http::Connection& connection, http::Response response,
                                  std::string_view code, std::string_view message);

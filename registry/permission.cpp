@@ -7,6 +7,7 @@
 
 #include "registry/anonymous_inquiry.hpp"
 #include "registry/forwarding.hpp"
+#include "registry/presumption.hpp"
 #include "userspace/base/deadline.hpp"
 
 namespace hagring::registry {
@@ -69,8 +70,12 @@ awaitable<Result<Exchange>> ask_for_yes(Inquiry& inquiry, Digest digest) {
 
 std::string withheld_text(const Inquiry& inquiry, const Digest& digest) {
   const auto mark = inquiry.parts.privacy->mark(digest);
-  return mark && !mark->empty() ? fmt::format("the content is private ({})", Privacy::field(*mark))
-                                : std::string("the content needs the registry's yes");
+  if (mark && !mark->empty()) {
+    return fmt::format("the content is private ({})", Privacy::field(*mark));
+  }
+  const auto names = inquiry.parts.privacy->presumed(digest);
+  return names.empty() ? std::string("the content needs the registry's yes")
+                       : fmt::format("the content may be private ({})", Privacy::field(names));
 }
 
 /// Finds out, in the background, whether the repository is for everybody.
@@ -82,6 +87,27 @@ void find_out(Inquiry& inquiry, const std::string& reference) {
   parts.hooks.background([&parts, to = inquiry.origin, request, repository] {
     return learn_audience(parts.clock, parts.origin, *parts.privacy, to, request, repository);
   });
+}
+
+/// Finds out, in the background, whether those of these repositories are for everybody of which it
+/// isn't known.
+void find_out_about(Inquiry& inquiry, const Privacy::Names& repositories, const Digest& digest) {
+  auto& parts = inquiry.parts;
+  if (!parts.hooks.background) return;
+  const bool manifest = inquiry.route.kind == Route::Kind::manifest;
+  for (const auto& repository : begin_inquiries(parts.policy, *parts.privacy, repositories)) {
+    auto question = anonymous_question(parts.policy, repository, digest, manifest);
+    if (!question) {
+      parts.privacy->end_inquiry(repository, false);
+      continue;
+    }
+    // At the address that the client has chosen, where it is that registry's.
+    if (repository == name_of(inquiry)) question->to = inquiry.origin;
+    parts.hooks.background([&parts, question = *std::move(question), repository] {
+      return learn_audience(parts.clock, parts.origin, *parts.privacy, question.to,
+                            question.request, repository);
+    });
+  }
 }
 
 /// What to ask a client for credentials with that came without; none: they wouldn't help.
@@ -116,15 +142,34 @@ std::optional<Privacy::Names> private_under(const Policy& policy, Privacy& priva
   return open ? std::nullopt : std::move(mark);
 }
 
-bool is_private(const MirrorParts& parts, const Digest& digest) {
-  return parts.privacy != nullptr && private_under(parts.policy, *parts.privacy, digest);
+awaitable<Result<bool>> is_free(Inquiry& inquiry, Digest digest, Duration limit) {
+  auto& parts = inquiry.parts;
+  if (parts.privacy == nullptr) co_return true;
+  auto& privacy = *parts.privacy;
+  const bool proven = privacy.proven(digest);
+  if (proven) co_return !private_under(parts.policy, privacy, digest);
+  // A mark that a mere answer has made is no reason not to look where the content is from: that
+  // says whose yes counts.
+  const auto names =
+      co_await sources_of(parts.store, parts.policy, privacy, digest, name_of(inquiry));
+  if (private_under(parts.policy, privacy, digest)) co_return false;
+  if (names.empty()) co_return true;
+  find_out_about(inquiry, names, digest);
+  const auto standing =
+      co_await wait_for_standing(parts.clock, parts.policy, privacy, names, limit);
+  if (co_await asked_to_stop()) co_return Errc::cancelled;
+  if (standing == Standing::unreachable) {
+    inquiry.pull.note = "it may be private, but its registry can't be asked";
+  }
+  co_return may_be_given(standing);
 }
 
 awaitable<Result<Permission>> may_have(Inquiry& inquiry, Digest digest) {
   auto& parts = inquiry.parts;
   if (parts.privacy == nullptr) co_return Permission::given;
   const bool strict = inquiry.rule.authorize == Authorize::strict;
-  if (!strict && !is_private(parts, digest)) co_return Permission::given;
+  CO_TRY(const bool free, co_await is_free(inquiry, digest, strict ? Duration(0) : kInquiryWait));
+  if (!strict && free) co_return Permission::given;
   if (was_allowed(inquiry, digest, parts.options.grant)) co_return Permission::given;
   inquiry.withheld = withheld_text(inquiry, digest);
   if (inquiry.rule.tags == TagOrder::peers_only) co_return Permission::withheld;
@@ -182,6 +227,9 @@ void note_answer(Inquiry& inquiry, const std::optional<Digest>& digest, const Ex
   }
   if (response.status != 401 && response.status != 403) return;
   inquiry.parts.grants->deny(credentials_of(inquiry), name_of(inquiry));
+  // Without credentials it may be the mere question for some.
+  const bool had_some = !credentials_of(inquiry).empty();
+  if (response.status == 403 || had_some) inquiry.parts.privacy->note_refusal(name_of(inquiry));
   const auto challenge = response.headers.get("WWW-Authenticate");
   if (challenge) inquiry.parts.grants->challenged(name_of(inquiry), *challenge);
 }

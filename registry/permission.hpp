@@ -9,15 +9,19 @@ namespace hagring::registry {
 /// isn't marked, or one of them is `open` by a rule.
 std::optional<Privacy::Names> private_under(const Policy& policy, Privacy& privacy,
                                             const Digest& digest);
-bool is_private(const MirrorParts& parts, const Digest& digest);
+
+/// Whether `digest` may be given to whoever asks, as far as it is about to be found out within
+/// `limit`: it isn't marked, and not presumed to be private either. Errors: Errc::cancelled.
+awaitable<Result<bool>> is_free(Inquiry& inquiry, Digest digest, Duration limit);
 
 enum class Permission { given, withheld };
 
-/// Whether the client may be given `digest`, from this node's store or from peers, without the
-/// origin sending it: the content needs no yes, or the origin has said yes to these credentials for
-/// this repository lately, or says so now (a HEAD of that very content with the client's own
-/// fields). Nothing is sent to the client; withheld, the origin's own answer is the client's, or,
-/// where it can't be asked, Inquiry::withheld says why. Errors: Errc::cancelled.
+/// Whether the client may be given `digest`, which is here or at a peer that has just answered,
+/// from this node's store or from peers, without the origin sending it: the content needs no yes,
+/// or the origin has said yes to these credentials for this repository lately, or says so now (a
+/// HEAD of that very content with the client's own fields). Nothing is sent to the client;
+/// withheld, the origin's own answer is the client's, or, where it can't be asked,
+/// Inquiry::withheld says why. Errors: Errc::cancelled.
 awaitable<Result<Permission>> may_have(Inquiry& inquiry, Digest digest);
 
 /// The origin has let this client read its repository, says that `digest` is content of it, or has

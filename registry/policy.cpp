@@ -187,15 +187,36 @@ std::optional<std::string> Policy::registry_of(std::string_view host, std::uint1
   return std::nullopt;
 }
 
-bool Policy::mirrors(std::string_view registry) const {
-  const auto host = host_of_registry(registry);
-  const auto colon = host.rfind(':');
-  const bool has_port = colon != std::string::npos && host.find(']', colon) == std::string::npos;
-  if (!has_port) return registry_of(host, kTlsPort, false) || registry_of(host, kPlainPort, true);
-  std::uint16_t port = 0;
-  std::from_chars(host.data() + colon + 1, host.data() + host.size(), port);
-  const auto name = std::string_view(host).substr(0, colon);
-  return registry_of(name, port, false) || registry_of(name, port, true);
+bool Policy::mirrors(std::string_view registry) const { return server_of(registry).has_value(); }
+
+std::optional<Policy::Server> Policy::server_of(std::string_view registry) const {
+  Server server{.host = host_of_registry(registry)};
+  const auto colon = server.host.rfind(':');
+  const bool has_port =
+      colon != std::string::npos && server.host.find(']', colon) == std::string::npos;
+  if (has_port) {
+    const auto* end = server.host.data() + server.host.size();
+    std::from_chars(server.host.data() + colon + 1, end, server.port);
+    server.host.resize(colon);
+  }
+  for (const bool plain : {false, true}) {
+    const auto port = has_port ? server.port : plain ? kPlainPort : kTlsPort;
+    if (!registry_of(server.host, port, plain)) continue;
+    return Server{.host = std::move(server.host), .port = port, .plain = plain};
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> Policy::registries_at(std::string_view host) const {
+  const auto name = lower(host);
+  std::set<std::string> registries;
+  for (const auto& mirrored : hosts_) {
+    if (!mirrored.registry.empty() && mirrored.registry == name) registries.insert(name);
+    if (!matches(mirrored.pattern, name)) continue;
+    const auto registry = registry_of(name, mirrored.port, mirrored.plain);
+    if (registry) registries.insert(*registry);
+  }
+  return {registries.begin(), registries.end()};
 }
 
 bool Policy::may_announce(std::string_view key) const {

@@ -49,6 +49,17 @@ class Policy {
   /// Whether connections to the host of `registry`, as images name it, are mirrored.
   bool mirrors(std::string_view registry) const;
 
+  /// Where the registry that images name so is asked; nullopt if it isn't mirrored.
+  struct Server {
+    std::string host;
+    std::uint16_t port = 0;
+    bool plain = false;
+  };
+  std::optional<Server> server_of(std::string_view registry) const;
+
+  /// The mirrored registries, as images name them, at `host`, a registry's name without its port.
+  std::vector<std::string> registries_at(std::string_view host) const;
+
   /// Whether other nodes should learn that this one has `key` (ContentRouter's): not names that a
   /// rule excludes.
   bool may_announce(std::string_view key) const;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "userspace/http/grammar.hpp"
 
@@ -24,7 +25,9 @@ Privacy::Privacy(Clock& clock, Options options)
     : clock_(clock),
       options_(options),
       repositories_(options.repositories),
-      marks_(options.digests) {}
+      marks_(options.digests),
+      presumed_(options.presumptions),
+      log_(clock, "privacy") {}
 
 /// Under the lock.
 Audience Privacy::audience_now(const std::string& repository) const {
@@ -47,9 +50,16 @@ Duration Privacy::believed_for(const std::string& repository) const {
 bool Privacy::begin_inquiry(const std::string& repository) {
   const std::lock_guard lock(mutex_);
   if (audience_now(repository) != Audience::unknown) return false;
+  const auto now = clock_.now();
+  if (const auto* known = repositories_.find(repository); known && known->retry_at > now) {
+    return false;
+  }
+  while (!begun_.empty() && begun_.front() + options_.retry <= now) begun_.pop_front();
+  if (begun_.size() >= options_.inquiries) return false;
+  begun_.push_back(now);
   auto& known = repositories_.touch(repository);
-  if (known.retry_at > clock_.now()) return false;
-  known.retry_at = clock_.now() + options_.retry;
+  known.retry_at = now + options_.retry;
+  known.inquiry = Knowledge::Inquiry::under_way;
   return true;
 }
 
@@ -59,9 +69,18 @@ void Privacy::learn(const std::string& repository, Audience audience) {
   const bool is_public = audience == Audience::everybody;
   const bool news = audience_now(repository) != audience;
   auto& known = repositories_.touch(repository);
+  const auto period = is_public ? options_.everybody : options_.some;
   known.audience = audience;
-  known.until = clock_.wall() + (is_public ? options_.everybody : options_.some);
-  changed_ = true;
+  known.until = clock_.wall() + period;
+  known.inquiry = Knowledge::Inquiry::none;
+  known.refused = false;
+  wake();
+  if (!is_public) mark_presumed(repository);
+  // A public repository says yes to each read: its later end alone is no news for a while.
+  if (news || known.until - known.kept_until > period / 4) {
+    known.kept_until = known.until;
+    changed_ = true;
+  }
   if (!is_public || !news) return;
   for (const auto& digest : digests_of(repository)) {
     // What is for everybody in one place is private nowhere.
@@ -115,6 +134,10 @@ void Privacy::add(const Digest& digest, const std::string& repository, Proof pro
   const auto* mark = marks_.find(digest);
   // A mere answer is no reason to touch what others have said.
   if (proof == Proof::answer && mark != nullptr && !mark->only(repository)) return;
+  const auto* names = presumed_.find(digest);
+  if (proof == Proof::answer && names != nullptr && !is_for_all(*names, registry_of(repository))) {
+    return;
+  }
   if (audience_now(repository) == Audience::everybody) {
     changed_ = marks_.erase(digest) || changed_;
     return;
@@ -131,19 +154,54 @@ void Privacy::add_unknown(const Digest& digest) {
 bool Privacy::vouches(const std::string& repository, const Digest& digest) const {
   const std::lock_guard lock(mutex_);
   const auto* mark = marks_.find(digest);
-  if (mark == nullptr || mark->only(repository)) return true;
-  const auto* claim = mark->find(repository);
-  return claim != nullptr && claim->proof == Proof::bytes;
+  const auto* claim = mark == nullptr ? nullptr : mark->find(repository);
+  if (claim != nullptr && claim->proof == Proof::bytes) return true;
+  if (mark != nullptr && !mark->only(repository)) return false;
+  const auto* names = presumed_.find(digest);
+  return names == nullptr || is_for_all(*names, registry_of(repository));
 }
 
 /// Under the lock. Whether that is news.
 bool Privacy::add_mark(const Digest& digest, const Mark& from) {
   bool news = marks_.find(digest) == nullptr;
+  if (news && marks_.size() >= options_.digests) make_room();
   auto& mark = marks_.touch(digest);
   for (const auto& claim : from.claims) news = add_to(mark, claim) || news;
   news = (from.unknown && !mark.unknown) || news;
   mark.unknown = mark.unknown || from.unknown;
   return news;
+}
+
+std::string Privacy::Mark::holder() const {
+  const auto proven = std::ranges::find(claims, Proof::bytes, &Claim::proof);
+  if (proven != claims.end()) return proven->repository;
+  return claims.empty() ? std::string() : claims.front().repository;
+}
+
+/// Under the lock. Threat: whoever has a node pull much could push out what others keep private.
+/// Several marks at once, since each time all are counted.
+void Privacy::make_room() {
+  std::map<std::string, std::map<std::string, std::size_t>> held;
+  std::map<std::string, std::size_t> totals;
+  for (const auto& [digest, mark] : marks_) {
+    const auto holder = mark.holder();
+    const std::string registry(registry_of(holder));
+    ++held[registry][holder];
+    ++totals[registry];
+  }
+  const auto fewer = [](const auto& a, const auto& b) { return a.second < b.second; };
+  const auto& registry = std::ranges::max_element(totals, fewer)->first;
+  const auto [largest, size] = *std::ranges::max_element(held[registry], fewer);
+  auto left = std::min(options_.digests / 64, size / 8) + 1;
+  const auto lost = marks_.erase_if([&](const auto& entry) {
+    return left > 0 && entry.second.holder() == largest && left-- > 0;
+  });
+  log_.line(
+      log::Level::warning, "full",
+      fmt::format("{} digests are marked private, which is all that there is room for: the {} "
+                  "of {} that weren't needed longest are no longer known as private; "
+                  "authorize=strict in a --rule for it asks the registry for each read",
+                  options_.digests, lost, largest.empty() ? "no known repository" : largest));
 }
 
 void Privacy::add_field(const Digest& digest, std::string_view field) {
@@ -175,6 +233,14 @@ std::optional<Privacy::Names> Privacy::mark(const Digest& digest) {
   return names;
 }
 
+bool Privacy::proven(const Digest& digest) const {
+  const std::lock_guard lock(mutex_);
+  const auto* mark = marks_.find(digest);
+  return mark != nullptr && std::ranges::any_of(mark->claims, [](const Claim& claim) {
+           return claim.proof == Proof::bytes;
+         });
+}
+
 std::string Privacy::field(const Names& names) {
   // Not empty even if no repository is known: the field itself is the mark.
   return names.empty() ? "unknown" : fmt::format("{}", fmt::join(names, ", "));
@@ -193,6 +259,9 @@ Privacy::Totals Privacy::totals() const {
     const auto audience = audience_now(repository);
     if (audience == Audience::some) ++totals.private_repositories;
     if (audience == Audience::everybody) ++totals.public_repositories;
+  }
+  for (const auto& [digest, names] : presumed_) {
+    if (marks_.find(digest) == nullptr && !is_for_all(names, "")) ++totals.presumed;
   }
   return totals;
 }

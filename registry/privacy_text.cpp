@@ -42,22 +42,33 @@ bool is_name(std::string_view name) {
 
 }  // namespace
 
+/// What a text says.
+struct Privacy::Kept {
+  std::vector<std::pair<std::string, Known>> repositories{};
+  std::vector<std::pair<Digest, Mark>> marks{};
+};
+
 std::optional<std::string> Privacy::take_changed() {
-  const std::lock_guard lock(mutex_);
-  if (!std::exchange(changed_, false)) return std::nullopt;
-  return text();
+  Kept kept;
+  {
+    // Data threads wait for this lock: copies only, to be written out and hashed afterwards.
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(changed_, false)) return std::nullopt;
+    kept.repositories.assign(repositories_.begin(), repositories_.end());
+    kept.marks.assign(marks_.begin(), marks_.end());
+  }
+  return text(kept);
 }
 
-/// Under the lock.
-std::string Privacy::text() const {
+std::string Privacy::text(const Kept& kept) {
   std::string all(kHead);
-  for (const auto& [repository, known] : repositories_) {
+  for (const auto& [repository, known] : kept.repositories) {
     if (known.audience == Audience::unknown) continue;
     const auto until = std::chrono::floor<Seconds>(known.until.time_since_epoch()).count();
     fmt::format_to(std::back_inserter(all), "R {} {} {}\n", to_string(known.audience), until,
                    repository);
   }
-  for (const auto& [digest, mark] : marks_) {
+  for (const auto& [digest, mark] : kept.marks) {
     fmt::format_to(std::back_inserter(all), "D {} {}\n", digest.to_string(),
                    fmt::join(words(mark), " "));
   }
@@ -88,12 +99,6 @@ bool Privacy::read_word(std::string_view word, Mark& into) {
   return true;
 }
 
-/// What a text says.
-struct Privacy::Kept {
-  std::vector<std::pair<std::string, Known>> repositories{};
-  std::vector<std::pair<Digest, Mark>> marks{};
-};
-
 Result<void> Privacy::restore(std::string_view text) {
   const auto end = text.rfind(kEnd);
   if (!text.starts_with(kHead) || end == std::string_view::npos || !text.ends_with('\n')) {
@@ -114,7 +119,7 @@ Result<void> Privacy::restore(std::string_view text) {
     auto& own = repositories_.touch(name);
     if (own.audience != Audience::unknown && own.until >= known.until) continue;
     own.audience = known.audience;
-    own.until = known.until;
+    own.until = own.kept_until = known.until;
   }
   for (const auto& [digest, mark] : kept.marks) add_mark(digest, mark);
   return {};

@@ -87,8 +87,11 @@ awaitable<Result<Digest>> Fetcher::digest_at(Peer peer, http::Request request) {
 }
 
 void Fetcher::note_privacy(const Digest& digest, const http::Response& response) {
-  const auto field = response.headers.get(kPrivateField);
-  if (field && privacy_ != nullptr) privacy_->add_field(digest, *field);
+  if (privacy_ == nullptr) return;
+  if (const auto field = response.headers.get(kPrivateField)) privacy_->add_field(digest, *field);
+  if (const auto field = response.headers.get(kPresumedField)) {
+    privacy_->presume_field(digest, *field);
+  }
 }
 
 TagCandidates::TagCandidates(Inquiry& inquiry)

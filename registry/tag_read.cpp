@@ -5,6 +5,7 @@
 #include "registry/forwarding.hpp"
 #include "registry/manifest.hpp"
 #include "registry/permission.hpp"
+#include "registry/presumption.hpp"
 #include "registry/tag_candidates.hpp"
 #include "userspace/base/pending.hpp"
 
@@ -49,7 +50,7 @@ awaitable<Result<Found>> answer_known(Inquiry& inquiry, Digest digest) {
 /// What counts of others' answers.
 enum class Which {
   all,        ///< private content by the origin's yes
-  free_only,  ///< none that is known to be private
+  free_only,  ///< none that is known or presumed to be private
 };
 
 /// Answers with what this node, and then its peers, say that the tag points to, unless the origin,
@@ -61,7 +62,12 @@ awaitable<Result<Found>> answer_without_origin(Inquiry& inquiry, TagCandidates& 
     CO_TRY(const auto digest, co_await candidates.at(place));
     if (origin != nullptr && origin->done()) co_return Found::no;
     if (!digest) continue;
-    if (which == Which::free_only && is_private(inquiry.parts, *digest)) continue;
+    if (which == Which::free_only) {
+      // While the origin may still answer nothing is waited for.
+      const auto limit = origin == nullptr ? kInquiryWait : Duration(0);
+      CO_TRY(const bool free, co_await is_free(inquiry, *digest, limit));
+      if (!free) continue;
+    }
     CO_TRY(const auto answered, co_await answer_known(inquiry, *digest));
     if (answered == Found::yes) co_return Found::yes;
   }

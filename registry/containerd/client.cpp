@@ -14,6 +14,7 @@
 #include "registry/containerd/proto/namespaces.grpc.pb.h"
 #include "registry/containerd/proto/version.grpc.pb.h"
 #include "registry/containerd/rpc.hpp"
+#include "registry/containerd/source_labels.hpp"
 
 namespace hagring::containerd {
 namespace {
@@ -33,7 +34,8 @@ constexpr Duration kListLimit = 60s;
 /// So many records are converted before others get their turn on the thread.
 constexpr std::size_t kConvertedAtOnce = 500;
 
-std::optional<Blob> to_blob(const content::Info& info) {
+template <typename Info>
+std::optional<Blob> to_blob(const Info& info) {
   auto digest = registry::Digest::parse(info.digest());
   if (!digest || info.size() < 0) return std::nullopt;
   return Blob{.digest = *std::move(digest), .size = static_cast<std::uint64_t>(info.size())};
@@ -91,6 +93,9 @@ struct Client::Stubs {
   ::containerd::services::leases::v1::Leases::Stub leases_stub;
   namespaces_api::Namespaces::Stub namespaces_stub;
   version_api::Version::Stub version_stub;
+
+  awaitable<RpcResult<content::InfoResponse>> info(registry::Digest digest, std::string name_space);
+
   std::unique_ptr<LeasesApi> leases{};
 };
 
@@ -180,14 +185,27 @@ awaitable<RpcResult<Image>> Client::image(std::string name) {
                      .text = "the image's target is no sha256 or sha512"};
 }
 
-awaitable<RpcResult<Blob>> Client::blob(registry::Digest digest) {
+awaitable<RpcResult<content::InfoResponse>> Client::Stubs::info(registry::Digest digest,
+                                                                std::string name_space) {
   content::InfoRequest request;
   request.set_digest(digest.to_string());
-  CO_TRY(auto reply,
-         co_await unary<content::InfoResponse>(
-             {.containerd_namespace = namespace_, .limit = kCallLimit}, [&](auto* context) {
-               return stubs_->content_stub.PrepareAsyncInfo(context, request, stubs_->queue.get());
-             }));
+  co_return co_await unary<content::InfoResponse>(
+      {.containerd_namespace = std::move(name_space), .limit = kCallLimit},
+      [&](auto* context) { return content_stub.PrepareAsyncInfo(context, request, queue.get()); });
+}
+
+awaitable<RpcResult<BlobSources>> Client::sources(registry::Digest digest) {
+  CO_TRY(const auto reply, co_await stubs_->info(digest, namespace_));
+  const auto& info = reply.info();
+  const auto since_1970 = std::chrono::seconds(info.created_at().seconds()) +
+                          std::chrono::nanoseconds(info.created_at().nanos());
+  BlobSources sources{.all = {}, .created = WallTime(since_1970)};
+  for (const auto& [key, value] : info.labels()) add_sources(key, value, sources.all);
+  co_return sources;
+}
+
+awaitable<RpcResult<Blob>> Client::blob(registry::Digest digest) {
+  CO_TRY(const auto reply, co_await stubs_->info(digest, namespace_));
   auto blob = to_blob(reply.info());
   if (!blob || blob->digest != digest) {
     co_return RpcError{.code = Errc::bad_message, .text = "an answer about another blob"};

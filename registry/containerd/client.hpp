@@ -21,6 +21,12 @@ struct Blob {
   std::uint64_t size = 0;  ///< bytes
 };
 
+/// Where a blob is from.
+struct BlobSources {
+  std::vector<registry::ContentSource> all;
+  WallTime created{};  ///< when it was committed, or claimed by the namespace
+};
+
 /// A name and what it points to.
 struct Image {
   std::string name;
@@ -90,6 +96,8 @@ class Client {
   awaitable<RpcResult<Image>> image(std::string name);
 
   awaitable<RpcResult<Blob>> blob(registry::Digest digest);
+  /// What a blob's labels say of where it is from.
+  awaitable<RpcResult<BlobSources>> sources(registry::Digest digest);
   /// A blob's bytes. Errors: Errc::too_large when there are more than `limit`.
   awaitable<RpcResult<Bytes>> read(registry::Digest digest, std::size_t limit);
   std::unique_ptr<BlobPages> blobs();

@@ -18,6 +18,10 @@ constexpr auto kPart = "containerd";
 constexpr Duration kLookupLimit = 1s;
 /// A pull makes a handful; 200 a second cost containerd one hundredth of a core.
 constexpr std::size_t kLookupsPerSecond = 200;
+/// Content without a label may get one: containerd sets it right after the commit
+/// (core/remotes/docker/handler.go), which takes one write to its database.
+constexpr Duration kLabelComes = 1s;
+constexpr Duration kBetweenLooks = 200ms;
 
 /// Whether `ref`, such as `layer-sha256:…`, is that of an ingest of `digest`
 /// (containerd, core/remotes/handlers.go, MakeRefKey: `<kind>-<digest>`).
@@ -37,6 +41,8 @@ ContainerdStore::ContainerdStore(asio::any_io_executor control, Clock& clock,
       layer_host_(follower_),
       keeper_(clock, std::move(layers), layer_host_),
       lookups_(clock, kLookupsPerSecond),
+      source_lookups_(clock, kLookupsPerSecond),
+      known_sources_(clock),
       tasks_(control, "containerd") {}
 
 void ContainerdStore::start() {
@@ -116,6 +122,40 @@ awaitable<Result<registry::Descriptor>> ContainerdStore::resolve_here(std::strin
   if (!target) co_return Errc::not_found;
   CO_CHECK(co_await find_blob(target->digest));
   co_return *std::move(target);
+}
+
+awaitable<Result<KnownSources::Sources>> ContainerdStore::sources(registry::Digest digest) {
+  if (auto known = known_sources_.fresh(digest)) co_return *std::move(known);
+  auto asked = co_await run_on<KnownSources::Sources>(
+      control_, tasks_, [this, digest] { return sources_here(digest); });
+  if (asked) {
+    known_sources_.learn(digest, *asked);
+    co_return *std::move(asked);
+  }
+  auto last = known_sources_.last(digest);
+  if (last && asked.error() != Errc::not_found) co_return *std::move(last);
+  co_return asked.error();
+}
+
+awaitable<Result<KnownSources::Sources>> ContainerdStore::sources_here(registry::Digest digest) {
+  while (true) {
+    CO_TRY(auto sources, co_await ask_sources(digest));
+    const auto age = clock_.wall() - sources.created;
+    const bool may_come = sources.all.empty() && age >= 0s && age < kLabelComes;
+    if (!may_come || co_await asked_to_stop()) co_return std::move(sources.all);
+    co_await clock_.sleep_for(kBetweenLooks);
+  }
+}
+
+awaitable<Result<BlobSources>> ContainerdStore::ask_sources(registry::Digest digest) {
+  if (!follower_.index().size_of(digest)) co_return Errc::not_found;
+  const auto client = follower_.client();
+  if (!client || !source_lookups_.take()) co_return Errc::unavailable;
+  const auto ask = [](std::shared_ptr<Client> asked,
+                      registry::Digest about) -> awaitable<Result<BlobSources>> {
+    co_return co_await asked->sources(about);
+  };
+  co_return co_await with_deadline(clock_, kLookupLimit, ask(client, digest));
 }
 
 awaitable<Result<void>> ContainerdStore::abort_ingest(registry::Digest digest) {

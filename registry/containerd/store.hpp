@@ -8,6 +8,7 @@
 #include "registry/containerd/layer_host.hpp"
 #include "registry/containerd/layer_keeper.hpp"
 #include "registry/containerd/lookup_budget.hpp"
+#include "registry/containerd/source_labels.hpp"
 #include "registry/content_store.hpp"
 #include "userspace/base/clock.hpp"
 #include "userspace/base/task_group.hpp"
@@ -52,6 +53,9 @@ class ContainerdStore final : public registry::ContentStore {
   awaitable<Result<registry::OpenBlob>> open(registry::Digest digest) override;
   awaitable<Result<registry::Descriptor>> resolve(std::string name) override;
   awaitable<Result<void>> abort_ingest(registry::Digest digest) override;
+  /// Asked of containerd, with a budget of its own as above, and kept for a minute. Content that
+  /// came a moment ago and has no label is asked about again: the label comes after it.
+  awaitable<Result<std::vector<registry::ContentSource>>> sources(registry::Digest digest) override;
 
  private:
   /// A blob, and the folder that it is to be opened in.
@@ -65,6 +69,8 @@ class ContainerdStore final : public registry::ContentStore {
   awaitable<Result<Location>> locate(registry::Digest digest);
   awaitable<Result<registry::Descriptor>> resolve_here(std::string name);
   awaitable<Result<std::size_t>> abort_here(registry::Digest digest);
+  awaitable<Result<BlobSources>> ask_sources(registry::Digest digest);
+  awaitable<Result<KnownSources::Sources>> sources_here(registry::Digest digest);
 
   asio::any_io_executor control_;
   Clock& clock_;
@@ -72,6 +78,8 @@ class ContainerdStore final : public registry::ContentStore {
   FollowedHost layer_host_;
   LayerKeeper keeper_;
   LookupBudget lookups_;
+  LookupBudget source_lookups_;  ///< who asks for what isn't here can't use this one up
+  KnownSources known_sources_;
   TaskGroup tasks_;
 };
 

@@ -70,6 +70,29 @@ TEST(Explain, TellsWhatIsKnownOfTheRepository) {
   EXPECT_THAT(shown("nginx"), Not(HasSubstr("the repository")));
 }
 
+TEST(Explain, TellsWhereUnmarkedContentIsFromAndWhatFollows) {
+  test::ManualClock clock;
+  registry::Privacy privacy(clock);
+  const auto held = registry::Digest::parse("sha256:" + std::string(64, 'a')).value();
+  const auto text = [&] {
+    return render_explanation(
+        agent::explain(policy(), Reference::parse_familiar("nginx").value(), &privacy, held));
+  };
+  EXPECT_THAT(text(), HasSubstr("this node has it (" + held.to_string() +
+                                "): free: containerd doesn't say that it is from a registry"));
+  privacy.presume(held, {"docker.io/library/nginx"});
+  EXPECT_THAT(text(), HasSubstr("fetched from docker.io/library/nginx: presumed private: its "
+                                "registry hasn't said yet"));
+  privacy.begin_inquiry("docker.io/library/nginx");
+  EXPECT_THAT(text(), HasSubstr("asking whether everybody may have it: under way"));
+  privacy.end_inquiry("docker.io/library/nginx", true);
+  EXPECT_THAT(text(), HasSubstr("given: it may be private, but its registry can't be asked"));
+  privacy.learn("docker.io/library/nginx", registry::Audience::everybody);
+  EXPECT_THAT(text(), HasSubstr("free: each registry"));
+  privacy.learn("docker.io/library/nginx", registry::Audience::some);
+  EXPECT_THAT(text(), HasSubstr("private: it is marked"));
+}
+
 TEST(Explain, ExitCodesTellWhetherItIsMirrored) {
   const auto decide = [](const Reference& reference) {
     return agent::explain(policy(), reference, nullptr);

@@ -36,7 +36,7 @@ constexpr const char* kStatus = R"({
            "provided_keys": 12, "untold_keys": 2, "records": 30, "record_keys": 20},
   "shunned": [{"peer": "192.0.2.8:5000", "state": "banned for 9 s: wrong bytes"}],
   "access": {"rules": 2, "private_repositories": 3, "public_repositories": 4,
-             "private_digests": 50},
+             "private_digests": 50, "presumed_digests": 6},
   "origins": {"down": [
     {"server": "registry-1.docker.io:443", "trouble": "unreachable", "reason": "timed out",
      "since": "2026-01-01T00:00:00.000Z", "next_probe_seconds": 3},
@@ -57,7 +57,8 @@ constexpr const char* kStatus = R"({
 
 TEST(RenderStatus, SaysWhatIsPrivate) {
   EXPECT_THAT(render_status(kStatus), HasSubstr("2 rules; 3 repositories known as private, 4 as "
-                                                "public; 50 digests marked private"));
+                                                "public; 50 digests marked private, 6 presumed "
+                                                "private until their registry is asked"));
 }
 
 TEST(RenderStatus, SaysWhoIsInterceptedAndWhereBlobsCameFrom) {

@@ -103,6 +103,27 @@ class StoreTest : public testing::TestWithParam<std::string> {
   std::set<std::string> held_;
 };
 
+TEST_P(StoreTest, TellsWhereABlobIsFrom) {
+  start_both();
+  const TinyImage image(kName, "some layer");
+  const auto digest = image.layer_digest();
+  using Sources = std::vector<registry::ContentSource>;
+  const auto sources = [&]() -> Result<Sources> {
+    return test::run(context_, store_->sources(digest));
+  };
+  EXPECT_EQ(sources().error(), Errc::not_found);
+  import_image(image);
+  ASSERT_TRUE(eventually([&] { return holds(image); }));
+  EXPECT_EQ(sources().value(), Sources());  // imported, and that is not remembered
+  const std::string label = "containerd.io/distribution.source.docker.io=acme/app,library/x";
+  daemon_->ctr({"content", "label", digest.to_string(), label});
+  const Sources expected{{.registry = "docker.io", .repository = "acme/app"},
+                         {.registry = "docker.io", .repository = "library/x"}};
+  EXPECT_EQ(sources().value(), expected);
+  daemon_->stop();
+  EXPECT_EQ(sources().value(), expected);
+}
+
 TEST_P(StoreTest, SeesAnImageThatIsImported) {
   start_both();
   const TinyImage image(kName, "some layer");

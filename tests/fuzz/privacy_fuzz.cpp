@@ -43,6 +43,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     next.add_field(kDigest, Privacy::field(*names));
     require(next.mark(kDigest) == names);
     require_round_trip(privacy, clock);
+    Privacy presuming(clock);
+    presuming.presume_field(kDigest, text);
+    require(!presuming.presumed(kDigest).empty());
+    require(!presuming.vouches("fuzz.elsewhere.test/x", kDigest));
   } else if (kind == 1) {
     const auto token = registry::token_in(text);
     require(!token || (!token->empty() && token->find('\n') == std::string::npos));

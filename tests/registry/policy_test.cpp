@@ -69,5 +69,25 @@ TEST(Policy, ConstrainsTheAuthorityToTheRegistries) {
   EXPECT_THAT(suffixes, Not(Contains("amazonaws.com")));
 }
 
+TEST(Policy, FindsRegistriesByTheirHostsAlone) {
+  auto policy = Policy::defaults();
+  policy.add("registry.test:5000");
+  policy.add("http://registry.test");
+  EXPECT_EQ(policy.registries_at("docker.io"), std::vector<std::string>{"docker.io"});
+  EXPECT_EQ(policy.registries_at("eu.gcr.io"), std::vector<std::string>{"eu.gcr.io"});
+  EXPECT_EQ(policy.registries_at("registry.test"),
+            (std::vector<std::string>{"registry.test", "registry.test:5000"}));
+  EXPECT_TRUE(policy.registries_at("other.test").empty());
+  const auto hub = policy.server_of("docker.io").value();
+  EXPECT_EQ(hub.host, "registry-1.docker.io");
+  EXPECT_EQ(hub.port, 443);
+  EXPECT_FALSE(hub.plain);
+  const auto plain = policy.server_of("registry.test").value();
+  EXPECT_EQ(plain.port, 80);
+  EXPECT_TRUE(plain.plain);
+  EXPECT_EQ(policy.server_of("registry.test:5000").value().port, 5000);
+  EXPECT_FALSE(policy.server_of("registry.test:5001"));
+}
+
 }  // namespace
 }  // namespace hagring::registry

@@ -143,6 +143,40 @@ TEST_F(PrivacyTest, MemoryIsBounded) {
   EXPECT_EQ(privacy.totals().marked, 4U);
 }
 
+TEST_F(PrivacyTest, ARepositoryWithManyMarksPushesOutNobodyElses) {
+  Privacy small(clock, {.digests = 6});
+  small.add(digest(1), "a.test/x");
+  small.add_unknown(digest(2));
+  for (int i = 10; i < 40; ++i) small.add(digest(i), "b.test/x");
+  EXPECT_TRUE(small.mark(digest(1)));
+  EXPECT_TRUE(small.mark(digest(2)));
+  EXPECT_TRUE(small.mark(digest(39)));
+  EXPECT_FALSE(small.mark(digest(10)));
+  // Nor do many repositories of one registry.
+  for (int i = 40; i < 80; ++i) small.add(digest(i), "b.test/y" + std::to_string(i));
+  EXPECT_THAT(small.mark(digest(1)), Optional(ElementsAre("a.test/x")));
+  EXPECT_TRUE(small.mark(digest(2)));
+  EXPECT_EQ(small.totals().marked, 6U);
+}
+
+TEST_F(PrivacyTest, FurtherYesesOfAPublicRepositoryAreNoNews) {
+  privacy.learn("a.test/x", Audience::everybody);
+  EXPECT_TRUE(privacy.take_changed());
+  for (int i = 0; i < 10; ++i) {
+    clock.advance(1min);
+    privacy.learn("a.test/x", Audience::everybody);
+    EXPECT_EQ(privacy.take_changed(), std::nullopt) << i;
+  }
+  EXPECT_EQ(privacy.believed_for("a.test/x"), 1h);
+  clock.advance(6min);
+  privacy.learn("a.test/x", Audience::everybody);
+  Privacy other(clock);
+  ASSERT_TRUE(other.restore(privacy.take_changed().value()));
+  EXPECT_EQ(other.believed_for("a.test/x"), 1h);
+  privacy.learn("a.test/x", Audience::some);
+  EXPECT_TRUE(privacy.take_changed());
+}
+
 TEST_F(PrivacyTest, OutlivesARestart) {
   EXPECT_EQ(privacy.take_changed(), std::nullopt);
   privacy.learn("a.test/x", Audience::some);
@@ -164,6 +198,76 @@ TEST_F(PrivacyTest, OutlivesARestart) {
   EXPECT_EQ(other.totals().private_repositories, 1U);
   EXPECT_EQ(other.totals().public_repositories, 1U);
   EXPECT_EQ(other.marked("b.test/z"), 1U);
+}
+
+TEST_F(PrivacyTest, WhatIsPresumedIsMarkedOnceAllOfItIsForSome) {
+  privacy.presume(digest(1), {"a.test/x", "a.test/y"});
+  privacy.presume(digest(2), {"a.test/x", "b.test/y"});
+  EXPECT_EQ(privacy.totals().presumed, 2U);
+  privacy.learn("a.test/x", Audience::some);
+  EXPECT_EQ(privacy.mark(digest(1)), std::nullopt);
+  privacy.learn("a.test/y", Audience::some);
+  privacy.learn("b.test/y", Audience::some);
+  EXPECT_THAT(privacy.mark(digest(1)), Optional(ElementsAre("a.test/x", "a.test/y")));
+  EXPECT_TRUE(privacy.vouches("a.test/y", digest(1)));
+  // Two registries: neither speaks for the other's.
+  EXPECT_TRUE(privacy.mark(digest(2)));
+  EXPECT_FALSE(privacy.vouches("b.test/y", digest(2)));
+  EXPECT_EQ(privacy.totals().presumed, 0U);
+  EXPECT_EQ(Privacy(clock).presumed(digest(1)), Privacy::Names());
+}
+
+TEST_F(PrivacyTest, AnAnswerOfAnotherRegistryMarksNothingThatIsPresumed) {
+  privacy.presume(digest(1), {"a.test/x"});
+  EXPECT_FALSE(privacy.vouches("evil.test/x", digest(1)));
+  EXPECT_TRUE(privacy.vouches("a.test/z", digest(1)));  // the same registry has said so
+  privacy.add(digest(1), "evil.test/x", Proof::answer);
+  EXPECT_EQ(privacy.mark(digest(1)), std::nullopt);
+  // Nor does one that came before it was known where the content is from.
+  privacy.add(digest(2), "evil.test/x", Proof::answer);
+  privacy.presume(digest(2), {"a.test/x"});
+  EXPECT_FALSE(privacy.vouches("evil.test/x", digest(2)));
+  EXPECT_FALSE(privacy.proven(digest(2)));
+  privacy.add(digest(2), "evil.test/x", Proof::bytes);
+  EXPECT_TRUE(privacy.vouches("evil.test/x", digest(2)));
+  EXPECT_TRUE(privacy.proven(digest(2)));
+}
+
+TEST_F(PrivacyTest, PresumptionsOfPeersThatCannotBeReadFreeNothing) {
+  for (const auto* field : {"", "?", "a.test", "a.test/X", "a.test/x:1", "a.test/x, \x01"}) {
+    privacy.presume_field(digest(1), field);
+    EXPECT_EQ(privacy.presumed(digest(1)).back(), kUnknownSource) << field;
+    EXPECT_FALSE(privacy.vouches("a.test/x", digest(1)));
+  }
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += "a.test/x" + std::to_string(i) + ",";
+  privacy.presume_field(digest(1), many);
+  EXPECT_EQ(privacy.presumed(digest(1)).size(), 33U);
+  EXPECT_EQ(privacy.presumed(digest(1)).back(), kUnknownSource);
+}
+
+TEST_F(PrivacyTest, InquiriesAreBounded) {
+  Privacy few(clock, {.inquiries = 2});
+  EXPECT_TRUE(few.begin_inquiry("a.test/1"));
+  EXPECT_TRUE(few.begin_inquiry("a.test/2"));
+  EXPECT_FALSE(few.begin_inquiry("a.test/3"));
+  EXPECT_EQ(few.knowledge("a.test/1").inquiry, Knowledge::Inquiry::under_way);
+  few.end_inquiry("a.test/1", true);
+  EXPECT_EQ(few.knowledge("a.test/1").inquiry, Knowledge::Inquiry::unreachable);
+  clock.advance(61s);
+  EXPECT_EQ(few.knowledge("a.test/1").inquiry, Knowledge::Inquiry::none);
+  EXPECT_TRUE(few.begin_inquiry("a.test/3"));
+}
+
+TEST_F(PrivacyTest, WhatWasPublicIsRememberedForAWeekAndWhatWasPrivateForEver) {
+  privacy.learn("a.test/x", Audience::everybody);
+  privacy.learn("a.test/y", Audience::some);
+  clock.advance(24h * 6);
+  EXPECT_EQ(privacy.knowledge("a.test/x").said, Audience::everybody);
+  EXPECT_FALSE(privacy.knowledge("a.test/x").believed);
+  clock.advance(24h * 2);
+  EXPECT_EQ(privacy.knowledge("a.test/x").said, Audience::unknown);
+  EXPECT_EQ(privacy.knowledge("a.test/y").said, Audience::some);
 }
 
 TEST_F(PrivacyTest, TakesNothingFromAFileThatIsDamaged) {

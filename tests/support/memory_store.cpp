@@ -48,6 +48,17 @@ void MemoryStore::tag(std::string name, Digest digest, std::string media_type) {
                           Descriptor{std::move(digest), size, std::move(media_type)});
 }
 
+void MemoryStore::came_from(const Digest& digest, std::string registry, std::string repository) {
+  const std::lock_guard lock(mutex_);
+  sources_[digest].push_back(
+      {.registry = std::move(registry), .repository = std::move(repository)});
+}
+
+void MemoryStore::lose_sources(error_code error) {
+  const std::lock_guard lock(mutex_);
+  sources_error_ = error;
+}
+
 void MemoryStore::remove(const Digest& digest) {
   const std::lock_guard lock(mutex_);
   files_.erase(digest);
@@ -94,6 +105,15 @@ awaitable<Result<void>> MemoryStore::abort_ingest(Digest digest) {
   const std::lock_guard lock(mutex_);
   aborted_.push_back(std::move(digest));
   co_return Result<void>();
+}
+
+awaitable<Result<std::vector<registry::ContentSource>>> MemoryStore::sources(Digest digest) {
+  const std::lock_guard lock(mutex_);
+  if (!files_.contains(digest)) co_return Errc::not_found;
+  if (sources_error_) co_return sources_error_;
+  const auto found = sources_.find(digest);
+  if (found == sources_.end()) co_return std::vector<registry::ContentSource>();
+  co_return found->second;
 }
 
 }  // namespace hagring::test

@@ -21,6 +21,10 @@ class MemoryStore final : public registry::ContentStore {
   void add_as(registry::Digest digest, std::string_view content, std::uint64_t size);
   /// Makes `name` (`docker.io/library/nginx:1.25`) point to `digest`.
   void tag(std::string name, registry::Digest digest, std::string media_type);
+  /// Makes sources() say that `digest` was fetched from there.
+  void came_from(const registry::Digest& digest, std::string registry, std::string repository);
+  /// Makes sources() fail with `error`.
+  void lose_sources(error_code error);
   void remove(const registry::Digest& digest);
   /// Shortens the file of a blob that may be open already; the claimed size stays.
   void truncate(const registry::Digest& digest, std::uint64_t size);
@@ -33,6 +37,7 @@ class MemoryStore final : public registry::ContentStore {
   awaitable<Result<registry::OpenBlob>> open(registry::Digest digest) override;
   awaitable<Result<registry::Descriptor>> resolve(std::string name) override;
   awaitable<Result<void>> abort_ingest(registry::Digest digest) override;
+  awaitable<Result<std::vector<registry::ContentSource>>> sources(registry::Digest digest) override;
 
  private:
   struct File {
@@ -44,6 +49,8 @@ class MemoryStore final : public registry::ContentStore {
   std::map<std::string, registry::Descriptor> names_;
   std::map<registry::Digest, std::size_t> opened_;
   std::vector<registry::Digest> aborted_;
+  std::map<registry::Digest, std::vector<registry::ContentSource>> sources_;
+  error_code sources_error_;
 };
 
 }  // namespace hagring::test

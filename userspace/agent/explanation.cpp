@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "registry/presumption.hpp"
+
 namespace hagring::agent {
 namespace {
 
@@ -76,7 +78,49 @@ Json read(const registry::Policy& policy, const Reference& reference, bool mirro
           {"means", std::move(meaning)}};
 }
 
-Json what_is_known(registry::Privacy& privacy, const Reference& reference) {
+std::string_view meaning(registry::Standing standing) {
+  switch (standing) {
+    case registry::Standing::free:
+      return "free: each registry that it is from shows it to everybody";
+    case registry::Standing::unreachable:
+      return "given: it may be private, but its registry can't be asked at all";
+    case registry::Standing::undecided:
+      return "presumed private: its registry hasn't said yet whether everybody may have it";
+    case registry::Standing::kept:
+      break;
+  }
+  return "presumed private: it isn't for everybody, or a rule or --registry keeps its registry "
+         "from being asked";
+}
+
+/// Where content without a proven mark is from, and what follows.
+Json presumption(const registry::Policy& policy, const registry::Privacy& privacy,
+                 const registry::Digest& digest) {
+  const auto names = privacy.presumed(digest);
+  Json known{{"digest", digest.to_string()}, {"fetched_from", names}};
+  const bool marked = privacy.proven(digest);
+  known["means"] = marked          ? "private: it is marked"
+                   : names.empty() ? "free: containerd doesn't say that it is from a registry"
+                                   : meaning(registry::standing_of(policy, privacy, names));
+  return known;
+}
+
+std::string_view inquiry_text(registry::Knowledge::Inquiry inquiry) {
+  switch (inquiry) {
+    case registry::Knowledge::Inquiry::under_way:
+      return "under way";
+    case registry::Knowledge::Inquiry::unreachable:
+      return "the registry couldn't be asked";
+    case registry::Knowledge::Inquiry::in_vain:
+      return "the registry said neither yes nor no";
+    case registry::Knowledge::Inquiry::none:
+      break;
+  }
+  return "";
+}
+
+Json what_is_known(const registry::Policy& policy, registry::Privacy& privacy,
+                   const Reference& reference, const std::optional<registry::Digest>& held) {
   const auto name = reference.name();
   const auto audience = privacy.audience(name);
   Json known{{"repository", to_string(audience)}, {"private_digests", privacy.marked(name)}};
@@ -84,6 +128,9 @@ Json what_is_known(registry::Privacy& privacy, const Reference& reference) {
     known["believed_seconds"] =
         std::chrono::ceil<std::chrono::seconds>(privacy.believed_for(name)).count();
   }
+  const auto inquiry = inquiry_text(privacy.knowledge(name).inquiry);
+  if (!inquiry.empty()) known["inquiry"] = inquiry;
+  if (held) known["content"] = presumption(policy, privacy, *held);
   if (!reference.digest) return known;
   const auto mark = privacy.mark(*reference.digest);
   known["digest_is_private"] = mark.has_value();
@@ -94,7 +141,7 @@ Json what_is_known(registry::Privacy& privacy, const Reference& reference) {
 }  // namespace
 
 std::string explain(const registry::Policy& policy, const Reference& reference,
-                    registry::Privacy* privacy) {
+                    registry::Privacy* privacy, const std::optional<registry::Digest>& held) {
   const bool mirrored = policy.mirrors(reference.registry);
   Json answer{{"reference", reference.to_string()},
               {"registry", reference.registry},
@@ -114,7 +161,7 @@ std::string explain(const registry::Policy& policy, const Reference& reference,
   content.tag.reset();
   if (reference.tag && !reference.digest) answer["by_tag"] = read(policy, reference, mirrored);
   answer["by_digest"] = read(policy, content, mirrored);
-  if (privacy != nullptr) answer["privacy"] = what_is_known(*privacy, reference);
+  if (privacy != nullptr) answer["privacy"] = what_is_known(policy, *privacy, reference, held);
   return answer.dump(2);
 }
 

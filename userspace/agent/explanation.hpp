@@ -9,8 +9,10 @@
 namespace hagring::agent {
 
 /// How reads of an image are answered, and what decided it, as JSON: what `hagring explain` shows.
-/// `privacy` is what a running agent knows; null: there is none.
+/// `privacy` is what a running agent knows; null: there is none. `held` is the content that its
+/// node has of the image.
 std::string explain(const registry::Policy& policy, const registry::Reference& reference,
-                    registry::Privacy* privacy);
+                    registry::Privacy* privacy,
+                    const std::optional<registry::Digest>& held = std::nullopt);
 
 }  // namespace hagring::agent

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/agent/mirror_worker.hpp"
 
+#include "registry/anonymous_inquiry.hpp"
+#include "registry/presumption.hpp"
 #include "userspace/base/log.hpp"
 
 namespace hagring::agent {
@@ -29,6 +31,8 @@ registry::MirrorOptions mirror_options(const Config& config) {
 MirrorWorker::MirrorWorker(asio::any_io_executor executor, const MirrorShared& shared,
                            const Config& config)
     : clock_(shared.clock),
+      policy_(shared.policy),
+      privacy_(shared.privacy),
       client_tls_(shared.client_tls),
       mint_(shared.authorities, shared.clock),
       origins_(shared.clock, shared.origin_dialer, shared.origin_tls, origin_options(config)),
@@ -59,7 +63,18 @@ registry::MirrorHooks MirrorWorker::hooks(registry::MirrorHooks shared) {
   return shared;
 }
 
+void MirrorWorker::ask_as_anybody(const std::string& repository, const registry::Digest& digest,
+                                  bool manifest) {
+  auto question = registry::anonymous_question(policy_, repository, digest, manifest);
+  if (stopped_ || !question) return privacy_.end_inquiry(repository, false);
+  background_.spawn([this, question = *std::move(question), repository] {
+    return registry::learn_audience(clock_, origin_, privacy_, question.to, question.request,
+                                    repository);
+  });
+}
+
 awaitable<void> MirrorWorker::stop() {
+  stopped_ = true;
   background_.cancel();
   co_await background_.drain();
 }

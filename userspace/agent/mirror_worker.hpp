@@ -53,6 +53,10 @@ class MirrorWorker {
   /// Ends connections that wait for a request, and others when theirs is answered.
   void drain() { mirror_.drain(); }
 
+  /// Asks a repository's registry whether it is for everybody, by content of it; an inquiry has
+  /// begun (registry::Privacy).
+  void ask_as_anybody(const std::string& repository, const registry::Digest& digest, bool manifest);
+
   /// Ends what goes on besides connections, which must have ended before.
   awaitable<void> stop();
 
@@ -74,6 +78,8 @@ class MirrorWorker {
   registry::MirrorHooks hooks(registry::MirrorHooks shared);
 
   Clock& clock_;
+  const registry::Policy& policy_;
+  registry::Privacy& privacy_;
   SSL_CTX* client_tls_;
   proxy::LeafMint mint_;
   registry::UpstreamClient origins_;
@@ -84,6 +90,7 @@ class MirrorWorker {
   registry::OriginCheck check_;
   registry::Mirror mirror_;
   TaskGroup background_;
+  bool stopped_ = false;
 };
 
 }  // namespace hagring::agent

@@ -304,9 +304,23 @@ registry::PeerGateMaker NodeAgent::gate_maker() {
 }
 
 registry::PeerServerOptions NodeAgent::peer_server_options() {
-  return {.listen = config_.peer_listen,
-          .sharing = sharing_,
-          .responder = {.policy = &policy_, .privacy = &privacy_, .anybody = !mesh_key_}};
+  return {
+      .listen = config_.peer_listen,
+      .sharing = sharing_,
+      .responder = {.policy = &policy_,
+                    .privacy = &privacy_,
+                    .inquire = [this](const std::string& repository, const registry::Digest& digest,
+                                      bool manifest) { inquire(repository, digest, manifest); },
+                    .anybody = !mesh_key_}};
+}
+
+/// From any data thread; on the last, which is the first only where there is no other.
+void NodeAgent::inquire(const std::string& repository, const registry::Digest& digest,
+                        bool manifest) {
+  const auto thread = threads_.size() - 1;
+  asio::post(threads_.at(thread), [this, thread, repository, digest, manifest] {
+    workers_[thread]->ask_as_anybody(repository, digest, manifest);
+  });
 }
 
 void NodeAgent::store_changed(containerd::Changes changes) {

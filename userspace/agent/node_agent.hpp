@@ -107,6 +107,7 @@ class NodeAgent {
   awaitable<void> end_data_tasks(std::size_t thread);
   registry::PeerGateMaker gate_maker();
   registry::PeerServerOptions peer_server_options();
+  void inquire(const std::string& repository, const registry::Digest& digest, bool manifest);
   void store_changed(containerd::Changes changes);
   Pages admin_pages();
   Page begin_takeover();

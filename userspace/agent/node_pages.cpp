@@ -22,7 +22,7 @@ constexpr auto kSilence = 5s;
 Pages NodeAgent::admin_pages() {
   return {{"/status",
            [this](std::string) -> awaitable<PageAnswer> { co_return PageAnswer{200, status()}; }},
-          {"/explain", explain_page(policy_, privacy_)},
+          {"/explain", explain_page(policy_, privacy_, store_)},
           {"/lookup", lookup_page(clock_, node_)},
           {"POST /takeover/begin", begin_takeover()},
           {"POST /takeover/finish", finish_takeover()}};

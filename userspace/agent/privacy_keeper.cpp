@@ -32,9 +32,9 @@ void PrivacyKeeper::load() {
   const auto restored = kept ? privacy_.restore(as_text(*kept)) : Result<void>(kept.error());
   if (restored) return;
   log::warning(kPart,
-               "{}: what the last run knew of private content can't be read ({}): until a registry "
-               "says so again, what is in the content store is served to anybody; authorize=strict "
-               "in a --rule asks the registry for each read",
+               "{}: what the last run knew of private content can't be read ({}): what the content "
+               "store has is presumed private by where containerd says that it is from, until its "
+               "registry has been asked; authorize=strict in a --rule asks it for each read",
                file_.path().string(), restored.error().message());
 }
 

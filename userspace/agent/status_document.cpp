@@ -176,7 +176,8 @@ Json access(const StatusSources& sources) {
   return {{"rules", sources.policy.rules().all().size()},
           {"private_repositories", totals.private_repositories},
           {"public_repositories", totals.public_repositories},
-          {"private_digests", totals.marked}};
+          {"private_digests", totals.marked},
+          {"presumed_digests", totals.presumed}};
 }
 
 Json content_sources(const registry::PullRecord& record) {

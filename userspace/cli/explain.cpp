@@ -40,6 +40,17 @@ void render_privacy(Out out, const Json& privacy) {
           ? fmt::format(" (asked again in {} s)", privacy.at("believed_seconds").get<long>())
           : "",
       privacy.at("private_digests").get<std::size_t>());
+  if (privacy.contains("inquiry")) {
+    fmt::format_to(out, "  asking whether everybody may have it: {}\n",
+                   privacy.at("inquiry").get<std::string>());
+  }
+  if (privacy.contains("content")) {
+    const auto& content = privacy.at("content");
+    const auto from = content.at("fetched_from").get<std::vector<std::string>>();
+    fmt::format_to(out, "  this node has it ({}){}{}: {}\n",
+                   content.at("digest").get<std::string>(), from.empty() ? "" : ", fetched from ",
+                   fmt::join(from, ", "), content.at("means").get<std::string>());
+  }
   if (!privacy.contains("digest_is_private")) return;
   if (!privacy.at("digest_is_private").get<bool>()) {
     fmt::format_to(out, "  the digest isn't marked private\n");

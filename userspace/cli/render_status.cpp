@@ -189,9 +189,10 @@ std::string render_status(const std::string& json) {
   const auto& access = status.at("access");
   fmt::format_to(out,
                  "\nAccess\n  {} rules; {} repositories known as private, {} as public; {} "
-                 "digests marked private\n",
+                 "digests marked private, {} presumed private until their registry is asked\n",
                  text(access, "rules"), text(access, "private_repositories"),
-                 text(access, "public_repositories"), text(access, "private_digests"));
+                 text(access, "public_repositories"), text(access, "private_digests"),
+                 text(access, "presumed_digests"));
   render_origins(out, status.at("origins"));
   render_names(out, status.at("names"));
   render_sources(out, status.at("sources"));
