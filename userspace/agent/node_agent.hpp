@@ -146,6 +146,7 @@ class NodeAgent {
   registry::BreakerProbes breaker_probes_;  ///< on the control thread
   registry::RateLimits rate_limits_;
   registry::PullRecord record_;
+  registry::PullsUnderWay under_way_{clock_};
   Metrics metrics_;
   registry::KnownSizes sizes_;
   registry::Privacy privacy_;
