@@ -242,10 +242,14 @@ CLI::App* add_uninstall(CLI::App& app, Arguments& arguments) {
 
 /// Throws StartError, for each thing that can be wrong about the configuration alone.
 agent::LoadedConfig load(const Arguments& arguments) {
-  const auto file = arguments.config_file.empty() ? agent::Values()
+  const auto file = arguments.config_file.empty() ? agent::ConfigFile()
                                                   : agent::read_config_file(arguments.config_file);
   auto loaded = agent::load_config(arguments.flags, agent::read_environment(environment()), file);
-  agent::check(loaded.config);
+  try {
+    agent::check(loaded.config);
+  } catch (const StartError& error) {
+    throw StartError(agent::with_places(loaded, error.what()));
+  }
   return loaded;
 }
 
