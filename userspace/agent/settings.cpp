@@ -196,6 +196,11 @@ std::vector<Setting> process_settings() {
              "when another agent has taken this one's place, wait for SIGTERM instead of ending: "
              "for supervisors that would start it again",
              &Config::wait_when_replaced),
+      toggle(
+          "uninstall-on-exit",
+          "at SIGTERM, when streams have ended, remove all that hagring has left on this node, as "
+          "`hagring uninstall` does; not when another agent has taken this one's place",
+          &Config::uninstall_on_exit),
       single("metrics-listen", "ADDRESS:PORT|off",
              "where Prometheus' /metrics and the probes /livez and /readyz are answered",
              &Config::metrics_listen, read_optional_endpoint, write_optional_endpoint),
