@@ -73,6 +73,12 @@ Json clients(const StatusSources& sources) {
   return list;
 }
 
+/// Why nobody is intercepted; null: somebody is there.
+Json no_client(const redirect::InterceptionState& state) {
+  if (state.client) return {};
+  return state.problem ? state.problem.message() : "it is looked for";
+}
+
 Json store(const containerd::FollowerState& state) {
   Json entry{{"connected", state.connected}, {"images", state.images},   {"blobs", state.blobs},
              {"socket", state.socket},       {"version", state.version}, {"root", state.root}};
@@ -321,6 +327,7 @@ std::string make_status(const StatusSources& sources) {
       {"uptime_seconds", std::chrono::duration_cast<std::chrono::seconds>(sources.uptime).count()},
       {"listeners", listeners(sources)},
       {"clients", clients(sources)},
+      {"no_client", no_client(sources.interception.state())},
       {"store", store(sources.store.state())},
       {"layers", layers(sources)},
       {"mesh", mesh(sources.mesh)},

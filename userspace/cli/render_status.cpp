@@ -28,10 +28,10 @@ void render_egress(Out out, const Json& client) {
   }
 }
 
-void render_clients(Out out, const Json& clients) {
+void render_clients(Out out, const Json& clients, const std::string& why_none) {
   fmt::format_to(out, "\nClients\n");
   if (clients.empty()) {
-    fmt::format_to(out, "  none: containerd's socket isn't there yet; it is looked for\n");
+    fmt::format_to(out, "  none: {}\n", why_none);
   }
   for (const auto& client : clients) {
     fmt::format_to(out, "  {} pid {}, {}\n", text(client, "comm"), text(client, "pid"),
@@ -159,7 +159,7 @@ std::string render_status(const std::string& json) {
   const auto& listeners = status.at("listeners");
   fmt::format_to(out, "mirror {} and {}, peers served at {}\n", text(listeners, "mirror_v4"),
                  text(listeners, "mirror_v6"), text(listeners, "peer"));
-  render_clients(out, status.at("clients"));
+  render_clients(out, status.at("clients"), text(status, "no_client"));
   fmt::format_to(
       out, "\nStore\n  {} images, {} blobs{}\n", text(status.at("store"), "images"),
       text(status.at("store"), "blobs"),
