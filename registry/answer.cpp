@@ -7,6 +7,7 @@
 #include "registry/forwarding.hpp"
 #include "registry/manifest.hpp"
 #include "registry/oci_error.hpp"
+#include "registry/range.hpp"
 
 namespace hagring::registry {
 namespace {
@@ -25,15 +26,30 @@ void Answer::note_head(unsigned status, std::string content) {
   pull_.first_byte = clock_.now() - pull_.begin;
 }
 
+void Answer::show_begun(const http::Response& response) {
+  if (!under_way_) return;
+  const auto field = response.headers.get("Content-Range");
+  const auto range = field ? ContentRange::parse(*field) : std::nullopt;
+  const bool known = response.body.kind == http::BodyLength::Kind::length;
+  under_way_->begun(range ? range->first : 0,
+                    known ? std::optional(response.body.bytes) : std::nullopt);
+}
+
+void Answer::note_sent(std::uint64_t bytes) {
+  pull_.bytes += bytes;
+  if (under_way_) under_way_->update();
+}
+
 awaitable<Result<void>> Answer::head(http::Response response) {
   CO_CHECK(co_await client_.write_response(response));
   note_head(response.status, content_of(response));
+  show_begun(response);
   co_return Result<void>();
 }
 
 awaitable<Result<void>> Answer::body(ByteView part) {
   CO_CHECK(co_await client_.write_body(part));
-  pull_.bytes += part.size();
+  note_sent(part.size());
   co_return Result<void>();
 }
 
@@ -101,7 +117,8 @@ awaitable<Result<void>> Answer::file(http::Response response, OpenBlob blob, std
   response.body = {http::BodyLength::Kind::length, length};
   CO_CHECK(co_await head(std::move(response)));
   if (pull_.method == "HEAD") co_return co_await finish();
-  CO_CHECK(co_await send_file(client_, blob.file.get(), first, length, pull_.bytes));
+  const BytesSent sent = [this](std::uint64_t bytes) { note_sent(bytes); };
+  CO_CHECK(co_await send_file(client_, blob.file.get(), first, length, sent));
   pull_.complete = true;
   co_return Result<void>();
 }

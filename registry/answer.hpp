@@ -2,10 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "registry/content_store.hpp"
-#include "registry/pull_record.hpp"
+#include "registry/pulls_under_way.hpp"
 #include "registry/upstream.hpp"
 #include "userspace/http/connection.hpp"
 
@@ -16,9 +17,11 @@ namespace hagring::registry {
 /// the connection can only be closed, short of the length that was announced.
 class Answer {
  public:
-  /// All outlive the answer.
-  Answer(Clock& clock, http::Connection& client, Pull& pull)
-      : clock_(clock), client_(client), pull_(pull) {}
+  /// All outlive the answer. `under_way`, where one is given, shows it while it lives.
+  Answer(Clock& clock, http::Connection& client, Pull& pull, PullsUnderWay* under_way = nullptr)
+      : clock_(clock), client_(client), pull_(pull) {
+    if (under_way != nullptr) under_way_.emplace(*under_way, pull);
+  }
 
   awaitable<Result<void>> head(http::Response response);
   awaitable<Result<void>> body(ByteView part);
@@ -42,10 +45,13 @@ class Answer {
 
  private:
   void note_head(unsigned status, std::string content);
+  void show_begun(const http::Response& response);
+  void note_sent(std::uint64_t bytes);
 
   Clock& clock_;
   http::Connection& client_;
   Pull& pull_;
+  std::optional<PullsUnderWay::Entry> under_way_;
 };
 
 }  // namespace hagring::registry

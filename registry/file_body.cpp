@@ -24,7 +24,7 @@ struct FileRange {
   std::uint64_t remaining;
 };
 
-awaitable<Result<void>> copy(http::Connection& connection, FileRange range, std::uint64_t& sent) {
+awaitable<Result<void>> copy(http::Connection& connection, FileRange range, const BytesSent& sent) {
   Bytes buffer(std::min<std::uint64_t>(kPiece, range.remaining));
   while (range.remaining > 0) {
     const auto wanted = std::min<std::uint64_t>(buffer.size(), range.remaining);
@@ -38,7 +38,7 @@ awaitable<Result<void>> copy(http::Connection& connection, FileRange range, std:
     CO_CHECK(co_await connection.write_body(ByteView(buffer).first(moved)));
     range.offset += moved;
     range.remaining -= moved;
-    sent += moved;
+    if (sent) sent(moved);
   }
   co_return Result<void>();
 }
@@ -86,7 +86,7 @@ awaitable<Result<void>> yield() {
 }
 
 awaitable<Result<void>> splice_out(http::Connection& connection, FileRange range,
-                                   std::uint64_t& sent) {
+                                   const BytesSent& sent) {
   while (range.remaining > 0) {
     const auto size = send_piece(connection.stream().plain_socket(), range);
     if (size < 0 && errno == EINTR) continue;
@@ -104,7 +104,7 @@ awaitable<Result<void>> splice_out(http::Connection& connection, FileRange range
     connection.count_body_bytes(moved);
     range.offset += moved;
     range.remaining -= moved;
-    sent += moved;
+    if (sent) sent(moved);
     if (range.remaining > 0) CO_CHECK(co_await yield());
   }
   co_return Result<void>();
@@ -113,7 +113,7 @@ awaitable<Result<void>> splice_out(http::Connection& connection, FileRange range
 }  // namespace
 
 awaitable<Result<void>> send_file(http::Connection& connection, int file, std::uint64_t first,
-                                  std::uint64_t length, std::uint64_t& sent) {
+                                  std::uint64_t length, const BytesSent& sent) {
   const FileRange range{file, first, length};
   if (connection.stream().plain_socket() >= 0) {
     CO_CHECK(co_await splice_out(connection, range, sent));

@@ -124,15 +124,17 @@ awaitable<Result<void>> Session::answer(http::Request request) {
             .client = about_.client};
   if (what.kind == Route::Kind::manifest) pull.kind = PullKind::manifest;
   if (what.kind == Route::Kind::blob) pull.kind = PullKind::blob;
-  Inquiry inquiry{.parts = parts_,
-                  .client = client_,
-                  .origin = upstream_for(host, registry.has_value()),
-                  .request = std::move(request),
-                  .route = std::move(what),
-                  .registry = registry.value_or(host),
-                  .pull = pull,
-                  .answer = Answer(parts_.clock, client_, pull),
-                  .rule = rule};
+  const bool is_read = pull.kind != PullKind::other && pull.method == "GET";
+  Inquiry inquiry{
+      .parts = parts_,
+      .client = client_,
+      .origin = upstream_for(host, registry.has_value()),
+      .request = std::move(request),
+      .route = std::move(what),
+      .registry = registry.value_or(host),
+      .pull = pull,
+      .answer = Answer(parts_.clock, client_, pull, is_read ? parts_.under_way : nullptr),
+      .rule = rule};
   const auto answered = co_await dispatch(inquiry, registry.has_value());
   pull.duration = parts_.clock.now() - begin;
   if (!answered && pull.note.empty()) pull.note = answered.error().message();

@@ -16,6 +16,7 @@
 #include "registry/policy.hpp"
 #include "registry/privacy.hpp"
 #include "registry/pull_record.hpp"
+#include "registry/pulls_under_way.hpp"
 
 namespace hagring::registry {
 
@@ -109,6 +110,8 @@ struct MirrorParts {
   /// everybody's.
   Privacy* privacy = nullptr;
   Grants* grants = nullptr;
+  /// Shows the reads that are being answered, shared by all threads; null: nobody looks.
+  PullsUnderWay* under_way = nullptr;
   /// Bytes held for verification at the moment.
   std::size_t held = 0;
   /// Connections that have been served and wait for another request.

@@ -214,8 +214,9 @@ awaitable<Result<void>> PeerResponder::send_part(http::Connection& connection,
                                                  std::uint64_t length, asio::ip::address peer) {
   const auto limit = options_.grace + std::chrono::seconds(length / options_.least_speed);
   std::uint64_t sent = 0;
+  const BytesSent count = [&sent](std::uint64_t bytes) { sent += bytes; };
   const auto done = co_await with_deadline(
-      clock_, limit, send_file(connection, content.blob.file.get(), first, length, sent));
+      clock_, limit, send_file(connection, content.blob.file.get(), first, length, count));
   (done ? counters_.served : counters_.failed).fetch_add(1, kRelaxed);
   counters_.bytes.fetch_add(sent, kRelaxed);
   if (on_served_) on_served_({std::move(peer), content.digest, sent, done.has_value()});

@@ -146,7 +146,7 @@ Policy Policy::defaults() {
 void Policy::add(std::string_view specification) {
   const auto refuse = [&] {
     throw StartError(fmt::format(
-        "registry \"{}\": expected host[:port], with http:// before it for a registry without "
+        "--registry: '{}': expected host[:port], with http:// before it for a registry without "
         "TLS; a label of the host may be *, but for the last two",
         specification));
   };

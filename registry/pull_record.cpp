@@ -33,15 +33,17 @@ std::string_view to_string(PullKind kind) {
   return "other";
 }
 
-void PullRecord::add(Pull pull) {
-  // Texts that the client chose: a record must not keep its 64 KiB for long, nor hand control
-  // characters or broken UTF-8 to a terminal or to JSON.
+void make_showable(Pull& pull) {
   constexpr std::size_t kMaxText = 512;
   for (auto* text : {&pull.registry, &pull.repository, &pull.reference, &pull.content, &pull.method,
                      &pull.peers, &pull.note}) {
     if (text->size() > kMaxText) text->resize(kMaxText);
     std::ranges::replace_if(*text, [](char c) { return c < ' ' || c > '~'; }, '?');
   }
+}
+
+void PullRecord::add(Pull pull) {
+  make_showable(pull);
   const std::lock_guard lock(mutex_);
   auto& totals = totals_[static_cast<std::size_t>(pull.source)];
   ++totals.requests;

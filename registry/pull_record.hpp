@@ -53,6 +53,10 @@ struct Pull {
   std::string note{};        ///< what went wrong, for people
 };
 
+/// Cuts and cleans the texts that the client chose: a record must not keep its 64 KiB for long, nor
+/// hand control characters or broken UTF-8 to a terminal or to JSON.
+void make_showable(Pull& pull);
+
 /// The last pulls, for `hagring status`, and what was served from where since the start. Any thread
 /// may use it: one short lock a request.
 class PullRecord {

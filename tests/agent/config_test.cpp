@@ -110,7 +110,8 @@ TEST(SettingValue, PathsAreAbsolute) {
 TEST(Config, FlagOverEnvironmentOverFile) {
   const auto loaded = load_config(
       {{"stall-timeout", {"1s"}}}, {{"stall-timeout", {"2s"}}, {"origin-timeout", {"2s"}}},
-      {{"stall-timeout", {"3s"}}, {"origin-timeout", {"3s"}}, {"data-threads", {"3"}}});
+      {.values = {{"stall-timeout", {"3s"}}, {"origin-timeout", {"3s"}}, {"data-threads", {"3"}}},
+       .places = {}});
   EXPECT_EQ(loaded.config.stall_timeout, 1s);
   EXPECT_EQ(loaded.config.origin_timeout, 2s);
   EXPECT_EQ(loaded.config.data_threads, 3U);
@@ -142,7 +143,9 @@ TEST(Config, BadValuesNameSettingAndSource) {
               HasSubstr("--data-threads: '0' is not a whole number from 1 to 64"));
   EXPECT_THAT(start_error([] { load_config({}, {{"log-level", {"loud"}}}, {}); }),
               HasSubstr("HAGRING_LOG_LEVEL: 'loud'"));
-  EXPECT_THAT(start_error([] { load_config({}, {}, {{"stall-timeout", {"1s", "2s"}}}); }),
+  EXPECT_THAT(start_error([] {
+                load_config({}, {}, {.values = {{"stall-timeout", {"1s", "2s"}}}, .places = {}});
+              }),
               HasSubstr("takes one value, not 2"));
 }
 
@@ -151,7 +154,7 @@ TEST(ConfigFile, ReadsScalarsAndLists) {
       "stall-timeout = \"3s\"\ninstall-ca = false\ndata-threads = 3\n"
       "registry = [\"registry.example.com\", \"http://10.0.0.9:5000\"]\n");
   const auto values = read_config_file(file.path());
-  EXPECT_THAT(values.at("registry"),
+  EXPECT_THAT(values.values.at("registry"),
               testing::ElementsAre("registry.example.com", "http://10.0.0.9:5000"));
   const auto loaded = load_config({}, {}, values);
   EXPECT_FALSE(loaded.config.install_ca);
@@ -166,6 +169,21 @@ TEST(ConfigFile, SaysWhichLineIsWrong) {
               HasSubstr("neither a string"));
   EXPECT_THAT(start_error([] { read_config_file("/nonexistent/hagring.toml"); }),
               HasSubstr("/nonexistent/hagring.toml"));
+}
+
+TEST(ConfigFile, ValuesThatAreRefusedLaterAreNamedWithTheirPlace) {
+  const File file("\nexclude = \"x\"\nstall-timeout = \"soon\"\n");
+  const auto values = read_config_file(file.path());
+  EXPECT_THAT(start_error([&] { load_config({}, {}, values); }),
+              HasSubstr(file.path() + ", line 3, key 'stall-timeout': 'soon'"));
+  const auto loaded = load_config({{"stall-timeout", {"1s"}}}, {{"registry", {"x"}}}, values);
+  EXPECT_EQ(with_places(loaded, "--exclude: 'x' is no range"),
+            "--exclude: 'x' is no range (" + file.path() + ", line 2, key 'exclude')");
+  EXPECT_EQ(with_places(loaded, "--registry: 'x'"), "--registry: 'x' (HAGRING_REGISTRY)");
+  // By a flag; of a longer name; none at all.
+  for (const auto* text : {"--stall-timeout is short", "--exclude-not is unknown", "exclude"}) {
+    EXPECT_EQ(with_places(loaded, text), text);
+  }
 }
 
 TEST(Config, EverySettingRefusesNonsenseAndShowsItsDefault) {

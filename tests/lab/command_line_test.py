@@ -54,6 +54,25 @@ class CommandLineTest(unittest.TestCase):
         self.refused(self.hagring())
         self.refused(self.hagring("no-such-command"))
 
+    def test_every_key_that_is_wrong_is_named_with_its_file_and_line(self):
+        shown = self.hagring("agent", "--print-config").stdout
+        keys = [line.split(" = ")[0] for line in shown.splitlines()]
+        self.assertIn("exclude", keys)
+        self.assertGreater(len(keys), 40)
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "hagring.toml"
+            for key in keys:
+                # Of no type that is meant; with a character that no value has; what looks like a word.
+                for value in ("1.5", '"no such thing!"', '"???"', '["a b", 7]', "{ a = 1 }"):
+                    file.write_text(f"# line 1\n\n{key} = {value}\n", encoding="utf-8")
+                    with self.subTest(key=key, value=value):
+                        done = self.hagring("agent", "--print-config", "--config", str(file))
+                        self.refused(done, str(file), "line 3", f"'{key}'")
+                        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+                variable = "HAGRING_" + key.upper().replace("-", "_")
+                with self.subTest(variable):
+                    self.refused(self.hagring("agent", "--print-config", **{variable: "???"}), variable)
+
     def test_print_config_tells_values_and_where_they_come_from(self):
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "hagring.toml"

@@ -69,9 +69,10 @@ class StartTest(unittest.TestCase):
         self.assert_refused(1, "/tmp/none.pem", "--origin-roots", "/tmp/none.pem")
         self.assert_refused(1, "another one", "--peer-listen", "192.0.2.77:5000")
         self.assert_refused(1, "192.0.2.77", "--dht-listen", "192.0.2.77:5001")
-        taken = self.node.take_port(5001)
-        self.assert_refused(1, "5001")
-        taken.kill()
+        for port in (5000, 5001, 9090):
+            taken = self.node.take_port(port)
+            self.assert_refused(1, str(port))
+            taken.kill()
         self.assert_refused(1, "/tmp/none.key", "--mesh-key-file", "/tmp/none.key")
         self.node.write("/tmp/mesh.key", "0123\n")
         self.node.run("chmod", "600", "/tmp/mesh.key")

@@ -126,7 +126,7 @@ class UnitTest(AgentTest):
         origin = self.lab.origin()
         origin.publish(image.synthetic(seed="capabilities"), "library/demo", "1")
         node = self.lab.node("capabilities")
-        node.start_agent(wrapper=["setpriv", "--bounding-set", bounding, "--inh-caps", "-all",
+        node.start_agent(through=["setpriv", "--bounding-set", bounding, "--inh-caps", "-all",
                                   "--no-new-privs"])
         node.start_containerd("2.1")
         wait_for_trust(node)

@@ -6,6 +6,7 @@ import unittest
 
 from expectations import wait_for_trust
 from lab import Lab, image, wait_until
+from lab.agent import ADMIN_SOCKET
 
 _SAMPLE = re.compile(r'^([a-z_]+)(?:\{([^}]*)\})? (\S+)$')
 
@@ -70,6 +71,31 @@ class TelemetryTest(unittest.TestCase):
         self.assertGreater(samples["hagring_store_blobs", ""], 0)
         self.assertGreater(samples["process_resident_memory_bytes", ""], 1 << 20)
         self.assertEqual(self._get("/status")[0], 404)
+
+    def test_then_the_log_level_is_changed(self):
+        wait_for_trust(self.node)
+        agent = self.node.agent
+        log = agent.process.log_text
+
+        def level(*arguments, check=True):
+            return agent.hagring("log-level", *arguments, ADMIN_SOCKET, agent.admin_socket, check=check)
+
+        self.origin.publish(image.synthetic(seed=2), "library/levels", "1")
+        self.assertEqual(level().stdout, "info\n")
+        self.assertEqual(level("debug").stdout, "debug\n")
+        self.node.pull("docker.io/library/levels:1")
+        wait_until(lambda: "debug mirror: GET docker.io/library/levels" in log(), 5, "a line of debugging")
+        self.assertEqual(level("--json", "error").stdout, '{"level":"error"}\n')
+        self.assertIn("error admin: log level error, was debug", log())
+        lines = log().count("\n")
+        self.node.pull("docker.io/library/levels:1")
+        self.assertEqual(log().count("\n"), lines)
+        wrong = level("loud", check=False)
+        self.assertEqual((wrong.returncode, level().stdout), (2, "error\n"))
+        self.assertIn("'loud' is not a level", wrong.stderr)
+        refused = self.node.curl("--unix-socket", agent.admin_socket, "-X", "POST",
+                                 "http://localhost/log-level?level=loud").stdout
+        self.assertIn("level must be trace", refused)
 
 
 if __name__ == "__main__":

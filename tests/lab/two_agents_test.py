@@ -5,7 +5,7 @@ import json
 import unittest
 
 from expectations import assert_came_by_mirror, wait_for_trust
-from lab import Lab, image, wait_until
+from lab import Lab, image
 from lab.agent import Agent
 from lab.containerd import Containerd
 
@@ -93,7 +93,8 @@ class SameFlagsTest(unittest.TestCase):
             node.start_agent()
             again = Agent(node).launch()
             self.assertNotEqual(again.process.wait(20), 0)
-            wait_until(lambda: "admin" in again.process.log_text(), 5, "the refusal names the socket")
+            self.assertIn(f"another agent (pid {node.agent.pid}) holds {node.agent.admin_socket}",
+                          again.process.log_text())
             node.agent.status()
             self.assertTrue(node.path(node.agent.pin_dir).exists())
 

@@ -231,6 +231,31 @@ TEST_F(CertificateAuthorityTest, VerifierRejectsWhatTheConstraintsForbid) {
             X509_V_OK);
 }
 
+TEST_F(CertificateAuthorityTest, CalendarsThatJumpGetLeavesThatAreValidThenOrNone) {
+  auto& authorities_of_ca = authorities();
+  const auto& ca = authorities_of_ca.signing();
+  LeafMint mint(authorities_of_ca, clock);
+  const auto expect_valid = [&](bool valid) {
+    const auto leaf = mint.leaf("docker.io");
+    ASSERT_EQ(leaf.has_value(), valid);
+    if (valid) EXPECT_EQ(verify(ca.certificate(), *leaf, "docker.io"), X509_V_OK);
+  };
+  expect_valid(true);
+  constexpr auto kYear = 24h * 365;
+  for (const Duration by : {Duration(72h), Duration(-72h), Duration(-12h), Duration(12h)}) {
+    clock.set_calendar(by);
+    expect_valid(true);
+  }
+  clock.set_calendar(-kYear);  // before the CA was made: the connection is spliced
+  expect_valid(false);
+  clock.set_calendar(kYear);
+  expect_valid(true);
+  clock.set_calendar(11 * kYear);  // behind its end
+  expect_valid(false);
+  clock.set_calendar(-11 * kYear);
+  expect_valid(true);
+}
+
 TEST_F(CertificateAuthorityTest, LeafCannotSignAnotherLeaf) {
   auto& authorities_of_ca = authorities();
   const auto& ca = authorities_of_ca.signing();

@@ -107,10 +107,12 @@ TEST_F(ListenerTest, KnowsItsOwnAddressesInEveryForm) {
 }
 
 TEST_F(ListenerTest, BeyondTheLimitThereIsNoRoomAndBeyondTwiceAReset) {
-  start({.max_connections = 1});
+  std::atomic<int> told_full{0};
+  start({.max_connections = 1, .full = [&] { ++told_full; }});
   EXPECT_TRUE(listener->has_room());
+  EXPECT_EQ(told_full, 0);
   auto first = connect();
-  eventually([&] { return listener->connections() == 1; });
+  eventually([&] { return listener->connections() == 1 && told_full == 1; });
   EXPECT_FALSE(listener->has_room());
   auto second = connect();
   second.send("x");

@@ -38,7 +38,7 @@ struct FileBody : testing::TestWithParam<bool> {
     http::Response response;
     response.body = {http::BodyLength::Kind::length, announced};
     CO_CHECK(co_await sender->write_response(response));
-    const auto done = co_await send_file(*sender, blob->file.get(), first, length, sent);
+    const auto done = co_await send_file(*sender, blob->file.get(), first, length, count);
     if (!done) sender->stream().close();
     co_return done;
   }
@@ -61,6 +61,7 @@ struct FileBody : testing::TestWithParam<bool> {
   std::optional<http::Connection> sender, receiver;
   std::optional<OpenBlob> blob;
   std::uint64_t sent = 0;
+  BytesSent count = [this](std::uint64_t bytes) { sent += bytes; };
 };
 
 INSTANTIATE_TEST_SUITE_P(Streams, FileBody, testing::Bool(),
@@ -109,7 +110,7 @@ TEST_P(FileBody, AReceiverThatHasGoneIsAnErrorAndNoSignal) {
   response.body = {http::BodyLength::Kind::length, content.size()};
   ASSERT_TRUE(test::run(context, sender->write_response(response)));
   receiver.reset();
-  EXPECT_FALSE(test::run(context, send_file(*sender, blob->file.get(), 0, content.size(), sent)));
+  EXPECT_FALSE(test::run(context, send_file(*sender, blob->file.get(), 0, content.size(), count)));
 }
 
 TEST_P(FileBody, MoreThanAnnouncedIsRefused) {

@@ -73,7 +73,8 @@ void MirrorTest::start() {
                               .hooks = hooks,
                               .sizes = &sizes,
                               .privacy = &privacy,
-                              .grants = &grants});
+                              .grants = &grants,
+                              .under_way = &under_way});
 }
 
 std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> MirrorTest::connect() {

@@ -88,6 +88,7 @@ struct MirrorTest : testing::Test {
   Breaker breaker{clock};
   RateLimits limits{clock};
   PullRecord record;
+  PullsUnderWay under_way{clock};
   FakeDialer dialer;
   MirrorOptions options;
   FetcherOptions fetcher_options;

@@ -22,6 +22,9 @@ class ManualClock final : public Clock {
   /// run when the test next runs their executor.
   void advance(Duration duration);
 
+  /// Sets the calendar forward, or back: who sleeps sleeps on.
+  void set_calendar(Duration by) { wall_ += std::chrono::duration_cast<WallTime::duration>(by); }
+
   /// How many coroutines sleep, so that a test can wait until what it tests has come to rest.
   std::size_t sleepers() const { return sleepers_.size(); }
 

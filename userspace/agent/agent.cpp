@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/agent/agent.hpp"
 
-#include <sys/resource.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <exception>
+#include <sstream>
 
+#include "userspace/agent/descriptors.hpp"
 #include "userspace/agent/explanation.hpp"
 #include "userspace/agent/mesh_options.hpp"
 #include "userspace/agent/node_agent.hpp"
 #include "userspace/agent/start_options.hpp"
+#include "userspace/agent/uninstall.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/task_group.hpp"
 #include "userspace/base/version.hpp"
@@ -22,12 +23,21 @@ namespace {
 
 constexpr auto kLook = std::chrono::milliseconds(20);
 
-/// Connections take two descriptors each, and pipes: everything that we are allowed.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+/// Makes sure that what is led here can be carried. Throws StartError.
+void prepare_descriptors(const Config& config) {
+  const auto limit = raise_descriptor_limit();
+  if (limit < kFewestDescriptors) {
+    throw StartError(fmt::format(
+        "no more than {} file descriptors are allowed, {} are needed: raise the limit (ulimit -n, "
+        "LimitNOFILE=)",
+        limit, kFewestDescriptors));
+  }
+  const auto clients = capacity_for(limit, {.clients = config.max_connections}).clients;
+  if (clients == config.max_connections) return;
+  log::warning("agent",
+               "{} file descriptors are enough for {} connections at once, not for "
+               "--max-connections {}: the others go past the mirror",
+               limit, clients, config.max_connections);
 }
 
 void log_configuration(const LoadedConfig& loaded) {
@@ -103,6 +113,38 @@ awaitable<void> serve(NodeAgent& agent, asio::signal_set& signals, Clock& clock,
   }
 }
 
+/// What `hagring uninstall` would do now. Returns the exit code.
+int uninstall_at_end(const Config& config) {
+  std::ostringstream said;
+  int code = 1;
+  try {
+    code = uninstall(config, false, said);
+  } catch (const StartError& error) {
+    // An agent that has been started meanwhile, say, whose things these are now.
+    log::warning("uninstall", "nothing is removed: {}", error.what());
+  }
+  std::istringstream lines(said.str());
+  for (std::string line; std::getline(lines, line);) log::info("uninstall", "{}", line);
+  return code;
+}
+
+/// Runs an agent from its start to its end. Returns whether another one has taken its place.
+bool run_to_the_end(const Config& config) {
+  SystemClock clock;
+  systemd::Notifier supervisor(clock, systemd::NotifierOptions::from(::getenv, ::getpid()));
+  asio::io_context control(1);
+  asio::signal_set signals(control, SIGTERM, SIGINT);
+  auto predecessor =
+      config.takeover ? meet_predecessor(config.admin_socket) : std::optional<Predecessor>();
+  NodeAgent agent(config, control.get_executor(), supervisor, std::move(predecessor));
+  std::exception_ptr failure;
+  asio::co_spawn(control, serve(agent, signals, clock, supervisor, config.wait_when_replaced),
+                 [&](std::exception_ptr error) { failure = error; });
+  control.run();
+  if (failure) std::rethrow_exception(failure);
+  return agent.is_replaced();
+}
+
 }  // namespace
 
 void check(const Config& config) {
@@ -121,23 +163,13 @@ int run(const LoadedConfig& loaded) {
   log::configure(config.log_level, config.log_format);
   log::info("agent", "hagring {}, pid {}", kVersion, ::getpid());
   log_configuration(loaded);
-  raise_descriptor_limit();
+  prepare_descriptors(config);
   std::signal(SIGPIPE, SIG_IGN);
 
-  SystemClock clock;
-  systemd::Notifier supervisor(clock, systemd::NotifierOptions::from(::getenv, ::getpid()));
-  asio::io_context control(1);
-  asio::signal_set signals(control, SIGTERM, SIGINT);
-  auto predecessor =
-      config.takeover ? meet_predecessor(config.admin_socket) : std::optional<Predecessor>();
-  NodeAgent agent(config, control.get_executor(), supervisor, std::move(predecessor));
-  std::exception_ptr failure;
-  asio::co_spawn(control, serve(agent, signals, clock, supervisor, config.wait_when_replaced),
-                 [&](std::exception_ptr error) { failure = error; });
-  control.run();
-  if (failure) std::rethrow_exception(failure);
+  const bool replaced = run_to_the_end(config);
+  const int code = config.uninstall_on_exit && !replaced ? uninstall_at_end(config) : 0;
   log::info("agent", "ended in order");
-  return 0;
+  return code;
 }
 
 }  // namespace hagring::agent

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "userspace/agent/setting_value.hpp"
 #include "userspace/base/result.hpp"
@@ -25,6 +26,23 @@ bool is_service_link(std::string_view name) {
   if (name.find("_SERVICE_PORT_") != std::string_view::npos) return true;
   return name.find("_PORT_") != std::string_view::npos &&
          (ends("_TCP") || ends("_UDP") || ends("_ADDR") || ends("_PROTO"));
+}
+
+std::string place_of(const std::string& name, std::string_view source, const Places& in_file) {
+  if (source == "flag") return "--" + name;
+  if (source == "environment") return upper_name(name);
+  const auto found = in_file.find(name);
+  return found == in_file.end() ? name + " in the configuration file" : found->second;
+}
+
+/// Whether `flag` stands in a message, and not as the begin of a longer one.
+bool mentions(std::string_view message, std::string_view flag) {
+  for (auto at = message.find(flag); at != std::string_view::npos;
+       at = message.find(flag, at + 1)) {
+    const auto rest = message.substr(at + flag.size());
+    if (rest.empty() || (rest.front() != '-' && std::isalpha(rest.front()) == 0)) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -57,17 +75,15 @@ Values read_environment(const std::vector<std::string>& environment) {
   return values;
 }
 
-LoadedConfig load_config(const Values& flags, const Values& environment, const Values& file) {
+LoadedConfig load_config(const Values& flags, const Values& environment, const ConfigFile& file) {
   LoadedConfig loaded;
   const std::array<std::pair<std::string_view, const Values*>, 3> sources{
-      {{"flag", &flags}, {"environment", &environment}, {"file", &file}}};
+      {{"flag", &flags}, {"environment", &environment}, {"file", &file.values}}};
   for (const auto& setting : settings()) {
     for (const auto& [source, values] : sources) {
       const auto found = values->find(setting.name);
       if (found == values->end()) continue;
-      const auto where = source == "flag"          ? "--" + setting.name
-                         : source == "environment" ? upper_name(setting.name)
-                                                   : setting.name + " in the configuration file";
+      const auto where = place_of(setting.name, source, file.places);
       if (!setting.list && found->second.size() != 1) {
         throw StartError(fmt::format("{} takes one value, not {}", where, found->second.size()));
       }
@@ -77,10 +93,21 @@ LoadedConfig load_config(const Values& flags, const Values& environment, const V
         throw StartError(fmt::format("{}: {}", where, error.what()));
       }
       loaded.origins[setting.name] = source;
+      loaded.places[setting.name] = where;
       break;
     }
   }
   return loaded;
+}
+
+std::string with_places(const LoadedConfig& loaded, const std::string& message) {
+  std::string places;
+  for (const auto& [name, place] : loaded.places) {
+    const auto flag = "--" + name;
+    if (place == flag || !mentions(message, flag)) continue;
+    places += fmt::format("{}{}", places.empty() ? "" : "; ", place);
+  }
+  return places.empty() ? message : fmt::format("{} ({})", message, places);
 }
 
 std::string describe(const LoadedConfig& loaded) {

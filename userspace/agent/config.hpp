@@ -60,6 +60,7 @@ struct Config {
   std::string admin_socket = "/run/hagring/hagring.sock";
   bool takeover = false;            ///< replace the agent that holds admin_socket
   bool wait_when_replaced = false;  ///< else end
+  bool uninstall_on_exit = false;   ///< at SIGTERM, but not when replaced
 
   /// Metrics and probes; nullopt: nowhere.
   std::optional<boost::asio::ip::tcp::endpoint> metrics_listen{
@@ -101,9 +102,19 @@ const std::vector<Setting>& settings();
 /// Values as they were written, by setting name.
 using Values = std::map<std::string, std::vector<std::string>, std::less<>>;
 
+/// Where settings were written, for people, by setting name: `/etc/hagring.toml, line 3, key
+/// 'registry'`.
+using Places = std::map<std::string, std::string, std::less<>>;
+
+/// What a configuration file says.
+struct ConfigFile {
+  Values values;
+  Places places;
+};
+
 /// Reads a configuration file (TOML: `key = "value"`, `key = ["a", "b"]`).
 /// Throws StartError that names file and key: unreadable, malformed, unknown or repeated key.
-Values read_config_file(const std::string& path);
+ConfigFile read_config_file(const std::string& path);
 
 /// Takes HAGRING_* from `environment` (`NAME=value` strings). Throws StartError for a name that is
 /// no setting, except the variables that Kubernetes sets for a Service called hagring
@@ -114,11 +125,16 @@ Values read_environment(const std::vector<std::string>& environment);
 struct LoadedConfig {
   Config config;
   std::map<std::string, std::string, std::less<>> origins;  ///< setting → flag, environment, file
+  Places places;  ///< of those that aren't default: `--registry`, `HAGRING_REGISTRY`, as in Places
 };
 
 /// Joins the sources: flag over environment over file over default.
-/// Throws StartError naming the setting and the source of a bad value.
-LoadedConfig load_config(const Values& flags, const Values& environment, const Values& file);
+/// Throws StartError naming the setting and the place of a bad value.
+LoadedConfig load_config(const Values& flags, const Values& environment, const ConfigFile& file);
+
+/// `message`, which is about settings by their flags (`--registry`), and where those of them stand
+/// that weren't given as flags.
+std::string with_places(const LoadedConfig& loaded, const std::string& message);
 
 /// The effective configuration, a line a setting: `name = value  (source)`.
 std::string describe(const LoadedConfig& loaded);

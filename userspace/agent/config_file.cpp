@@ -31,8 +31,8 @@ std::vector<std::string> scalars(const toml::node& node, const std::string& wher
 
 }  // namespace
 
-Values read_config_file(const std::string& path) {
-  Values values;
+ConfigFile read_config_file(const std::string& path) {
+  ConfigFile file;
   try {
     for (const auto& [key, node] : toml::parse_file(path)) {
       const std::string name(key.str());
@@ -42,14 +42,15 @@ Values read_config_file(const std::string& path) {
                        [&](const auto& setting) { return setting.name == name; })) {
         throw StartError(where + ": unknown; `hagring agent --help` lists the keys");
       }
-      values[name] = scalars(node, where);
+      file.values[name] = scalars(node, where);
+      file.places[name] = where;
     }
   } catch (const toml::parse_error& error) {
     const auto line = error.source().begin.line;
     throw StartError(line == 0 ? fmt::format("{}: {}", path, error.description())
                                : fmt::format("{}, line {}: {}", path, line, error.description()));
   }
-  return values;
+  return file;
 }
 
 }  // namespace hagring::agent

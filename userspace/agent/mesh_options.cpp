@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "dht/net/address_ranges.hpp"
 #include "userspace/agent/setting_value.hpp"
 #include "userspace/base/version.hpp"
@@ -11,6 +14,13 @@ namespace hagring::agent {
 namespace {
 
 constexpr std::uint16_t kDefaultPort = 5001;
+
+/// Whether a name server could be asked for `host` (RFC 1123, section 2.1; `_` is met in clusters).
+bool is_host_name(std::string_view host) {
+  return !host.empty() && std::ranges::all_of(host, [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_';
+  });
+}
 
 [[noreturn]] void refuse(std::string_view text) {
   throw StartError(fmt::format(
@@ -51,7 +61,7 @@ dht::Multiaddr read_place(const std::string& text) {
   const auto address = asio::ip::make_address(host, error);
   if (!error) return dht::Multiaddr::of({address, static_cast<std::uint16_t>(port)});
   const auto named = dht::Multiaddr::parse(fmt::format("/dns/{}/tcp/{}", host, port));
-  if (!named || host.empty()) refuse(text);
+  if (!named || !is_host_name(host)) refuse(text);
   return *named;
 }
 

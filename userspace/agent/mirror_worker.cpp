@@ -53,7 +53,8 @@ MirrorWorker::MirrorWorker(asio::any_io_executor executor, const MirrorShared& s
                .hooks = hooks(shared.hooks),
                .sizes = &shared.sizes,
                .privacy = &shared.privacy,
-               .grants = &shared.grants}),
+               .grants = &shared.grants,
+               .under_way = &shared.under_way}),
       background_(std::move(executor), "background") {}
 
 registry::MirrorHooks MirrorWorker::hooks(registry::MirrorHooks shared) {

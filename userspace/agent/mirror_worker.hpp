@@ -28,6 +28,7 @@ struct MirrorShared {
   registry::OriginMemory memory;
   registry::VerifiedOrigins& verified;
   registry::PullRecord& record;
+  registry::PullsUnderWay& under_way;
   registry::KnownSizes& sizes;
   registry::Privacy& privacy;
   registry::Grants& grants;

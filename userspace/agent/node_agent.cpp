@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "userspace/agent/descriptors.hpp"
 #include "userspace/agent/lookup_page.hpp"
 #include "userspace/agent/mesh_gate.hpp"
 #include "userspace/agent/mesh_options.hpp"
@@ -80,7 +81,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
       privacy_keeper_(privacy_, clock_, privacy_file(config), predecessor_.has_value()),
       peer_server_(control, threads_, store_, clock_, peer_server_options(), {}, gate_maker()),
       listener_(threads_.at(0).get_executor(), executors(threads_),
-                {.max_connections = static_cast<std::size_t>(config.max_connections)},
+                {.max_connections = capacity().clients, .full = [this] { redirector_.pause(); }},
                 [this](asio::ip::tcp::socket client, std::size_t thread) {
                   return sessions_[thread]->serve(std::move(client));
                 }),
@@ -113,6 +114,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                             .memory = {breaker_, rate_limits_},
                             .verified = verified_,
                             .record = record_,
+                            .under_way = under_way_,
                             .sizes = sizes_,
                             .privacy = privacy_,
                             .grants = grants_,
@@ -297,6 +299,11 @@ bool NodeAgent::is_own(const Endpoint& endpoint) const {
   return listener_.is_own(endpoint) || only_ours.contains(unmapped(endpoint.address()));
 }
 
+Capacity NodeAgent::capacity() const {
+  return capacity_for(descriptor_limit(), {.clients = config_.max_connections,
+                                           .peers = registry::PeerServerOptions().max_connections});
+}
+
 /// Among Spegel's nodes there is none.
 registry::PeerGateMaker NodeAgent::gate_maker() {
   if (!mesh_key_) return {};
@@ -307,6 +314,7 @@ registry::PeerServerOptions NodeAgent::peer_server_options() {
   return {
       .listen = config_.peer_listen,
       .sharing = sharing_,
+      .max_connections = capacity().peers,
       .responder = {.policy = &policy_,
                     .privacy = &privacy_,
                     .inquire = [this](const std::string& repository, const registry::Digest& digest,

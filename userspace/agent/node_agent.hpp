@@ -18,6 +18,7 @@
 #include "userspace/agent/admin_server.hpp"
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/cri_prober.hpp"
+#include "userspace/agent/descriptors.hpp"
 #include "userspace/agent/dht_router.hpp"
 #include "userspace/agent/egress_keeper.hpp"
 #include "userspace/agent/metrics.hpp"
@@ -105,6 +106,7 @@ class NodeAgent {
   StatusSources sources() const;
   awaitable<void> end_streams();
   awaitable<void> end_data_tasks(std::size_t thread);
+  Capacity capacity() const;
   registry::PeerGateMaker gate_maker();
   registry::PeerServerOptions peer_server_options();
   void inquire(const std::string& repository, const registry::Digest& digest, bool manifest);
@@ -159,6 +161,7 @@ class NodeAgent {
   registry::BreakerProbes breaker_probes_;  ///< on the control thread
   registry::RateLimits rate_limits_;
   registry::PullRecord record_;
+  registry::PullsUnderWay under_way_{clock_};
   Metrics metrics_;
   registry::KnownSizes sizes_;
   registry::Privacy privacy_;

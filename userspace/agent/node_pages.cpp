@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the agent answers on its admin socket and on the port for metrics and probes.
 #include "userspace/agent/explain_page.hpp"
+#include "userspace/agent/log_level_page.hpp"
 #include "userspace/agent/lookup_page.hpp"
 #include "userspace/agent/node_agent.hpp"
 #include "userspace/agent/scrape.hpp"
@@ -24,6 +25,9 @@ Pages NodeAgent::admin_pages() {
            [this](std::string) -> awaitable<PageAnswer> { co_return PageAnswer{200, status()}; }},
           {"/explain", explain_page(policy_, privacy_, store_)},
           {"/lookup", lookup_page(clock_, node_)},
+          {"/log-level", [](std::string) -> awaitable<PageAnswer> { co_return log_level_now(); }},
+          {"POST /log-level",
+           [](std::string level) -> awaitable<PageAnswer> { co_return set_log_level(level); }},
           {"POST /takeover/begin", begin_takeover()},
           {"POST /takeover/finish", finish_takeover()}};
 }
@@ -79,6 +83,7 @@ StatusSources NodeAgent::sources() const {
           .breaker = breaker_,
           .limits = rate_limits_,
           .record = record_,
+          .under_way = under_way_,
           .policy = policy_,
           .privacy = privacy_};
 }

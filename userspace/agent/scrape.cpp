@@ -87,6 +87,55 @@ void add_connections(std::vector<MetricFamily>& all, const StatusSources& source
                     .take());
 }
 
+void add_under_way(std::vector<MetricFamily>& all, const registry::PullsUnderWay& under_way) {
+  auto reads = gauge("hagring_mirror_requests_in_flight",
+                     "Reads of manifests and blobs that are being answered, by who sends; none: "
+                     "nobody has answered yet.");
+  const auto counts = under_way.counts();
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const auto source = to_string(static_cast<registry::PullSource>(i));
+    reads.add(number(counts[i]), {{"source", std::string(source)}});
+  }
+  all.push_back(reads.take());
+}
+
+std::string_view label_of(containerd::Release reason) {
+  switch (reason) {
+    case containerd::Release::over_budget:
+      return "over_budget";
+    case containerd::Release::too_old:
+      return "too_old";
+    case containerd::Release::disk_full:
+      return "disk_full";
+    case containerd::Release::image_gone:
+      return "image_gone";
+    case containerd::Release::not_wanted:
+      break;
+  }
+  return "not_wanted";
+}
+
+/// The leases that keep layers for other nodes.
+void add_leases(std::vector<MetricFamily>& all, const StatusSources& sources) {
+  const auto layers = sources.store.layers();
+  all.push_back(gauge("hagring_leases_images", "Images whose layers are kept by leases.")
+                    .add(number(layers.images))
+                    .take());
+  all.push_back(gauge("hagring_leases_bytes", "Bytes of layers that leases keep.")
+                    .add(number(layers.bytes))
+                    .take());
+  all.push_back(gauge("hagring_leases_budget_bytes", "What --keep-layers-bytes allows them.")
+                    .add(number(sources.layer_limits.budget))
+                    .take());
+  auto released =
+      counter("hagring_leases_released_total", "Images whose layers were let go, by why.");
+  for (std::size_t i = 0; i < containerd::kReleases; ++i) {
+    const auto reason = label_of(static_cast<containerd::Release>(i));
+    released.add(number(layers.released[i]), {{"reason", std::string(reason)}});
+  }
+  all.push_back(released.take());
+}
+
 void add_names(std::vector<MetricFamily>& all, const dns::StubCounters& names) {
   auto queries = counter("hagring_name_queries_total",
                          "Queries of the runtime's to its name servers, by what became of them.")
@@ -211,7 +260,9 @@ std::vector<MetricFamily> scrape(const StatusSources& sources) {
   add_kernel(all, sources.redirector);
   add_connections(all, sources);
   add_names(all, sources.names.counters());
+  add_under_way(all, sources.under_way);
   add_runtime(all, sources);
+  add_leases(all, sources);
   add_peers(all, sources);
   add_mesh(all, sources.mesh);
   add_process(all, sources.uptime);

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of settings.
-#include <algorithm>
-#include <array>
-
 #include "userspace/agent/config.hpp"
 #include "userspace/agent/setting_builders.hpp"
 #include "userspace/base/result.hpp"
@@ -31,24 +28,9 @@ std::string show_rule(const std::string& text) { return "'" + text + "'"; }
 /// The longest that credentials may be good for without the registry's word.
 constexpr std::chrono::hours kLongestOffline{7 * 24};
 
-constexpr std::array<std::pair<std::string_view, log::Level>, 5> kLevels{
-    {{"trace", log::Level::trace},
-     {"debug", log::Level::debug},
-     {"info", log::Level::info},
-     {"warning", log::Level::warning},
-     {"error", log::Level::error}}};
-
 log::Level read_level(const std::string& text) {
-  for (const auto& [name, level] : kLevels) {
-    if (name == text) return level;
-  }
+  if (const auto level = log::level_named(text)) return *level;
   throw StartError(fmt::format("'{}' is not a level: trace, debug, info, warning or error", text));
-}
-
-std::string_view show_level(log::Level wanted) {
-  return std::find_if(kLevels.begin(), kLevels.end(),
-                      [wanted](const auto& entry) { return entry.second == wanted; })
-      ->first;
 }
 
 log::Format read_format(const std::string& text) {
@@ -243,6 +225,11 @@ std::vector<Setting> process_settings() {
              "when another agent has taken this one's place, wait for SIGTERM instead of ending: "
              "for supervisors that would start it again",
              &Config::wait_when_replaced),
+      toggle(
+          "uninstall-on-exit",
+          "at SIGTERM, when streams have ended, remove all that hagring has left on this node, as "
+          "`hagring uninstall` does; not when another agent has taken this one's place",
+          &Config::uninstall_on_exit),
       single("metrics-listen", "ADDRESS:PORT|off",
              "where Prometheus' /metrics and the probes /livez and /readyz are answered",
              &Config::metrics_listen, read_optional_endpoint, write_optional_endpoint),
@@ -264,7 +251,7 @@ std::vector<Setting> process_settings() {
       count("data-threads", "threads that carry connections", &Config::data_threads, 1, 64),
       count("max-connections", "connections carried at once", &Config::max_connections, 16, 65536),
       single("log-level", "LEVEL", "trace, debug, info, warning or error", &Config::log_level,
-             read_level, show_level),
+             read_level, log::to_string),
       single("log-format", "FORMAT", "text or json", &Config::log_format, read_format,
              [](log::Format format) { return format == log::Format::json ? "json" : "text"; }),
   };

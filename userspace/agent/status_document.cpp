@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "userspace/agent/setting_value.hpp"
@@ -14,6 +15,9 @@ namespace hagring::agent {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+/// Of the reads under way, as many are shown.
+constexpr std::size_t kMostUnderWay = 256;
 
 /// RFC 3339, UTC, milliseconds.
 std::string timestamp(WallTime time) {
@@ -68,6 +72,12 @@ Json clients(const StatusSources& sources) {
     list.push_back(std::move(entry));
   }
   return list;
+}
+
+/// Why nobody is intercepted; null: somebody is there.
+Json no_client(const redirect::InterceptionState& state) {
+  if (state.client) return {};
+  return state.problem ? state.problem.message() : "it is looked for";
 }
 
 Json store(const containerd::FollowerState& state) {
@@ -258,11 +268,39 @@ Json kernel(const redirect::Redirector& redirector) {
   return all;
 }
 
+/// With the peers that have sent some of it.
+std::string source_of(const registry::Pull& pull) {
+  const std::string source(registry::to_string(pull.source));
+  return pull.peers.empty() ? source : source + " " + pull.peers;
+}
+
+long long milliseconds(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
+/// Reads that are being answered, the oldest first.
+Json in_progress(const registry::PullsUnderWay& under_way) {
+  auto list = Json::array();
+  for (const auto& [pull, first, length, age, rate] : under_way.oldest(kMostUnderWay)) {
+    list.push_back({{"kind", registry::to_string(pull.kind)},
+                    {"registry", pull.registry},
+                    {"repository", pull.repository},
+                    {"reference", pull.reference},
+                    {"status", pull.status},
+                    {"source", source_of(pull)},
+                    {"first_byte", first},
+                    {"bytes", pull.bytes},
+                    {"length", length ? Json(*length) : Json()},
+                    {"bytes_per_second", rate ? Json(std::llround(*rate)) : Json()},
+                    {"duration_ms", milliseconds(age)},
+                    {"client_pid", pull.client}});
+  }
+  return list;
+}
+
 Json recent(const registry::PullRecord& record) {
   auto list = Json::array();
   for (const auto& pull : record.recent()) {
-    auto source = std::string(registry::to_string(pull.source));
-    if (!pull.peers.empty()) source += " " + pull.peers;
     Json entry{{"time", timestamp(pull.time)},
                {"method", pull.method},
                {"kind", registry::to_string(pull.kind)},
@@ -270,10 +308,9 @@ Json recent(const registry::PullRecord& record) {
                {"repository", pull.repository},
                {"reference", pull.reference},
                {"status", pull.status},
-               {"source", std::move(source)},
+               {"source", source_of(pull)},
                {"bytes", pull.bytes},
-               {"duration_ms",
-                std::chrono::duration_cast<std::chrono::milliseconds>(pull.duration).count()},
+               {"duration_ms", milliseconds(pull.duration)},
                {"verified", pull.verified},
                {"complete", pull.complete},
                {"client_pid", pull.client}};
@@ -292,6 +329,7 @@ std::string make_status(const StatusSources& sources) {
       {"uptime_seconds", std::chrono::duration_cast<std::chrono::seconds>(sources.uptime).count()},
       {"listeners", listeners(sources)},
       {"clients", clients(sources)},
+      {"no_client", no_client(sources.interception.state())},
       {"store", store(sources.store.state())},
       {"layers", layers(sources)},
       {"mesh", mesh(sources.mesh)},
@@ -304,6 +342,7 @@ std::string make_status(const StatusSources& sources) {
       {"connections", connections(sources)},
       {"names", names(sources.names)},
       {"kernel", kernel(sources.redirector)},
+      {"in_progress", in_progress(sources.under_way)},
       {"recent", recent(sources.record)}};
   // Names from the network may be no UTF-8: shown with replacement characters.
   return status.dump(2, ' ', false, Json::error_handler_t::replace);

@@ -11,6 +11,7 @@
 #include "registry/policy.hpp"
 #include "registry/privacy.hpp"
 #include "registry/pull_record.hpp"
+#include "registry/pulls_under_way.hpp"
 #include "registry/rate_limits.hpp"
 #include "userspace/agent/egress_keeper.hpp"
 #include "userspace/agent/node_trust.hpp"
@@ -48,6 +49,7 @@ struct StatusSources {
   const registry::Breaker& breaker;
   const registry::RateLimits& limits;
   const registry::PullRecord& record;
+  const registry::PullsUnderWay& under_way;
   const registry::Policy& policy;
   const registry::Privacy& privacy;
 };

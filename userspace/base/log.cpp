@@ -4,14 +4,22 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <string>
 
 namespace hagring::log {
 namespace {
 
-std::atomic<Level> current_level{Level::info};
+std::atomic<Level> level_now{Level::info};
 std::atomic<Format> current_format{Format::text};
+
+constexpr std::array<std::pair<std::string_view, Level>, 5> kLevels{{{"trace", Level::trace},
+                                                                     {"debug", Level::debug},
+                                                                     {"info", Level::info},
+                                                                     {"warning", Level::warning},
+                                                                     {"error", Level::error}}};
 
 spdlog::level::level_enum spdlog_level(Level level) {
   switch (level) {
@@ -69,6 +77,17 @@ std::string without_controls(std::string_view text) {
 
 }  // namespace
 
+std::string_view to_string(Level level) {
+  return std::ranges::find(kLevels, level, &std::pair<std::string_view, Level>::second)->first;
+}
+
+std::optional<Level> level_named(std::string_view name) {
+  for (const auto& [known, level] : kLevels) {
+    if (known == name) return level;
+  }
+  return std::nullopt;
+}
+
 void configure(Level level, Format format) {
   set_level(level);
   current_format = format;
@@ -78,11 +97,11 @@ void configure(Level level, Format format) {
                        spdlog::pattern_time_type::utc);
 }
 
-void set_level(Level level) { current_level.store(level, std::memory_order_relaxed); }
+void set_level(Level level) { level_now.store(level, std::memory_order_relaxed); }
 
-bool enabled(Level level) noexcept {
-  return level >= current_level.load(std::memory_order_relaxed);
-}
+Level current_level() noexcept { return level_now.load(std::memory_order_relaxed); }
+
+bool enabled(Level level) noexcept { return level >= current_level(); }
 
 void write(Level level, std::string_view part, std::string_view message) {
   if (current_format == Format::json) {

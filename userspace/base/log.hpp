@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -12,11 +13,17 @@ namespace hagring::log {
 enum class Level { trace, debug, info, warning, error };
 enum class Format { text, json };
 
+/// As options and lines name it: `warning`.
+std::string_view to_string(Level level);
+/// nullopt for what is no level's name.
+std::optional<Level> level_named(std::string_view name);
+
 /// Sets form and level for the whole process; before the first call: text, info.
 void configure(Level level, Format format);
 
 /// Changes the level at run time. Safe from any thread.
 void set_level(Level level);
+Level current_level() noexcept;
 
 bool enabled(Level level) noexcept;
 

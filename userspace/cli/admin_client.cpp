@@ -16,25 +16,27 @@ constexpr std::size_t kMaxPath = 107;  // sun_path, unix(7)
 
 }  // namespace
 
-Result<AdminReply> ask_agent(const std::string& socket, std::string target, Duration limit) {
+Result<AdminReply> ask_agent(const std::string& socket, std::string target, Duration limit,
+                             std::string method) {
   if (socket.size() > kMaxPath) return Errc::unsupported;
   asio::io_context context(1);
   SystemClock clock;
   auto answer = asio::co_spawn(
-      context, with_deadline(clock, limit, agent::ask_admin(socket, "GET", std::move(target))),
+      context,
+      with_deadline(clock, limit, agent::ask_admin(socket, std::move(method), std::move(target))),
       asio::use_future);
   context.run();
   return answer.get();
 }
 
 std::optional<AdminReply> ask_agent_or_tell(const std::string& socket, std::string target,
-                                            Duration limit) {
+                                            Duration limit, std::string method) {
   if (socket.size() > kMaxPath) {
     std::fprintf(stderr, "hagring: --admin-socket %s is longer than a socket's path may be\n",
                  socket.c_str());
     return std::nullopt;
   }
-  auto reply = ask_agent(socket, std::move(target), limit);
+  auto reply = ask_agent(socket, std::move(target), limit, std::move(method));
   if (reply) return std::move(*reply);
   std::fprintf(stderr,
                "hagring: no agent answers at %s (%s). Is `hagring agent` running, with this "

@@ -14,4 +14,10 @@ inline std::string text(const nlohmann::json& object, const char* key) {
   return found->is_string() ? found->get<std::string>() : found->dump();
 }
 
+/// Bytes as people read them: `12.3 MiB`.
+std::string size_text(double bytes);
+
+/// A request that has ended, of a status document's `recent`.
+std::string recent_line(const nlohmann::json& pull);
+
 }  // namespace hagring::cli

@@ -18,10 +18,12 @@
 #include "userspace/base/result.hpp"
 #include "userspace/base/version.hpp"
 #include "userspace/cli/explain.hpp"
+#include "userspace/cli/log_level.hpp"
 #include "userspace/cli/lookup.hpp"
 #include "userspace/cli/preflight.hpp"
 #include "userspace/cli/status.hpp"
 #include "userspace/cli/trust.hpp"
+#include "userspace/cli/watch.hpp"
 #include "userspace/preflight/preflight.hpp"
 
 namespace hagring::cli {
@@ -34,7 +36,8 @@ constexpr int kBadUsage = 2;
 constexpr const char* kFooter =
     "Exit codes: 0 done, 1 failed (agent, preflight: this machine lacks something; lookup: nobody\n"
     "has it; explain: it isn't mirrored; trust: not installed, or a containerd can't know it),\n"
-    "2 wrong usage or configuration, 3 no agent answers (status, lookup, explain).\n";
+    "2 wrong usage or configuration, 3 no agent answers (status, lookup, explain,\n"
+    "log-level).\n";
 
 constexpr const char* kAgentDetails =
     "Finds containerd, redirects its registry connections to the mirror in this process, and\n"
@@ -82,6 +85,8 @@ struct Arguments {
   bool dry_run = false;
   bool wait = false;
   StatusOptions status;
+  bool watch = false;
+  LogLevelOptions log_level;
   LookupOptions lookup;
   ExplainOptions explain;
   TrustOptions trust;
@@ -152,9 +157,24 @@ CLI::App* add_status(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("status", "Shows what the agent on this node does.");
   command->footer(
       "Who is intercepted, whether it trusts the mirror and why, peers, counters, and the recent\n"
-      "pulls with where each blob came from.\n\n" +
+      "pulls with where each blob came from. --watch shows the pulls in progress instead, until\n"
+      "Ctrl-C: with progress bars on a terminal, elsewhere as lines (--json: a document a "
+      "line).\n\n" +
       std::string(kFooter));
+  command->add_flag("--watch", arguments.watch, "show the pulls in progress, until Ctrl-C");
   add_asking_options(*command, arguments.status.json, arguments.status.socket);
+  return command;
+}
+
+CLI::App* add_log_level(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("log-level", "Shows or changes what the running agent logs.");
+  command->footer("The change lasts until the agent ends; then --log-level counts again.\n\n" +
+                  std::string(kFooter));
+  command
+      ->add_option("level", arguments.log_level.level,
+                   "trace, debug, info, warning or error; without it the level is shown")
+      ->type_name("LEVEL");
+  add_asking_options(*command, arguments.log_level.json, arguments.log_level.socket);
   return command;
 }
 
@@ -227,10 +247,14 @@ CLI::App* add_uninstall(CLI::App& app, Arguments& arguments) {
 
 /// Throws StartError, for each thing that can be wrong about the configuration alone.
 agent::LoadedConfig load(const Arguments& arguments) {
-  const auto file = arguments.config_file.empty() ? agent::Values()
+  const auto file = arguments.config_file.empty() ? agent::ConfigFile()
                                                   : agent::read_config_file(arguments.config_file);
   auto loaded = agent::load_config(arguments.flags, agent::read_environment(environment()), file);
-  agent::check(loaded.config);
+  try {
+    agent::check(loaded.config);
+  } catch (const StartError& error) {
+    throw StartError(agent::with_places(loaded, error.what()));
+  }
   return loaded;
 }
 
@@ -317,6 +341,7 @@ int run(int argc, char** argv) {
   const auto* preflight_command = add_preflight(app, arguments);
   const auto* uninstall_command = add_uninstall(app, arguments);
   const auto* status_command = add_status(app, arguments);
+  const auto* log_level_command = add_log_level(app, arguments);
   const auto* lookup_command = add_lookup(app, arguments);
   const auto* explain_command = add_explain(app, arguments);
   const auto* trust_command = add_trust(app, arguments);
@@ -340,7 +365,10 @@ int run(int argc, char** argv) {
     return with_config(arguments,
                        [&](const auto& loaded) { return run_uninstall(arguments, loaded.config); });
   }
-  if (status_command->parsed()) return show_status(arguments.status);
+  if (status_command->parsed()) {
+    return arguments.watch ? watch_status(arguments.status) : show_status(arguments.status);
+  }
+  if (log_level_command->parsed()) return log_level(arguments.log_level);
   if (lookup_command->parsed()) return look_up(arguments.lookup);
   if (explain_command->parsed()) return run_explain(arguments);
   if (trust_command->parsed()) {

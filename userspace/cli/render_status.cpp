@@ -13,18 +13,7 @@ namespace {
 using Json = nlohmann::json;
 using Out = std::back_insert_iterator<std::string>;
 
-/// Bytes as people read them: `12.3 MiB`.
-std::string size(const Json& object, const char* key) {
-  auto bytes = object.value(key, 0.0);
-  for (const auto* unit : {"B", "KiB", "MiB", "GiB"}) {
-    if (bytes < 1024 || unit[0] == 'G') {
-      return unit[0] == 'B' ? fmt::format("{:.0f} B", bytes)
-                            : fmt::format("{:.1f} {}", bytes, unit);
-    }
-    bytes /= 1024;
-  }
-  return "";
-}
+std::string size(const Json& object, const char* key) { return size_text(object.value(key, 0.0)); }
 
 void render_egress(Out out, const Json& client) {
   const auto found = client.find("egress_proxies");
@@ -39,10 +28,10 @@ void render_egress(Out out, const Json& client) {
   }
 }
 
-void render_clients(Out out, const Json& clients) {
+void render_clients(Out out, const Json& clients, const std::string& why_none) {
   fmt::format_to(out, "\nClients\n");
   if (clients.empty()) {
-    fmt::format_to(out, "  none: containerd's socket isn't there yet; it is looked for\n");
+    fmt::format_to(out, "  none: {}\n", why_none);
   }
   for (const auto& client : clients) {
     fmt::format_to(out, "  {} pid {}, {}\n", text(client, "comm"), text(client, "pid"),
@@ -159,13 +148,7 @@ void render_sources(Out out, const Json& sources) {
 void render_recent(Out out, const Json& recent) {
   fmt::format_to(out, "\nRecent requests, newest first\n");
   if (recent.empty()) fmt::format_to(out, "  none yet\n");
-  for (const auto& pull : recent) {
-    fmt::format_to(out, "  {}  {} {:<8} {}/{} {}  {} from {}, {} ms{}\n", text(pull, "time"),
-                   text(pull, "status"), text(pull, "kind"), text(pull, "registry"),
-                   text(pull, "repository"), text(pull, "reference").substr(0, 26),
-                   size(pull, "bytes"), text(pull, "source"), text(pull, "duration_ms"),
-                   pull.value("verified", false) ? ", verified" : "");
-  }
+  for (const auto& pull : recent) fmt::format_to(out, "  {}\n", recent_line(pull));
 }
 
 }  // namespace
@@ -179,7 +162,7 @@ std::string render_status(const std::string& json) {
   const auto& listeners = status.at("listeners");
   fmt::format_to(out, "mirror {} and {}, peers served at {}\n", text(listeners, "mirror_v4"),
                  text(listeners, "mirror_v6"), text(listeners, "peer"));
-  render_clients(out, status.at("clients"));
+  render_clients(out, status.at("clients"), text(status, "no_client"));
   fmt::format_to(
       out, "\nStore\n  {} images, {} blobs{}\n", text(status.at("store"), "images"),
       text(status.at("store"), "blobs"),

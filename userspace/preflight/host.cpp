@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "userspace/agent/descriptors.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/preflight/preflight.hpp"
 #include "userspace/redirect/cgroup.hpp"
@@ -96,9 +97,14 @@ Check check_descriptors() {
   ::getrlimit(RLIMIT_NOFILE, &limit);
   const auto found = fmt::format("{} at the most", limit.rlim_max);
   if (limit.rlim_max >= kFewDescriptors) return {"descriptors", Level::ok, found};
+  if (limit.rlim_max < agent::kFewestDescriptors) {
+    return {"descriptors", Level::failure, found,
+            fmt::format("the agent needs {}: raise the limit (ulimit -n, LimitNOFILE=)",
+                        agent::kFewestDescriptors)};
+  }
   return {"descriptors", Level::warning, found,
-          "when they are used up, connections go past the mirror: raise the limit (ulimit -n, "
-          "LimitNOFILE=)"};
+          "they are enough for few connections at once, others go past the mirror: raise the limit "
+          "(ulimit -n, LimitNOFILE=)"};
 }
 
 Check check_state(const agent::Config& config) {

@@ -20,6 +20,9 @@ Result<X509*> LeafMint::leaf(std::string_view name) {
   const auto& authority = authorities_.signer(name);
   if (!authority.permits(name)) return Errc::unsupported;
   const auto now = clock_.wall();
+  // A clock that has jumped (one that was wrong at boot, say): the client, which has the same,
+  // would refuse what this CA signs. Without a leaf the connection is spliced, and costs no pull.
+  if (now < authority.not_before() || now >= authority.not_after()) return Errc::unsupported;
   if (const auto found = by_name_.find(name); found != by_name_.end()) {
     const auto leaf = found->second;
     // Close to the CA's own end a leaf can't live longer: then it is used as long as it is valid.

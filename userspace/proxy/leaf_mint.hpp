@@ -26,7 +26,8 @@ class LeafMint {
   LeafMint(const Authorities& authorities, const Clock& clock, LeafMintOptions options = {});
 
   /// The leaf for `name`, a lower-case DNS name or kProbeAddress; valid until the next call.
-  /// Errors: Errc::unsupported when the CA's constraints don't permit the name.
+  /// Errors: Errc::unsupported when the CA's constraints don't permit the name, or the CA isn't
+  /// valid at this time.
   Result<X509*> leaf(std::string_view name);
 
   /// Gives a server's SSL the leaf for `name`, its key and its chain. Errors as leaf's.

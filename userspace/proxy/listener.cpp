@@ -140,6 +140,7 @@ awaitable<void> Listener::accept_from(Acceptor& acceptor) {
     } else {
       ++counters_.accepted;
       hand_over(std::move(socket), index);
+      if (connections_ >= options_.max_connections && options_.full) options_.full();
     }
   }
 }

@@ -30,6 +30,9 @@ class Listener {
     std::size_t max_connections = 4096;
     /// After an accept that failed for want of descriptors or memory.
     Duration pause = std::chrono::milliseconds(100);
+    /// Called when the last place has been taken, on the accept executor: what is led here from now
+    /// on until the heart stops to beat would be too much. Must not throw.
+    std::function<void()> full{};
   };
   struct Counters {
     std::atomic<std::uint64_t> accepted = 0;

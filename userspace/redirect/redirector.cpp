@@ -261,6 +261,11 @@ void Redirector::beat() noexcept {
       .store(static_cast<__u64>(std::chrono::nanoseconds(now).count()), std::memory_order_relaxed);
 }
 
+void Redirector::pause() noexcept {
+  std::atomic_ref<__u64>(state_->config->heartbeat_monotonic_ns)
+      .store(0, std::memory_order_relaxed);
+}
+
 Result<Flow> Redirector::find_flow(int accepted_fd) const {
   return state_->flows.find(accepted_fd);
 }

@@ -62,7 +62,7 @@ struct Counter {
 /// The hook in the kernel: loads it, fills its maps, reads what it recorded. Nothing is redirected
 /// before there is a listener, a client, an attachment and a heartbeat.
 ///
-/// beat() and find_flow() may be called from any thread, the rest from one at a time.
+/// beat(), pause() and find_flow() may be called from any thread, the rest from one at a time.
 class Redirector {
  public:
   /// Loads the programs and pins the maps, in the place of whatever pins were there.
@@ -98,6 +98,8 @@ class Redirector {
   /// Says that the agent lives; to be called several times within heartbeat_timeout, from where
   /// connections are accepted. A plain store.
   void beat() noexcept;
+  /// The opposite: nothing is redirected from now on until the next beat.
+  void pause() noexcept;
 
   /// What a connection that the mirror accepted was meant for.
   /// Errors: hagring::Errc::not_found: it came here by itself or its client has closed it.

@@ -45,22 +45,27 @@ class Agent:
 
     peers: nodes (or what --bootstrap takes) by which it joins the mesh; mesh_key: the mesh's key,
     without it the lab's, "" for none (then say --spegel-compat); registries: further registries to
-    mirror; arguments: more of the command line; env: more of its environment; wrapper: a program, with
-    its arguments, that becomes the agent (setpriv)."""
+    mirror; arguments: more of the command line; env: more of its environment; untold: it is told
+    nothing of where its things go, and makes them itself; through: a program that starts it, such as
+    ("prlimit", "--nofile=64:64")."""
 
     def __init__(self, node, peers: Sequence = (), registries: Sequence[str] = (),
                  arguments: Sequence[str] = (), env: Optional[dict] = None, name: str = "agent",
-                 mesh_key: Optional[str] = None, wrapper: Sequence[str] = ()):
+                 mesh_key: Optional[str] = None, untold: bool = False, through: Sequence[str] = ()):
         self.node = node
         self.name = name
         self.admin_socket = f"/run/hagring/{name}.sock"
         self.pin_dir = "/sys/fs/bpf/hagring" if name == "agent" else f"/sys/fs/bpf/hagring-{name}"
         self.state_dir = f"/var/lib/hagring/{name}"
         self._env = env
-        self._wrapper = list(wrapper)
+        self._untold = untold
+        self._through = list(through)
         self._arguments = [
             STATE_DIR, self.state_dir, PIN_DIR, self.pin_dir, ADMIN_SOCKET, self.admin_socket]
         self._mesh_key = node.lab.mesh_key if mesh_key is None else mesh_key
+        if untold:
+            self.state_dir, self.admin_socket = "/var/lib/hagring", "/run/hagring/hagring.sock"
+            self._arguments, self._mesh_key = [], ""
         if self._mesh_key:
             self._arguments += [MESH_KEY_FILE, f"{self.state_dir}/mesh.key"]
         for peer in peers:
@@ -97,13 +102,13 @@ class Agent:
         if program is None:
             raise RuntimeError(f"{BINARY_VARIABLE} must name the agent's binary, for example "
                                "build/dev/userspace/cli/hagring.")
-        for folder in (self.state_dir, os.path.dirname(self.admin_socket)):
+        for folder in () if self._untold else (self.state_dir, os.path.dirname(self.admin_socket)):
             self.node.path(folder).mkdir(parents=True, exist_ok=True)
         if self._mesh_key:
             self.node.write(f"{self.state_dir}/mesh.key", self._mesh_key + "\n")
             self.node.path(f"{self.state_dir}/mesh.key").chmod(0o600)
         self._process = self.node.spawn(
-            self._process_name(), [*self._wrapper, program, "agent", *self._arguments],
+            self._process_name(), [*self._through, program, "agent", *self._arguments],
             env=self._env)
         return self
 
