@@ -34,14 +34,15 @@ _CLONE_NEWNET = 0x40000000  # linux/sched.h
 class RegistryClient:
     """The test's end: starts the program on `node` and sends it commands."""
 
-    def __init__(self, node, roots: str = "all"):
+    def __init__(self, node, roots: str = "all", program: str = __file__):
         """`roots`: "all" reads every file in /etc/ssl/certs, "bundle" only the host's bundle, so that
-        an authority dropped beside it isn't trusted."""
+        an authority dropped beside it isn't trusted. `program`: one that calls main() with more
+        operations."""
         self.node = node
         for path in (SOCKET, CONTROL):
             node.path(path).parent.mkdir(parents=True, exist_ok=True)
             node.path(path).unlink(missing_ok=True)
-        self.process = node.spawn("client", ["/usr/bin/python3", str(pathlib.Path(__file__).resolve()),
+        self.process = node.spawn("client", ["/usr/bin/python3", str(pathlib.Path(program).resolve()),
                                              "--roots", roots])
         self._wait_for_sockets()
 
@@ -98,7 +99,9 @@ class _Trust:
             return self._context
 
 
-class _Client:
+class Client:
+    """The program's operations."""
+
     def __init__(self, roots: str):
         self._trust = _Trust(roots)
         self._loop_end = threading.Event()
@@ -359,7 +362,7 @@ def _read_response(tls, until) -> int:
     return int(line[1])
 
 
-def _serve_cri(client: _Client):
+def _serve_cri(client: Client):
     import grpc  # pylint: disable=import-outside-toplevel
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
     from lab import protobuf  # pylint: disable=import-outside-toplevel
@@ -383,7 +386,7 @@ def _serve_cri(client: _Client):
     return server
 
 
-def _answer(client: _Client, connection: socket.socket) -> None:
+def _answer(client: Client, connection: socket.socket) -> None:
     with connection, connection.makefile() as lines:
         command = json.loads(lines.readline())
         operation = getattr(client, command.pop("operation"))
@@ -394,11 +397,11 @@ def _answer(client: _Client, connection: socket.socket) -> None:
         connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def main() -> None:
+def main(operations: type = Client) -> None:
     """Serves until it is killed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--roots", choices=("all", "bundle"), default="all")
-    client = _Client(parser.parse_args().roots)
+    client = operations(parser.parse_args().roots)
     server = _serve_cri(client)
     with socket.socket(socket.AF_UNIX) as control:
         control.bind(CONTROL)
