@@ -74,6 +74,21 @@ TEST(RestartPlan, WantsTheUnitThatTheRuntimeIsInAndNoOtherBesideIt) {
   EXPECT_EQ(check_plan(refused, path, unit), refused);
 }
 
+TEST(RestartPlan, IsOfNoUseToWhoWouldLookElsewhereAgain) {
+  using namespace std::string_literals;
+  const RestartPlan plan{.unit = "containerd.service"};
+  const auto refusal = [&](const std::string& environ) {
+    return check_environment(plan, environ, "/etc/ssl/certs").refusal;
+  };
+  EXPECT_THAT(refusal("SSL_CERT_DIR=/opt/certs:/usr/certs\0"s), HasSubstr("/opt/certs:/usr/certs"));
+  // The list of files has nothing to do with directories.
+  for (const auto& good : {""s, "SSL_CERT_DIR=\0"s, "SSL_CERT_FILE=/opt/bundle.pem\0"s,
+                           "A=b\0SSL_CERT_DIR=/opt/certs:/etc/ssl/certs/\0"s,
+                           "SSL_CERT_DIR=/etc/../etc/ssl/certs\0"s}) {
+    EXPECT_EQ(refusal(good), "") << good;
+  }
+}
+
 TEST(RestartPlan, SaysWhatBecomesOfIt) {
   const RestartPlan plan{.unit = "containerd.service"};
   EXPECT_THAT(describe_restart(plan, false, false), HasSubstr("`--restart-runtime once` would"));

@@ -23,10 +23,10 @@ class RestartTest(AgentTest):
         for tag in ("1", "2"):
             cls.origin.publish(image.synthetic(seed=f"restart {tag}"), f"library/demo{tag}", tag)
 
-    def early(self, name: str, version: str = "2.1", unit: str = UNIT):
+    def early(self, name: str, version: str = "2.1", unit: str = UNIT, env=None):
         """A node with such a containerd."""
         node = self.lab.node(name)
-        node.containerd = Containerd(node, version, name=unit).start()
+        node.containerd = Containerd(node, version, name=unit).start(env)
         node.pull("docker.io/library/demo1:1")
         self.addCleanup(self.lab.remove, node)
         return node
@@ -138,6 +138,13 @@ class RestartTest(AgentTest):
                 node.agent.stop()
                 systemd.close()
                 self.assertEqual(systemd.restarts, [])
+
+    def test_of_no_use(self):
+        node = self.early("ssl", env={"SSL_CERT_DIR": "/opt/certs"})
+        systemd = self.systemd(node)
+        node.start_agent(arguments=ONCE)
+        self.wait_for_restart_text(node, "SSL_CERT_DIR, /opt/certs")
+        self.assertEqual(systemd.restarts, [])
 
     def test_server_that_is_named(self):
         node = self.early("named", unit="k3s.service")

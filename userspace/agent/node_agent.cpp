@@ -286,10 +286,12 @@ EgressKeeper::Hooks NodeAgent::egress_hooks() {
 }
 
 RuntimeRestart::Hooks NodeAgent::restart_hooks() {
-  return {.due = [this]() -> std::optional<std::string> {
+  return {.due = [this]() -> std::optional<RestartCandidate> {
             const auto& state = interception_.state();
             if (!state.client || !trust_.restart_would_help()) return std::nullopt;
-            return state.client->cgroup.path;
+            return RestartCandidate{.cgroup_path = state.client->cgroup.path,
+                                    .pid = state.client->pid,
+                                    .ca_directory = trust_.ca_directory()};
           },
           .busy = [this] { return listener_.connections() > 0; }};
 }

@@ -146,6 +146,10 @@ bool NodeTrust::restart_would_help() const {
   return installs_ && !hosts_.is_proven() && !hosts_.is_pending() && trust_.restart_would_help();
 }
 
+std::string NodeTrust::ca_directory() const {
+  return std::filesystem::path(store_.path()).parent_path().string();
+}
+
 proxy::TrustState NodeTrust::state() const {
   return hosts_.is_proven() ? proxy::TrustState::trusted : trust_.state();
 }

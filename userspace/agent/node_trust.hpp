@@ -57,6 +57,8 @@ class NodeTrust {
 
   /// Whether the client trusts this CA by no way, and would if it were started again.
   bool restart_would_help() const;
+  /// Where among the host's certificates the CA is, as the host names it.
+  std::string ca_directory() const;
 
   /// For status: the best that is proven, and a sentence on each way.
   proxy::TrustState state() const;

@@ -6,8 +6,11 @@
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 
 #include "userspace/base/atomic_file.hpp"
+#include "userspace/egress/proxy_settings.hpp"
+#include "userspace/redirect/proc_file.hpp"
 
 namespace hagring::agent {
 namespace {
@@ -68,9 +71,28 @@ RestartPlan check_plan(RestartPlan plan, const std::string& cgroup_path,
   return plan;
 }
 
-awaitable<RestartPlan> consider_restart(systemd::ServiceManager& systemd, std::string cgroup_path,
-                                        std::string named) {
+RestartPlan check_environment(RestartPlan plan, std::string_view environ,
+                              const std::string& ca_directory) {
+  if (!plan.refusal.empty()) return plan;
+  const auto variables = egress::parse_environment(environ);
+  const auto found = variables.find("SSL_CERT_DIR");
+  if (found == variables.end() || found->second.empty()) return plan;
+  std::istringstream list(found->second);
+  for (std::string directory; std::getline(list, directory, ':');) {
+    const auto named = std::filesystem::path(directory).lexically_normal();
+    if (named == ca_directory || named == ca_directory + "/") return plan;
+  }
+  plan.refusal = fmt::format("its SSL_CERT_DIR, {}, leaves out {}: that has to be changed before",
+                             found->second, ca_directory);
+  return plan;
+}
+
+awaitable<RestartPlan> consider_restart(systemd::ServiceManager& systemd,
+                                        RestartCandidate candidate, std::string named) {
+  const auto& cgroup_path = candidate.cgroup_path;
   auto plan = plan_restart(cgroup_path, named);
+  const auto environ = redirect::read_proc_file(fmt::format("/proc/{}/environ", candidate.pid));
+  if (environ) plan = check_environment(std::move(plan), *environ, candidate.ca_directory);
   if (!plan.refusal.empty()) co_return plan;
   const auto unit = co_await systemd.inspect(plan.unit);
   if (!unit) {

@@ -1,14 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "userspace/base/asio.hpp"
 #include "userspace/base/result.hpp"
 #include "userspace/systemd/service_manager.hpp"
 
 namespace hagring::agent {
+
+/// A runtime that a restart would let trust the CA.
+struct RestartCandidate {
+  std::string cgroup_path{};
+  pid_t pid = 0;
+  std::string ca_directory{};  ///< where the CA is, as the host names it
+
+  bool operator==(const RestartCandidate&) const = default;
+};
 
 /// The runtime's unit, which a restart would be of.
 struct RestartPlan {
@@ -25,9 +37,13 @@ RestartPlan plan_restart(const std::string& cgroup_path, const std::string& name
 /// What systemd's word makes of the plan: the unit must be the one that the runtime is in, run, and
 /// have no other that systemd would restart along with it.
 RestartPlan check_plan(RestartPlan plan, const std::string& cgroup_path, const systemd::Unit& unit);
-/// Both, with systemd asked.
-awaitable<RestartPlan> consider_restart(systemd::ServiceManager& systemd, std::string cgroup_path,
-                                        std::string named);
+/// What a process's environment makes of the plan: with an SSL_CERT_DIR that leaves out the CA's
+/// directory it would look elsewhere again (crypto/x509/root_unix.go).
+RestartPlan check_environment(RestartPlan plan, std::string_view environ,
+                              const std::string& ca_directory);
+/// All three, with systemd asked.
+awaitable<RestartPlan> consider_restart(systemd::ServiceManager& systemd,
+                                        RestartCandidate candidate, std::string named);
 
 /// That the runtime has been restarted since the machine started: a file with the boot's id, so
 /// that neither a crash nor another agent in this one's place restarts it again.

@@ -37,16 +37,17 @@ awaitable<void> RuntimeRestart::run() {
 
 awaitable<void> RuntimeRestart::look() {
   const auto due = hooks_.due();
-  if (!due || *due != cgroup_) {
-    cgroup_.clear();
+  const bool is_other = due != due_;
+  if (is_other) {
+    due_.reset();
     turn_.reset();
     said_.clear();
   }
   if (!due) co_return;
-  if (cgroup_.empty() || clock_.now() - planned_ > kPlanAge) {
+  if (is_other || clock_.now() - planned_ > kPlanAge) {
     plan_ = co_await consider_restart(systemd_, *due, options_.unit);
     planned_ = clock_.now();
-    cgroup_ = *due;
+    due_ = due;
     say(text());
   }
   if (!options_.once || !plan_.refusal.empty() || mark_.is_set()) co_return;
@@ -57,9 +58,9 @@ awaitable<void> RuntimeRestart::look() {
 
 awaitable<void> RuntimeRestart::restart() {
   // Once more: minutes may have passed since it was asked.
-  plan_ = co_await consider_restart(systemd_, cgroup_, options_.unit);
+  plan_ = co_await consider_restart(systemd_, *due_, options_.unit);
   planned_ = clock_.now();
-  if (!plan_.refusal.empty() || hooks_.due() != cgroup_ || hooks_.busy()) co_return;
+  if (!plan_.refusal.empty() || hooks_.due() != due_ || hooks_.busy()) co_return;
   // First: whatever becomes of us then, there is no second restart.
   if (const auto set = mark_.set(); !set) {
     plan_.refusal = "that it was can't be written down in --state-dir: " + set.error().message();
@@ -89,7 +90,7 @@ void RuntimeRestart::say(std::string text) {
 }
 
 std::string RuntimeRestart::text() const {
-  if (cgroup_.empty()) return {};
+  if (!due_) return {};
   const bool restarted = mark_.is_set();
   auto text = describe_restart(plan_, options_.once, restarted);
   if (!options_.once || restarted || !plan_.refusal.empty()) return text;

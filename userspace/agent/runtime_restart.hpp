@@ -26,8 +26,8 @@ class RuntimeRestart {
     std::filesystem::path state_dir{};
   };
   struct Hooks {
-    /// The control group of a runtime for which a restart is due; nothing: none is.
-    std::function<std::optional<std::string>()> due;
+    /// The runtime for which a restart is due; nothing: none is.
+    std::function<std::optional<RestartCandidate>()> due;
     /// Whether connections of the runtime's are open.
     std::function<bool()> busy;
   };
@@ -52,7 +52,7 @@ class RuntimeRestart {
   Options options_;
   Hooks hooks_;
   RestartMark mark_;
-  std::string cgroup_;  ///< of the runtime that is due; empty: none
+  std::optional<RestartCandidate> due_;
   RestartPlan plan_;
   TimePoint planned_{};            ///< when systemd was asked last
   std::optional<TimePoint> turn_;  ///< not before

@@ -134,7 +134,12 @@ Check restart_line(const Ways& ways, const agent::Config& config) {
   if (!cgroup) return {kName, Level::ok, "none is due"};
   SystemClock clock;
   systemd::ServiceManager systemd(clock, systemd::bus_socket_below(agent::mounted_root(config)));
-  const auto plan = wait_for(agent::consider_restart(systemd, cgroup->path, config.restart_unit));
+  agent::RestartCandidate candidate{
+      .cgroup_path = cgroup->path,
+      .pid = ways.pid,
+      .ca_directory = std::filesystem::path(ways.file).parent_path().string()};
+  const auto plan =
+      wait_for(agent::consider_restart(systemd, std::move(candidate), config.restart_unit));
   if (ways.restart_is_due()) {
     const bool once = config.restart_runtime == "once";
     const bool restarted = agent::RestartMark(config.state_dir).is_set();
