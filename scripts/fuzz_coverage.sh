@@ -35,7 +35,7 @@ declare -A parsers=(
   [multistream]="dht/net/multistream.cpp"
   [pnet]="dht/net/pnet.cpp"
   [provider_snapshot]="dht/kad/provider_snapshot.cpp"
-  [wire]="dht/proto/wire.cpp"
+  [wire]="userspace/base/wire.cpp"
   [yamux]="dht/net/yamux_frame.cpp dht/net/yamux_entry.cpp dht/net/yamux_liveness.cpp
            dht/net/yamux_state.cpp dht/net/yamux.cpp"
 )
