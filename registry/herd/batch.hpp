@@ -17,8 +17,8 @@ PieceHash hash_piece(ByteView piece);
 
 /// The most hashes that one signature covers.
 inline constexpr std::size_t kMaxBatch = 16;
-/// No encoded batch is longer: 16 hashes, an RSA-4096 signature and a public key.
-inline constexpr std::size_t kMaxBatchBytes = 2560;
+/// No encoded batch is longer: 16 hashes of 34 bytes, a signature, a peer ID and three numbers.
+inline constexpr std::size_t kMaxBatchBytes = 1024;
 
 /// The head's word on some pieces of one stripe, passed on from parent to child before them.
 struct Batch {
@@ -27,7 +27,7 @@ struct Batch {
   Stripe stripe = 0;
   std::uint64_t first = 0;             ///< the first piece's index in the stripe
   std::vector<PieceHash> hashes = {};  ///< 1 to kMaxBatch
-  Bytes signature = {};                ///< of signed_bytes, with head's identity key
+  Bytes signature = {};                ///< of signed_bytes, Ed25519; a node's ID has its key
 
   bool operator==(const Batch&) const = default;
 };
@@ -91,23 +91,21 @@ class Ledger {
   std::vector<NodeId> liars(Stripe stripe, std::uint64_t index, const PieceHash& right) const;
 
  private:
-  struct Entry {
-    std::shared_ptr<const Batch> batch;
-    bool used = false;  ///< a piece was taken on its word
-  };
-  using Entries = std::multimap<std::uint64_t, Entry>;  ///< by the batch's first index
+  using Shared = std::shared_ptr<const Batch>;           ///< by entries_ and chosen_
+  using Entries = std::multimap<std::uint64_t, Shared>;  ///< by the batch's first index
 
   bool known(const Batch& batch) const;
   Batch seal(Stripe stripe);
-  template <typename Visit>
-  void each_covering(const Entries& entries, std::uint64_t index, Visit visit) const;
+  std::vector<Shared> all_covering(Stripe stripe, std::uint64_t index) const;
+  void choose(Stripe stripe, std::uint64_t index, Shared batch);
 
   HerdId herd_;
   NodeId self_;
   Notary& notary_;
   std::array<Entries, kStripes> entries_;
-  std::array<Batch, kStripes> open_;  ///< own, not signed yet
-  std::array<std::uint64_t, kStripes> taken_{};
+  std::array<Batch, kStripes> open_;                              ///< own, not signed yet
+  std::array<std::map<std::uint64_t, Shared>, kStripes> chosen_;  ///< on whose word, by index
+  PerStripe taken_{};                                             ///< pieces up to here were taken
 };
 
 }  // namespace hagring::herd
