@@ -67,7 +67,7 @@ class Ledger {
   Ledger(HerdId herd, NodeId self, Notary& notary);
 
   /// Takes a batch that a parent sent. Costs one verification of a signature; batches known already
-  /// cost none. Anything but good is the sender's doing: MemberInput parent_lost(..., lied).
+  /// cost none. Anything but good is the sender's doing: Member::parent_lost with LostWhy::lied.
   Verdict take(const Batch& batch);
 
   /// Checks a piece before it is stored and passed on. Anything but good: as above. A piece that

@@ -29,11 +29,20 @@ struct CoordinatorOptions {
   Duration idle = std::chrono::seconds(30);
   /// In a small blob's herd: nodes that get it from one holder at a time.
   std::size_t per_holder = 4;
-  /// How many of the nearest nodes a new herd is told to (Probe).
+  /// How many of the nearest nodes are told of a herd (Probe), and how often.
   std::size_t probes = 3;
+  Duration probe_every = std::chrono::seconds(1);
+  /// A stand-in's new herd names no fetcher for this long: the one that there is may re-join.
+  Duration hold = milliseconds(50);
+  /// A member that nothing is heard of for this long (or for ten Progress) is taken for dead.
+  Duration silent = std::chrono::seconds(2);
+  /// A parent that a node lost isn't given to it again for this long.
+  Duration avoid = std::chrono::seconds(2);
+  /// The longest pause between attempts at an origin that fails.
+  Duration origin_pause = std::chrono::seconds(8);
 };
 
-/// A message to a node (which may be this very node: its own Member).
+/// Messages to nodes (which may be this very node: its own Member).
 using Outgoing = std::vector<Send>;
 
 class HerdState;
@@ -63,7 +72,22 @@ class Coordinator {
   CoordinatorOptions options_;
   NodeId self_;
   const Mesh& mesh_;
+  struct Hint {
+    NodeId coordinator;
+    TimePoint until;
+  };
+
+  void join(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now, Outgoing& out);
+  HerdState* create(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now,
+                    Outgoing& out);
+  NodeId elsewhere(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now) const;
+  void meet(const NodeId& from, const HerdId& herd, std::uint32_t members, TimePoint now,
+            Outgoing& out);
+  void probe(HerdState& state, TimePoint now, Outgoing& out);
+
   std::map<HerdId, std::unique_ptr<HerdState>> herds_;
+  std::map<HerdId, Hint> hints_;  ///< herds that others are known to coordinate
+  TimePoint ticked_{};
 };
 
 }  // namespace hagring::herd

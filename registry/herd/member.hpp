@@ -19,16 +19,14 @@ struct MemberOptions {
   /// A parent that sends neither piece nor beat for this long is left.
   Duration silent = milliseconds(100);
   /// A parent that says it has more, and sends none of it for this long, is left.
-  Duration stuck = milliseconds(400);
+  Duration stuck = std::chrono::seconds(1);
   /// A parent that isn't heard of at all for this long after Subscribe is left: it may have to be
   /// connected to first.
   Duration first_word = milliseconds(500);
-  /// No more than one change of parent a stripe in this time.
-  Duration reparent = milliseconds(150);
   /// After these many lost parents without a piece in between, the member gives up.
   unsigned most_lost = 8;
   /// A stripe that has got nothing for this long, whatever its parents say: the member gives up.
-  Duration starved = std::chrono::seconds(5);
+  Duration starved = std::chrono::seconds(20);
   /// An origin that has sent nothing for this long is reported, and somebody else may fetch.
   Duration origin_stall = std::chrono::seconds(5);
   /// Without a byte after this time the member gives up: containerd 2.3 cuts requests that have no
@@ -115,8 +113,12 @@ class Member {
   /// stripe come in order.
   Actions arrived(Stripe stripe, std::uint64_t index, TimePoint now);
 
-  /// A parent is alive, and has `has` pieces of this stripe itself.
-  Actions beat(Stripe stripe, const NodeId& parent, std::uint64_t has, TimePoint now);
+  /// Some bytes of a piece came from a parent: a slow link isn't silence.
+  void heard(Stripe stripe, const NodeId& parent, TimePoint now);
+
+  /// A parent is alive, and has `has` pieces of this stripe itself. A parent sends this every 20 ms
+  /// in which it sends nothing else.
+  void beat(Stripe stripe, const NodeId& parent, std::uint64_t has, TimePoint now);
 
   /// The stream from a parent ended too early, it refused, or what it sent was false.
   Actions parent_lost(Stripe stripe, const NodeId& parent, LostWhy why, TimePoint now);
@@ -130,8 +132,8 @@ class Member {
   /// The node named by FetchHolder couldn't give the blob.
   Actions holder_failed(const NodeId& node, TimePoint now);
 
-  /// A node asks for a stripe. False: refuse it (no room; not this node's stripe; not in the herd
-  /// any more). True: serve it, from the spool and as more arrives, until it leaves or DropChild.
+  /// A node asks for a stripe. False: refuse it (no room, or not in the herd any more). True: serve
+  /// it, from the spool and as more arrives, until it leaves or DropChild.
   bool child_asks(Stripe stripe, const NodeId& child, TimePoint now);
   void child_left(Stripe stripe, const NodeId& child);
 
@@ -162,11 +164,11 @@ class Member {
   struct Link {
     NodeId parent = {};
     NodeId backup = {};
-    TimePoint since{};      ///< subscribed
-    TimePoint heard{};      ///< the last piece or beat
-    TimePoint piece{};      ///< the last piece, from whomever
-    TimePoint changed{};    ///< the last change of parent that wasn't an order
-    std::uint64_t has = 0;  ///< what the parent said that it has
+    TimePoint since{};        ///< subscribed
+    TimePoint heard{};        ///< the last piece or beat
+    TimePoint piece{};        ///< the last piece, from whomever
+    TimePoint stuck_since{};  ///< the last time that the parent sent, or had nothing to send
+    std::uint64_t has = 0;    ///< what the parent said that it has
     bool spoke = false;
     bool asked = false;  ///< Lost was sent, and no order came yet
     TimePoint asked_at{};
@@ -197,6 +199,8 @@ class Member {
   void give_up(const char* why, Actions& actions);
   void end(Outcome outcome, Actions& actions);
   void watch_parents(TimePoint now, Actions& actions);
+  void watch_waits(TimePoint now, Actions& actions);
+  bool needed() const;
   bool complete(Stripe stripe) const;
   Progress progress(TimePoint now);
 
@@ -209,11 +213,11 @@ class Member {
   bool gave_up_ = false;
   bool client_gone_ = false;
   bool insist_ = false;
+  bool whole_ = false;       ///< it has all of it, verified
+  bool stall_told_ = false;  ///< the origin's silence was reported
   unsigned redirects_ = 0;
   unsigned lost_ = 0;  ///< parents, since the last piece
   std::uint64_t epoch_ = 0;
-  Stripe group_ = 0;
-  bool grouped_ = false;
   PerStripe have_{};
   std::array<Link, kStripes> links_;
   std::vector<Child> children_;
@@ -225,7 +229,8 @@ class Member {
   TimePoint joined_{};
   TimePoint heard_{};   ///< of the coordinator
   TimePoint origin_{};  ///< the last piece while fetching
-  TimePoint next_progress_{};
+  TimePoint ticked_{};
+  TimePoint reported_at_{};
   Duration progress_every_ = milliseconds(50);
   PerStripe reported_{};
   TimePoint rate_since_{};
