@@ -49,7 +49,8 @@ MirrorWorker::MirrorWorker(asio::any_io_executor executor, const MirrorShared& s
                .hooks = hooks(shared.hooks),
                .sizes = &shared.sizes,
                .privacy = &shared.privacy,
-               .grants = &shared.grants}),
+               .grants = &shared.grants,
+               .herds = shared.herds}),
       background_(std::move(executor), "background") {}
 
 registry::MirrorHooks MirrorWorker::hooks(registry::MirrorHooks shared) {

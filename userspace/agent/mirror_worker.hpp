@@ -31,6 +31,7 @@ struct MirrorShared {
   registry::KnownSizes& sizes;
   registry::Privacy& privacy;
   registry::Grants& grants;
+  herd::Herds* herds = nullptr;  ///< null: nothing is shared while it comes
   Dialer& dialer;         ///< for peers
   Dialer& origin_dialer;  ///< by the client's egress proxies
   SSL_CTX* origin_tls;

@@ -21,6 +21,8 @@ using namespace std::chrono_literals;
 
 /// What streams under way have to end once nothing new is redirected.
 constexpr auto kDrainLimit = 10s;
+/// For the runtime to commit what a client has got; longer than it takes to unpack a layer.
+constexpr auto kSpoolAge = 60s;
 
 std::vector<asio::any_io_executor> executors(DataThreads& threads) {
   std::vector<asio::any_io_executor> all;
@@ -74,7 +76,15 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
       privacy_(clock_),
       grants_(clock_),
       privacy_keeper_(privacy_, clock_, privacy_file(config), predecessor_.has_value()),
-      peer_server_(control, threads_, store_, clock_, peer_server_options(), {}, gate_maker()),
+      finished_spools_(clock_, kSpoolAge),
+      spooled_store_(store_, finished_spools_),
+      herd_mesh_(control, clock_, node_, [this] { return peer_server_.endpoint().port(); }),
+      herd_notary_(identity_),
+      herds_(make_herds()),
+      child_server_(herds_ ? std::make_unique<herd::ChildServer>(*herds_, policy_, privacy_)
+                           : nullptr),
+      peer_server_(control, threads_, spooled_store_, clock_, peer_server_options(), {},
+                   gate_maker()),
       listener_(threads_.at(0).get_executor(), executors(threads_),
                 {.max_connections = static_cast<std::size_t>(config.max_connections)},
                 [this](asio::ip::tcp::socket client, std::size_t thread) {
@@ -99,7 +109,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
   }
   const MirrorShared shared{.clock = clock_,
                             .policy = policy_,
-                            .store = store_,
+                            .store = spooled_store_,
                             .router = router_,
                             .conduct = conduct_,
                             .memory = {breaker_, rate_limits_},
@@ -108,6 +118,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                             .sizes = sizes_,
                             .privacy = privacy_,
                             .grants = grants_,
+                            .herds = herds_.get(),
                             .dialer = dialer_,
                             .origin_dialer = origin_dialer_,
                             .origin_tls = origin_tls_.get(),
@@ -132,6 +143,7 @@ void NodeAgent::start() {
                      set.error().message());
   }
   peer_server_.bind();
+  if (herds_) herds_->start();
   node_.start();
   peer_server_.start();
   trust_.install();
@@ -192,6 +204,8 @@ awaitable<void> NodeAgent::stop() {
   co_await control_tasks_.drain();
   co_await names_.drain();
   co_await router_.stop();
+  if (herds_) co_await herds_->stop();
+  co_await herd_mesh_.stop();
   co_await node_.stop();
   co_await peer_server_.drain();
   privacy_keeper_.finish();
@@ -279,10 +293,34 @@ registry::PeerGateMaker NodeAgent::gate_maker() {
 registry::PeerServerOptions NodeAgent::peer_server_options() {
   return {.listen = config_.peer_listen,
           .sharing = sharing_,
-          .responder = {.policy = &policy_, .privacy = &privacy_, .anybody = !mesh_key_}};
+          .responder = {.policy = &policy_, .privacy = &privacy_, .anybody = !mesh_key_},
+          .children = child_server_.get()};
+}
+
+/// Only in a closed mesh: who coordinates and who fetches must be members that have proven who they
+/// are, and private content goes to such alone.
+std::unique_ptr<herd::Herds> NodeAgent::make_herds() {
+  if (!config_.herd || !mesh_key_ || config_.herd_spool_bytes == 0) return nullptr;
+  herd::HerdsOptions options;
+  options.spools.bytes = config_.herd_spool_bytes;
+  options.folder = config_.state_dir;
+  options.small = config_.herd_small;
+  options.stall = config_.stall_timeout;
+  return std::make_unique<herd::Herds>(
+      herd::Herds::Parts{.control = control_,
+                         .clock = clock_,
+                         .self = to_herd(node_.peer_id()),
+                         .mesh = herd_mesh_,
+                         .neighbours = herd_mesh_,
+                         .notary = herd_notary_,
+                         .finished = finished_spools_},
+      std::move(options));
 }
 
 void NodeAgent::store_changed(containerd::Changes changes) {
+  for (const auto& key : changes.added) {
+    if (const auto digest = registry::Digest::parse(key)) finished_spools_.committed(*digest);
+  }
   std::erase_if(changes.added,
                 [this](const std::string& key) { return !policy_.may_announce(key); });
   advertiser_.notify({std::move(changes.added), std::move(changes.removed)});

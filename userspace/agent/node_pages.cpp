@@ -79,7 +79,8 @@ StatusSources NodeAgent::sources() const {
           .limits = rate_limits_,
           .record = record_,
           .policy = policy_,
-          .privacy = privacy_};
+          .privacy = privacy_,
+          .herds = herds_.get()};
 }
 
 }  // namespace hagring::agent

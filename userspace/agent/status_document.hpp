@@ -6,6 +6,7 @@
 #include "dht/node.hpp"
 #include "registry/breaker.hpp"
 #include "registry/conduct.hpp"
+#include "registry/herd/herds.hpp"
 #include "registry/containerd/store.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/policy.hpp"
@@ -49,6 +50,7 @@ struct StatusSources {
   const registry::PullRecord& record;
   const registry::Policy& policy;
   const registry::Privacy& privacy;
+  const herd::Herds* herds = nullptr;  ///< null: nothing is shared while it comes
 };
 
 /// The status as JSON. Called on the control thread.
