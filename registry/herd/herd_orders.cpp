@@ -58,6 +58,7 @@ void HerdState::name_head(Place& place, Outgoing& out) {
 }
 
 void HerdState::tell_changed(Outgoing& out) {
+  tell_at_ = TimePoint::max();
   for (Place* place : shape_.take_changed()) {
     Stream order{.epoch = epoch_,
                  .head = head(),
@@ -66,6 +67,9 @@ void HerdState::tell_changed(Outgoing& out) {
                  .progress_ms = progress_ms()};
     for (Stripe s = 0; s < kStripes; ++s) {
       if (!std::exchange(place->changed[s], false) || place->parents[s] == nullptr) continue;
+      // The former parent has room for another before that one asks.
+      const NodeId former = std::exchange(place->told[s], place->parents[s]->id);
+      if (!former.empty() && former != place->told[s]) send(former, Relieve{s, place->id}, out);
       const Place* backup = shape_.backup(*place, s);
       order.sources.push_back(
           {s, place->parents[s]->id, backup != nullptr ? backup->id : NodeId()});
@@ -74,8 +78,13 @@ void HerdState::tell_changed(Outgoing& out) {
   }
 }
 
-/// Brings everything in order after a change: a head, a parent for each, and messages about it.
 void HerdState::settle(TimePoint now, Outgoing& out) {
+  arrange(now, out);
+  tell_changed(out);
+}
+
+/// Brings everything in order after a change: a head, a parent for each.
+void HerdState::arrange(TimePoint now, Outgoing& out) {
   while (!buried_.empty()) {
     const NodeId id = std::move(buried_.back());
     buried_.pop_back();
@@ -101,7 +110,6 @@ void HerdState::settle(TimePoint now, Outgoing& out) {
       if (shape_.head() != nullptr) shape_.shed(*shape_.head(), now);
     }
   }
-  tell_changed(out);
 }
 
 void HerdState::release_holder(Place& place) {
@@ -154,6 +162,7 @@ void HerdState::find_slow(Place& place, TimePoint now) {
 }
 
 void HerdState::tick(TimePoint now, Outgoing& out) {
+  if (now >= tell_at_) tell_changed(out);
   const bool remind = now - reminded_ >= kRemind;
   if (remind) reminded_ = now;
   const Duration silent = std::max<Duration>(options_.silent, 10 * progress_every());

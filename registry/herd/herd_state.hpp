@@ -32,6 +32,9 @@ class HerdState {
   /// Whether nobody in it wants anything, and that for long enough.
   bool idle(TimePoint now) const;
 
+  /// When those that joined lately are told (tick); max when nobody is to be.
+  TimePoint tell_at() const { return tell_at_; }
+
   TimePoint probed{};  ///< the coordinator's last Probe about it
 
  private:
@@ -41,6 +44,7 @@ class HerdState {
   void update(Place& place, const PerStripe& have, TimePoint now);
   void learn_size(std::uint64_t size_bytes);
   void settle(TimePoint now, Outgoing& out);
+  void arrange(TimePoint now, Outgoing& out);
   bool sourced() const;
   Place* candidate() const;
   void name_head(Place& place, Outgoing& out);
@@ -67,6 +71,7 @@ class HerdState {
   TimePoint hold_until_{};
   TimePoint active_{};  ///< the last message of a member that isn't done
   TimePoint reminded_{};
+  TimePoint tell_at_ = TimePoint::max();
   std::vector<NodeId> buried_;  ///< to be taken out when no reference to them is held
 };
 

@@ -32,6 +32,7 @@ struct Place {
   std::array<std::vector<Place*>, kStripes> children;
   std::array<unsigned, kStripes> depth{};
   std::array<bool, kStripes> changed{};  ///< it is to be told of another parent
+  std::array<NodeId, kStripes> told = {};  ///< the parent that it was told, as far as it holds
   std::array<bool, kStripes> complete{};
   std::vector<NodeId> avoid = {};      ///< parents that it lost, the latest few
   TimePoint avoid_until{};             ///< then they may be tried again
@@ -92,10 +93,10 @@ class Shape {
  private:
   bool may_feed(const Place& parent, const Place& child, Stripe stripe) const;
   static std::size_t free_units(const Place& place, Stripe stripe, bool cross);
-  std::int64_t spare(Stripe stripe) const;
+  std::int64_t spare(Stripe stripe, const Place& except) const;
   Place* with_spare(const Place& child, Stripe stripe, bool cross, bool lagging,
                     TimePoint now) const;
-  bool push_down_fresh(Place& place, Stripe stripe, TimePoint now);
+  bool push_down_fresh(Place& place, Stripe stripe, unsigned below_depth, TimePoint now);
   bool push_down_any(Place& place, Stripe stripe, TimePoint now);
   Place* least_loaded(const Place& child, Stripe stripe, TimePoint now) const;
   void link(Place& child, Stripe stripe, Place& parent);

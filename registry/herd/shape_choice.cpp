@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whose child a member becomes.
 #include <algorithm>
+#include <climits>
 #include <tuple>
 
 #include "registry/herd/shape.hpp"
@@ -45,10 +46,10 @@ std::size_t Shape::free_units(const Place& place, Stripe stripe, bool cross) {
   return cross || place.group == stripe ? free : 0;
 }
 
-std::int64_t Shape::spare(Stripe stripe) const {
+std::int64_t Shape::spare(Stripe stripe, const Place& except) const {
   std::int64_t sum = 0;
   for (const Place* place : spare_) {
-    if (!place->slow) sum += static_cast<std::int64_t>(free_units(*place, stripe, false));
+    if (!place->slow && place != &except) sum += static_cast<std::int64_t>(free_units(*place, stripe, false));
   }
   return sum;
 }
@@ -72,7 +73,10 @@ Place* Shape::with_spare(const Place& child, Stripe stripe, bool cross, bool lag
   return best;
 }
 
-bool Shape::push_down_fresh(Place& place, Stripe stripe, TimePoint now) {
+/// One that has units takes the place of a leaf that has hardly begun, and feeds that: what can feed
+/// others belongs above what can't, or each stripe becomes a chain. `below` is the depth that it
+/// would have otherwise.
+bool Shape::push_down_fresh(Place& place, Stripe stripe, unsigned below_depth, TimePoint now) {
   while (!fresh_.empty() && now - fresh_.front()->joined > fresh_time_) fresh_.pop_front();
   if (free_units(place, stripe, false) == 0 || place.have[stripe] > 0 || place.slow) return false;
   Place* best = nullptr;
@@ -81,6 +85,7 @@ bool Shape::push_down_fresh(Place& place, Stripe stripe, TimePoint now) {
     Place* parent = leaf->parents[stripe];
     if (leaf == &place || parent == nullptr || !leaf->children[stripe].empty()) continue;
     if (!may_feed(*parent, place, stripe)) continue;
+    if (leaf->depth[stripe] >= below_depth) continue;
     // One of the other group stays a leaf here anyway.
     const std::tuple rank(leaf->group == stripe, leaf->depth[stripe]);
     if (best != nullptr && best_rank <= rank) continue;
@@ -140,7 +145,8 @@ Place* Shape::least_loaded(const Place& child, Stripe stripe, TimePoint now) con
 bool Shape::attach(Place& place, Stripe stripe, TimePoint now) {
   unlink(place, stripe);
   Place* parent = with_spare(place, stripe, false, false, now);
-  if (parent == nullptr && push_down_fresh(place, stripe, now)) return true;
+  const unsigned depth = parent == nullptr ? UINT_MAX : parent->depth[stripe] + 1;
+  if (push_down_fresh(place, stripe, depth, now)) return true;
   if (parent == nullptr) parent = with_spare(place, stripe, true, false, now);
   if (parent == nullptr && place.used() > 0 && push_down_any(place, stripe, now)) return true;
   if (parent == nullptr) parent = with_spare(place, stripe, true, true, now);
@@ -151,7 +157,7 @@ bool Shape::attach(Place& place, Stripe stripe, TimePoint now) {
 }
 
 void Shape::place(Place& place, TimePoint now) {
-  place.group = spare(0) <= spare(1) ? 0 : 1;
+  place.group = spare(0, place) <= spare(1, place) ? 0 : 1;
   const auto other = static_cast<Stripe>(1 - place.group);
   attach(place, other, now);
   attach(place, place.group, now);
