@@ -39,6 +39,10 @@ struct CoordinatorOptions {
   Duration hold = milliseconds(50);
   /// A member that nothing is heard of for this long (or for ten Progress) is taken for dead.
   Duration silent = std::chrono::seconds(2);
+  /// A member that could take in more gets another parent this often at most.
+  Duration reparent = milliseconds(150);
+  /// It could, if its node doesn't take in so many percent of what it once did.
+  unsigned idle_percent = 25;
   /// A parent that a node lost isn't given to it again for this long.
   Duration avoid = std::chrono::seconds(2);
   /// The longest pause between attempts at an origin that fails.

@@ -12,6 +12,8 @@ namespace {
 constexpr auto kRemind = std::chrono::seconds(1);
 /// So many pieces behind both of its parents, and falling further, a member is slow.
 constexpr double kSlowPieces = 24;
+/// A parent that has so many pieces more could send more than it does.
+constexpr double kHungryPieces = 16;
 /// Its rate is below this share of what its parents take in.
 constexpr double kSlowShare = 0.6;
 
@@ -158,6 +160,19 @@ void HerdState::find_slow(Place& place, TimePoint now) {
     for (Place* child : children) {
       if (!child->slow) shape_.attach(*child, s, now);
     }
+  }
+}
+
+/// A node that could take in more, from parents that have more than it: they are busy elsewhere.
+void HerdState::find_hungry(Place& place, unsigned idle_percent, TimePoint now) {
+  if (place.head || place.done || whole_ || idle_percent < options_.idle_percent) return;
+  if (now - place.moved < options_.reparent) return;
+  for (Stripe s = 0; s < kStripes; ++s) {
+    const Place* parent = place.parents[s];
+    if (parent == nullptr || place.complete[s]) continue;
+    const double behind = parent->position(s, now) - static_cast<double>(place.have[s]);
+    if (behind < kHungryPieces || !shape_.improve(place, s, now)) continue;
+    place.moved = now;
   }
 }
 

@@ -55,6 +55,7 @@ class HerdState {
   void blame(Place& parent, const NodeId& reporter, LostWhy why, TimePoint now);
   void bury(Place& place, Outgoing& out);
   void find_slow(Place& place, TimePoint now);
+  void find_hungry(Place& place, unsigned idle_percent, TimePoint now);
   Duration progress_every() const;
   std::uint32_t progress_ms() const;
   void send(const NodeId& to, Body body, Outgoing& out) const;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "registry/herd/load.hpp"
 #include "registry/herd/message.hpp"
 #include "userspace/base/clock.hpp"
 
@@ -97,7 +98,11 @@ using Actions = std::vector<Action>;
 /// them (Ledger) and moves them between nodes.
 class Member {
  public:
-  Member(MemberOptions options, HerdId herd, NodeId self, MemberFacts facts);
+  /// `load` is the node's, for all its members; it outlives them.
+  Member(MemberOptions options, HerdId herd, NodeId self, MemberFacts facts, Load& load);
+  Member(const Member&) = delete;
+  Member& operator=(const Member&) = delete;
+  ~Member();
 
   /// Joins at the first of `coordinators`: the nodes nearest to the herd's place (Mesh::nearest),
   /// nearest first. With none, gives up at once.
@@ -203,6 +208,8 @@ class Member {
   bool needed() const;
   bool complete(Stripe stripe) const;
   Progress progress(TimePoint now);
+  bool busy() const { return load_.children() > children_.size(); }
+  void drop_children(Actions& actions);
 
   MemberOptions options_;
   HerdId herd_;
@@ -233,9 +240,8 @@ class Member {
   TimePoint reported_at_{};
   Duration progress_every_ = milliseconds(50);
   PerStripe reported_{};
-  TimePoint rate_since_{};
-  std::uint64_t rate_pieces_ = 0;
-  std::uint64_t peak_in_ = 0;
+  bool reported_busy_ = false;
+  Load& load_;
 };
 
 }  // namespace hagring::herd

@@ -49,7 +49,8 @@ std::size_t Shape::free_units(const Place& place, Stripe stripe, bool cross) {
 std::int64_t Shape::spare(Stripe stripe, const Place& except) const {
   std::int64_t sum = 0;
   for (const Place* place : spare_) {
-    if (!place->slow && place != &except) sum += static_cast<std::int64_t>(free_units(*place, stripe, false));
+    if (!place->slow && place != &except)
+      sum += static_cast<std::int64_t>(free_units(*place, stripe, false));
   }
   return sum;
 }
@@ -57,14 +58,17 @@ std::int64_t Shape::spare(Stripe stripe, const Place& except) const {
 Place* Shape::with_spare(const Place& child, Stripe stripe, bool cross, bool lagging,
                          TimePoint now) const {
   Place* best = nullptr;
-  std::tuple<double, bool, bool, unsigned, TimePoint::duration> best_rank;
+  std::tuple<double, bool, int, unsigned, TimePoint::duration> best_rank;
   for (Place* place : spare_) {
     if (free_units(*place, stripe, cross) == 0 || !may_feed(*place, child, stripe)) continue;
     const double behind = lag(*place, child, stripe, now);
     if (behind > 0 && !lagging) continue;
-    // A finished one that feeds nobody has its whole uplink to give. Slow ones spare others' units.
-    const bool busy = !(place->done && place->used() == 0);
-    const std::tuple rank(behind, child.slow && !place->slow, busy, place->depth[stripe],
+    // A finished one that feeds nobody has its whole uplink to give; one that feeds others would
+    // give what these have. Slow ones spare others' units.
+    const bool free = place->used() == 0 && !place->busy;
+    const int busy = !place->done ? 1 : free ? 0 : 2;
+    const unsigned depth = place->done ? 0 : place->depth[stripe];
+    const std::tuple rank(behind, child.slow && !place->slow, busy, depth,
                           -place->joined.time_since_epoch());
     if (best != nullptr && best_rank <= rank) continue;
     best = place;
@@ -73,9 +77,9 @@ Place* Shape::with_spare(const Place& child, Stripe stripe, bool cross, bool lag
   return best;
 }
 
-/// One that has units takes the place of a leaf that has hardly begun, and feeds that: what can feed
-/// others belongs above what can't, or each stripe becomes a chain. `below` is the depth that it
-/// would have otherwise.
+/// One that has units takes the place of a leaf that has hardly begun, and feeds that: what can
+/// feed others belongs above what can't, or each stripe becomes a chain. `below` is the depth that
+/// it would have otherwise.
 bool Shape::push_down_fresh(Place& place, Stripe stripe, unsigned below_depth, TimePoint now) {
   while (!fresh_.empty() && now - fresh_.front()->joined > fresh_time_) fresh_.pop_front();
   if (free_units(place, stripe, false) == 0 || place.have[stripe] > 0 || place.slow) return false;
@@ -153,6 +157,20 @@ bool Shape::attach(Place& place, Stripe stripe, TimePoint now) {
   if (parent == nullptr) parent = least_loaded(place, stripe, now);
   if (parent == nullptr) return false;
   link(place, stripe, *parent);
+  return true;
+}
+
+bool Shape::improve(Place& place, Stripe stripe, TimePoint now) {
+  Place* best = nullptr;
+  for (Place* other : spare_) {
+    if (!other->done || other->busy || other->used() > 0 || !may_feed(*other, place, stripe))
+      continue;
+    // The one that was given a child the longest time ago.
+    if (best == nullptr || other->moved < best->moved) best = other;
+  }
+  if (best == nullptr || best == place.parents[stripe]) return false;
+  best->moved = now;
+  link(place, stripe, *best);
   return true;
 }
 

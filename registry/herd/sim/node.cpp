@@ -52,7 +52,8 @@ void Simulation::Node::begin_layers() {
                       .may_fetch = may_fetch,
                       .slow = slow_known_,
                       .units = units};
-    layers[layer].member = std::make_unique<Member>(sim.options_.member_options, herd, id, facts);
+    layers[layer].member =
+        std::make_unique<Member>(sim.options_.member_options, herd, id, facts, load);
     run(layer, layers[layer].member->start(nearest(place_of(herd), 4), sim.events_.now()));
     ++open;
   }
@@ -97,6 +98,8 @@ void Simulation::Node::act(std::size_t layer, const Action& action) {
     }
     sim.events_.after(sim.contact(number, parent),
                       [this, parent, layer, s = sub->stripe, next = sub->next, subscription] {
+                        // Given up while the connection was being made.
+                        if (layers[layer].subscription[s] != subscription) return;
                         if (!sim.reaches(number, parent)) return;
                         sim.nodes_[parent]->asked(number, layer, s, next, subscription);
                       });
@@ -266,6 +269,9 @@ void Simulation::Node::layer_done(std::size_t layer) {
     const double took = std::chrono::duration<double>(sim.events_.now() - started).count();
     (slow ? sim.outcomes_.slow_seconds : sim.outcomes_.seconds).push_back(took);
     --sim.open_nodes_;
+    if (getenv("DBG"))
+      printf("DONE node %zu start %.3f took %.3f\n", number,
+             std::chrono::duration<double>(started - sim.begin_).count(), took);
   }
   begin_layers();
 }

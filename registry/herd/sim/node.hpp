@@ -81,6 +81,7 @@ class Simulation::Node final : public Mesh {
   TimePoint started{};
   TimePoint down_free{};
   Upload upload;
+  Load load;
   Coordinator coordinator;
   std::vector<Layer> layers;
   std::size_t next_layer = 0;

@@ -13,7 +13,6 @@ namespace {
 
 /// Pieces on their way that a sender doesn't know to have arrived, as TCP's window.
 constexpr unsigned kWindow = 8;
-constexpr unsigned kOriginWindow = 32;
 constexpr auto kLimit = std::chrono::seconds(120);
 constexpr auto kWatch = milliseconds(5);
 /// Two may fetch the same blob for this long, while one takes over from the other.
@@ -91,10 +90,15 @@ void Simulation::deliver(std::size_t from, const Send& send) {
   const std::size_t to = std::stoul(send.to.substr(5));
   if (getenv("DBG")) {
     std::string x;
-    if (auto* l = std::get_if<Lost>(&send.message.body)) x = fmt::format("s{} {} why {}", l->stripe, l->parent, (int)l->why);
-    if (auto* l = std::get_if<Stream>(&send.message.body)) for (auto& q : l->sources) x += fmt::format(" s{}<{}", q.stripe, q.parent);
-    if (auto* l = std::get_if<Relieve>(&send.message.body)) x = fmt::format("s{} {}", l->stripe, l->child);
-    fmt::print("{:.4f} {} -> {} {} {} {}\n", std::chrono::duration<double>(events_.now() - begin_).count(), from, to, name_of(send.message.body), send.message.herd.digest.hex().substr(0,3), x);
+    if (auto* l = std::get_if<Lost>(&send.message.body))
+      x = fmt::format("s{} {} why {}", l->stripe, l->parent, (int)l->why);
+    if (auto* l = std::get_if<Stream>(&send.message.body))
+      for (auto& q : l->sources) x += fmt::format(" s{}<{}", q.stripe, q.parent);
+    if (auto* l = std::get_if<Relieve>(&send.message.body))
+      x = fmt::format("s{} {}", l->stripe, l->child);
+    fmt::print("{:.4f} {} -> {} {} {} {}\n",
+               std::chrono::duration<double>(events_.now() - begin_).count(), from, to,
+               name_of(send.message.body), send.message.herd.digest.hex().substr(0, 3), x);
   }
   if (from != to) {
     const Bytes frame = encode_frame(send.message);
@@ -136,7 +140,7 @@ void Simulation::pump(Upload& upload) {
         available = pieces_in(transfer->stripe, pieces);
     }
     if (transfer->next >= available || nodes_[transfer->to]->hung) continue;
-    if (transfer->in_flight >= (of_origin ? kOriginWindow : kWindow)) continue;
+    if (transfer->in_flight >= (of_origin ? options_.origin_window : kWindow)) continue;
     upload.turn = (upload.turn + i + 1) % count;
     const std::uint64_t index = transfer->next++;
     ++transfer->in_flight;

@@ -28,6 +28,9 @@ struct SimulationOptions {
   std::size_t at_a_time = 3;
   double rate = 125e6;      ///< of a node's link, each way, bytes a second
   double origin_rate = 10;  ///< of the origin's link, in nodes' rates
+  /// Pieces from the origin on their way to one node; 8 to a child. It is what the origin's stream
+  /// gets of a full link against other streams.
+  unsigned origin_window = 12;
   Duration latency = milliseconds(1);
   /// What a first contact of two nodes costs more: TCP and TLS, two round trips.
   Duration handshake = milliseconds(4);
