@@ -21,7 +21,9 @@ constexpr double kSlowShare = 0.6;
 
 /// Whether somebody has, or is getting from the origin, all that there is.
 bool HerdState::sourced() const {
-  if (shape_.head() != nullptr) return true;
+  const Place* head = shape_.head();
+  // One that serves nobody is of no use to the others, if another could fetch.
+  if (head != nullptr) return whole_ || head->units > 0 || !shareable();
   if (whole_) {
     return std::any_of(shape_.places().begin(), shape_.places().end(),
                        [](const auto& each) { return each.second->done; });
@@ -35,12 +37,18 @@ bool HerdState::sourced() const {
   return there[0] && there[1];
 }
 
+/// Whether one that may fetch serves others, too.
+bool HerdState::shareable() const {
+  const Place* next = candidate();
+  return next != nullptr && next->units > 0;
+}
+
 Place* HerdState::candidate() const {
   Place* best = nullptr;
-  std::tuple<bool, std::uint64_t, bool, TimePoint::duration> best_rank;
+  std::tuple<bool, bool, std::uint64_t, bool, TimePoint::duration> best_rank;
   for (const auto& [id, place] : shape_.places()) {
     if (!place->may_fetch || place->ghost || place->suspect || place->done) continue;
-    const std::tuple rank(!place->origin_failed, first_missing_byte(place->have), !place->slow,
+    const std::tuple rank(!place->origin_failed, place->units > 0, first_missing_byte(place->have), !place->slow,
                           -place->joined.time_since_epoch());
     if (best != nullptr && (rank < best_rank || (rank == best_rank && best->id < id))) continue;
     best = place.get();
@@ -95,7 +103,9 @@ void HerdState::arrange(TimePoint now, Outgoing& out) {
   if (disturbed_) {
     Place* next = nullptr;
     if (now >= hold_until_ && !sourced()) next = candidate();
+    Place* former = shape_.head();
     if (next != nullptr) name_head(*next, out);
+    if (next != nullptr && former != nullptr && former != next) shape_.place(*former, now);
     disturbed_ = now < hold_until_ && !sourced();
     if (whole_) {
       assign_holders(now, out);

@@ -187,6 +187,9 @@ void HerdState::take(const NodeId& from, const Lost& lost, TimePoint now, Outgoi
   }
   disturbed_ = true;
   settle(now, out);
+  // An answer in any case: silence would be taken for this coordinator's death.
+  place = shape_.find(from);
+  if (place != nullptr && place->parents[lost.stripe] == nullptr) send(from, Wait{epoch_}, out);
 }
 
 void HerdState::origin_failed(Place& place, bool denied, TimePoint now) {

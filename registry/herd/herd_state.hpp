@@ -46,6 +46,7 @@ class HerdState {
   void settle(TimePoint now, Outgoing& out);
   void arrange(TimePoint now, Outgoing& out);
   bool sourced() const;
+  bool shareable() const;
   Place* candidate() const;
   void name_head(Place& place, Outgoing& out);
   void tell_changed(Outgoing& out);

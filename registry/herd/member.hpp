@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 
 /// Timers and bounds of a member.
 struct MemberOptions {
-  /// A join that isn't answered for this long goes to the next nearest node.
+  /// A Join or Lost that isn't answered for this long: the next nearest node is asked.
   Duration join_wait = milliseconds(150);
   /// A parent that sends neither piece nor beat for this long is left.
   Duration silent = milliseconds(100);
@@ -35,8 +35,9 @@ struct MemberOptions {
   Duration first_byte = std::chrono::seconds(8);
   /// Joins that are passed on (Redirect) before the member insists.
   unsigned most_redirects = 4;
-  /// A child more than its units may be served for this long, while one changes places.
-  Duration overlap = milliseconds(500);
+  /// It takes no more than so many children a unit: the coordinator counts, but one may come before
+  /// another leaves, and where nodes that serve nobody abound the others have more to do.
+  unsigned children_per_unit = 2;
 };
 
 /// What one node is in one herd when it joins.

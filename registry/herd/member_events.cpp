@@ -11,9 +11,7 @@ namespace {
 constexpr auto kTick = milliseconds(20);
 /// Progress is sent though nothing has changed: the coordinator takes the silent for dead.
 constexpr auto kAlive = milliseconds(500);
-/// A Lost that no order answers is sent again after this time.
-constexpr auto kAskAgain = milliseconds(300);
-/// A coordinator that a Lost or a Wait doesn't get another word from is left.
+/// A coordinator that told to wait, and says nothing more, is left.
 constexpr auto kCoordinatorSilent = std::chrono::seconds(3);
 
 }  // namespace
@@ -89,8 +87,7 @@ bool Member::child_asks(Stripe stripe, const NodeId& child, TimePoint now) {
   // Threat: a child that would have its parent as its child, too.
   if (!whole_ && links_[stripe].parent == child) return false;
   child_left(stripe, child);  // it asks anew: the former stream is dead
-  // One more than its share: two change places, and the new one comes before the old one leaves.
-  if (facts_.units == 0 || children_.size() > facts_.units) return false;
+  if (children_.size() >= std::size_t{facts_.units} * options_.children_per_unit) return false;
   children_.push_back({child, stripe, now});
   load_.add_child();
   return true;
@@ -161,8 +158,8 @@ void Member::watch_parents(TimePoint now, Actions& actions) {
       return give_up("nothing comes any more", actions);
     }
     if (link.parent.empty()) {
-      if (!link.asked || now - link.asked_at < kAskAgain) continue;
-      if (now - heard_ > kCoordinatorSilent) return next_coordinator(now, actions);
+      if (!link.asked || now - link.asked_at < options_.join_wait) continue;
+      if (heard_ < link.asked_at) return next_coordinator(now, actions);
       link.asked_at = now;
       send(Lost{.stripe = s, .parent = self_, .why = LostWhy::closed, .have = have_}, actions);
     } else if (!link.spoke && now - link.since > options_.first_word) {
@@ -197,11 +194,6 @@ void Member::watch_waits(TimePoint now, Actions& actions) {
 Actions Member::tick(TimePoint now) {
   Actions actions;
   ticked_ = now;
-  while (children_.size() > facts_.units && now - children_.back().since > options_.overlap) {
-    actions.push_back(DropChild{children_.back().stripe, children_.back().node});
-    children_.pop_back();
-    load_.remove_children(1);
-  }
   // One that has finished is a source for others, the better the less its node does elsewhere.
   if (whole_ && busy() != reported_busy_) send(progress(now), actions);
   if (state_ == State::ended || state_ == State::alone) return actions;

@@ -104,8 +104,8 @@ bool Shape::push_down_fresh(Place& place, Stripe stripe, unsigned below_depth, T
   return true;
 }
 
-/// For one that has children and finds no unit outside its own tree: it takes a leaf's place, and
-/// the leaf goes where the unit is.
+/// For one that finds no unit outside its own tree: it takes a leaf's place, and the leaf goes where
+/// the unit is.
 bool Shape::push_down_any(Place& place, Stripe stripe, TimePoint now) {
   Place* best = nullptr;
   std::tuple<double, unsigned> best_rank;
@@ -124,12 +124,12 @@ bool Shape::push_down_any(Place& place, Stripe stripe, TimePoint now) {
   unlink(*best, stripe);
   link(place, stripe, parent);
   Place* other = with_spare(*best, stripe, true, true, now);
-  if (other == nullptr) other = least_loaded(*best, stripe, now);
-  if (other != nullptr) {
-    link(*best, stripe, *other);
-    return true;
+  if (other == nullptr) {
+    link(*best, stripe, parent);
+    unlink(place, stripe);
+    return false;
   }
-  link(*best, stripe, parent);
+  link(*best, stripe, *other);
   return true;
 }
 
@@ -152,7 +152,7 @@ bool Shape::attach(Place& place, Stripe stripe, TimePoint now) {
   const unsigned depth = parent == nullptr ? UINT_MAX : parent->depth[stripe] + 1;
   if (push_down_fresh(place, stripe, depth, now)) return true;
   if (parent == nullptr) parent = with_spare(place, stripe, true, false, now);
-  if (parent == nullptr && place.used() > 0 && push_down_any(place, stripe, now)) return true;
+  if (parent == nullptr && push_down_any(place, stripe, now)) return true;
   if (parent == nullptr) parent = with_spare(place, stripe, true, true, now);
   if (parent == nullptr) parent = least_loaded(place, stripe, now);
   if (parent == nullptr) return false;

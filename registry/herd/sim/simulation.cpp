@@ -241,7 +241,7 @@ void Simulation::check_fetchers() {
       if (!state.member || !node->alive || node->hung) continue;
       if (state.fetching) ++fetchers[layer * options_.zones + node->zone];
       for (Stripe s = 0; s < kStripes; ++s) {
-        if (state.member->children(0) + state.member->children(1) > node->units + 1U) {
+        if (state.member->children(0) + state.member->children(1) > 2U * node->units) {
           broken(fmt::format("{} serves more children than it may", node->id));
         }
       }
