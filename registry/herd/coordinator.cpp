@@ -59,6 +59,7 @@ Outgoing Coordinator::receive(const NodeId& from, const Message& message, TimePo
   } else if (const auto* note = std::get_if<Note>(&message.body)) {
     meet(from, herd, note->members, now, out);
   }
+  if (const HerdState* after = find(herd)) told_next_ = std::min(told_next_, after->tell_at());
   return out;
 }
 
@@ -144,6 +145,7 @@ Outgoing Coordinator::lost(const NodeId& node, TimePoint now) {
 Outgoing Coordinator::tick(TimePoint now) {
   Outgoing out;
   ticked_ = now;
+  told_next_ = TimePoint::max();
   for (const auto& [herd, state] : herds_) {
     state->tick(now, out);
     if (now - state->probed >= options_.probe_every) probe(*state, now, out);
@@ -154,7 +156,8 @@ Outgoing Coordinator::tick(TimePoint now) {
 }
 
 TimePoint Coordinator::next_tick() const {
-  return herds_.empty() && hints_.empty() ? TimePoint::max() : ticked_ + kTick;
+  if (herds_.empty() && hints_.empty()) return TimePoint::max();
+  return std::min(ticked_ + kTick, told_next_);
 }
 
 }  // namespace hagring::herd

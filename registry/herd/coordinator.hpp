@@ -18,6 +18,9 @@ struct CoordinatorOptions {
   std::size_t most_members = 20'000;
   /// A leaf that joined within this time has so little that another may take its place.
   Duration fresh = milliseconds(10);
+  /// Members that join within this time are told together whom to stream from: in a burst each
+  /// place changes several times. The fetcher is told at once.
+  Duration gather = milliseconds(2);
   /// Members send Progress this often, or more rarely in a large herd: the coordinator takes about
   /// `progress_rate` of them a second.
   Duration progress = milliseconds(50);
@@ -36,6 +39,10 @@ struct CoordinatorOptions {
   Duration hold = milliseconds(50);
   /// A member that nothing is heard of for this long (or for ten Progress) is taken for dead.
   Duration silent = std::chrono::seconds(2);
+  /// A member that could take in more gets another parent this often at most.
+  Duration reparent = milliseconds(150);
+  /// It could, if its node doesn't take in so many percent of what it once did.
+  unsigned idle_percent = 25;
   /// A parent that a node lost isn't given to it again for this long.
   Duration avoid = std::chrono::seconds(2);
   /// The longest pause between attempts at an origin that fails.
@@ -88,6 +95,7 @@ class Coordinator {
   std::map<HerdId, std::unique_ptr<HerdState>> herds_;
   std::map<HerdId, Hint> hints_;  ///< herds that others are known to coordinate
   TimePoint ticked_{};
+  TimePoint told_next_ = TimePoint::max();  ///< when the first herd's gathering ends
 };
 
 }  // namespace hagring::herd

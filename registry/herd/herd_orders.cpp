@@ -12,6 +12,8 @@ namespace {
 constexpr auto kRemind = std::chrono::seconds(1);
 /// So many pieces behind both of its parents, and falling further, a member is slow.
 constexpr double kSlowPieces = 24;
+/// A parent that has so many pieces more could send more than it does.
+constexpr double kHungryPieces = 16;
 /// Its rate is below this share of what its parents take in.
 constexpr double kSlowShare = 0.6;
 
@@ -19,7 +21,9 @@ constexpr double kSlowShare = 0.6;
 
 /// Whether somebody has, or is getting from the origin, all that there is.
 bool HerdState::sourced() const {
-  if (shape_.head() != nullptr) return true;
+  const Place* head = shape_.head();
+  // One that serves nobody is of no use to the others, if another could fetch.
+  if (head != nullptr) return whole_ || head->units > 0 || !shareable();
   if (whole_) {
     return std::any_of(shape_.places().begin(), shape_.places().end(),
                        [](const auto& each) { return each.second->done; });
@@ -33,12 +37,18 @@ bool HerdState::sourced() const {
   return there[0] && there[1];
 }
 
+/// Whether one that may fetch serves others, too.
+bool HerdState::shareable() const {
+  const Place* next = candidate();
+  return next != nullptr && next->units > 0;
+}
+
 Place* HerdState::candidate() const {
   Place* best = nullptr;
-  std::tuple<bool, std::uint64_t, bool, TimePoint::duration> best_rank;
+  std::tuple<bool, bool, std::uint64_t, bool, TimePoint::duration> best_rank;
   for (const auto& [id, place] : shape_.places()) {
     if (!place->may_fetch || place->ghost || place->suspect || place->done) continue;
-    const std::tuple rank(!place->origin_failed, first_missing_byte(place->have), !place->slow,
+    const std::tuple rank(!place->origin_failed, place->units > 0, first_missing_byte(place->have), !place->slow,
                           -place->joined.time_since_epoch());
     if (best != nullptr && (rank < best_rank || (rank == best_rank && best->id < id))) continue;
     best = place.get();
@@ -58,6 +68,7 @@ void HerdState::name_head(Place& place, Outgoing& out) {
 }
 
 void HerdState::tell_changed(Outgoing& out) {
+  tell_at_ = TimePoint::max();
   for (Place* place : shape_.take_changed()) {
     Stream order{.epoch = epoch_,
                  .head = head(),
@@ -66,6 +77,9 @@ void HerdState::tell_changed(Outgoing& out) {
                  .progress_ms = progress_ms()};
     for (Stripe s = 0; s < kStripes; ++s) {
       if (!std::exchange(place->changed[s], false) || place->parents[s] == nullptr) continue;
+      // The former parent has room for another before that one asks.
+      const NodeId former = std::exchange(place->told[s], place->parents[s]->id);
+      if (!former.empty() && former != place->told[s]) send(former, Relieve{s, place->id}, out);
       const Place* backup = shape_.backup(*place, s);
       order.sources.push_back(
           {s, place->parents[s]->id, backup != nullptr ? backup->id : NodeId()});
@@ -74,8 +88,13 @@ void HerdState::tell_changed(Outgoing& out) {
   }
 }
 
-/// Brings everything in order after a change: a head, a parent for each, and messages about it.
 void HerdState::settle(TimePoint now, Outgoing& out) {
+  arrange(now, out);
+  tell_changed(out);
+}
+
+/// Brings everything in order after a change: a head, a parent for each.
+void HerdState::arrange(TimePoint now, Outgoing& out) {
   while (!buried_.empty()) {
     const NodeId id = std::move(buried_.back());
     buried_.pop_back();
@@ -84,7 +103,9 @@ void HerdState::settle(TimePoint now, Outgoing& out) {
   if (disturbed_) {
     Place* next = nullptr;
     if (now >= hold_until_ && !sourced()) next = candidate();
+    Place* former = shape_.head();
     if (next != nullptr) name_head(*next, out);
+    if (next != nullptr && former != nullptr && former != next) shape_.place(*former, now);
     disturbed_ = now < hold_until_ && !sourced();
     if (whole_) {
       assign_holders(now, out);
@@ -101,7 +122,6 @@ void HerdState::settle(TimePoint now, Outgoing& out) {
       if (shape_.head() != nullptr) shape_.shed(*shape_.head(), now);
     }
   }
-  tell_changed(out);
 }
 
 void HerdState::release_holder(Place& place) {
@@ -153,7 +173,21 @@ void HerdState::find_slow(Place& place, TimePoint now) {
   }
 }
 
+/// A node that could take in more, from parents that have more than it: they are busy elsewhere.
+void HerdState::find_hungry(Place& place, unsigned idle_percent, TimePoint now) {
+  if (place.head || place.done || whole_ || idle_percent < options_.idle_percent) return;
+  if (now - place.moved < options_.reparent) return;
+  for (Stripe s = 0; s < kStripes; ++s) {
+    const Place* parent = place.parents[s];
+    if (parent == nullptr || place.complete[s]) continue;
+    const double behind = parent->position(s, now) - static_cast<double>(place.have[s]);
+    if (behind < kHungryPieces || !shape_.improve(place, s, now)) continue;
+    place.moved = now;
+  }
+}
+
 void HerdState::tick(TimePoint now, Outgoing& out) {
+  if (now >= tell_at_) tell_changed(out);
   const bool remind = now - reminded_ >= kRemind;
   if (remind) reminded_ = now;
   const Duration silent = std::max<Duration>(options_.silent, 10 * progress_every());

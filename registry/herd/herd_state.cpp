@@ -79,7 +79,8 @@ void HerdState::join(const NodeId& from, const Join& join, TimePoint now, Outgoi
   } else {
     disturbed_ = true;
   }
-  settle(now, out);
+  arrange(now, out);
+  tell_at_ = std::min(tell_at_, now + options_.gather);
   const bool placed = place.head || place.parents[0] != nullptr || place.parents[1] != nullptr ||
                       !place.holder.empty();
   if (!placed) send(from, Wait{epoch_}, out);
@@ -133,7 +134,9 @@ void HerdState::update(Place& place, const PerStripe& have, TimePoint now) {
     place.have[s] = have[s];
     place.complete[s] = size_ != 0 && have[s] >= pieces_in(s, pieces_of(size_));
     // It has left that parent by itself.
-    if (place.complete[s]) shape_.detach(place, s);
+    if (!place.complete[s]) continue;
+    shape_.detach(place, s);
+    place.told[s].clear();
   }
   place.have_at = now;
 }
@@ -144,9 +147,12 @@ void HerdState::take(const NodeId& from, const Progress& progress, TimePoint now
   active_ = now;
   learn_size(progress.size);
   if (progress.have != place->have) origin_failures_ = 0;
+  place->busy = progress.busy;
+  if (place->done) return;
   update(*place, progress.have, now);
   if (progress.client_gone && !place->head) place->may_fetch = false;
-  find_slow(*place, now);
+  find_hungry(*place, progress.idle, now);
+  if (getenv("SLOW")) find_slow(*place, now);
   settle(now, out);
 }
 
@@ -170,16 +176,20 @@ void HerdState::take(const NodeId& from, const Lost& lost, TimePoint now, Outgoi
   if (!place->holder.empty() && place->holder == lost.parent) release_holder(*place);
   // It waits for an order that it should have had.
   if (lost.parent == from) shape_.detach(*place, lost.stripe);
-  if (place->avoid.size() >= kMostAvoided) place->avoid.erase(place->avoid.begin());
-  place->avoid.push_back(lost.parent);
-  place->avoid_until = now + options_.avoid;
   // Else it has been given another meanwhile.
   if (parent != nullptr && place->parents[lost.stripe] == parent) {
+    if (place->avoid.size() >= kMostAvoided) place->avoid.erase(place->avoid.begin());
+    place->avoid.push_back(lost.parent);
+    place->avoid_until = now + options_.avoid;
+    place->told[lost.stripe].clear();
     shape_.detach(*place, lost.stripe);
     blame(*parent, from, lost.why, now);
   }
   disturbed_ = true;
   settle(now, out);
+  // An answer in any case: silence would be taken for this coordinator's death.
+  place = shape_.find(from);
+  if (place != nullptr && place->parents[lost.stripe] == nullptr) send(from, Wait{epoch_}, out);
 }
 
 void HerdState::origin_failed(Place& place, bool denied, TimePoint now) {

@@ -32,6 +32,9 @@ class HerdState {
   /// Whether nobody in it wants anything, and that for long enough.
   bool idle(TimePoint now) const;
 
+  /// When those that joined lately are told (tick); max when nobody is to be.
+  TimePoint tell_at() const { return tell_at_; }
+
   TimePoint probed{};  ///< the coordinator's last Probe about it
 
  private:
@@ -41,7 +44,9 @@ class HerdState {
   void update(Place& place, const PerStripe& have, TimePoint now);
   void learn_size(std::uint64_t size_bytes);
   void settle(TimePoint now, Outgoing& out);
+  void arrange(TimePoint now, Outgoing& out);
   bool sourced() const;
+  bool shareable() const;
   Place* candidate() const;
   void name_head(Place& place, Outgoing& out);
   void tell_changed(Outgoing& out);
@@ -51,6 +56,7 @@ class HerdState {
   void blame(Place& parent, const NodeId& reporter, LostWhy why, TimePoint now);
   void bury(Place& place, Outgoing& out);
   void find_slow(Place& place, TimePoint now);
+  void find_hungry(Place& place, unsigned idle_percent, TimePoint now);
   Duration progress_every() const;
   std::uint32_t progress_ms() const;
   void send(const NodeId& to, Body body, Outgoing& out) const;
@@ -67,6 +73,7 @@ class HerdState {
   TimePoint hold_until_{};
   TimePoint active_{};  ///< the last message of a member that isn't done
   TimePoint reminded_{};
+  TimePoint tell_at_ = TimePoint::max();
   std::vector<NodeId> buried_;  ///< to be taken out when no reference to them is held
 };
 

@@ -4,8 +4,20 @@
 #include <algorithm>
 
 namespace hagring::herd {
-Member::Member(MemberOptions options, HerdId herd, NodeId self, MemberFacts facts)
-    : options_(options), herd_(std::move(herd)), self_(std::move(self)), facts_(facts) {}
+Member::Member(MemberOptions options, HerdId herd, NodeId self, MemberFacts facts, Load& load)
+    : options_(options),
+      herd_(std::move(herd)),
+      self_(std::move(self)),
+      facts_(facts),
+      load_(load) {}
+
+Member::~Member() { load_.remove_children(children_.size()); }
+
+void Member::drop_children(Actions& actions) {
+  for (const Child& child : children_) actions.push_back(DropChild{child.stripe, child.node});
+  load_.remove_children(children_.size());
+  children_.clear();
+}
 
 void Member::send(Body body, Actions& actions) const {
   if (coordinator_.empty()) return;
@@ -14,7 +26,7 @@ void Member::send(Body body, Actions& actions) const {
 
 Actions Member::start(std::vector<NodeId> coordinators, TimePoint now) {
   Actions actions;
-  started_ = rate_since_ = ticked_ = now;
+  started_ = ticked_ = now;
   ranked_ = std::move(coordinators);
   next_coordinator(now, actions);
   return actions;
@@ -126,6 +138,7 @@ void Member::take(const Relieve& order, TimePoint /*now*/, Actions& actions) {
   if (found == children_.end()) return;
   actions.push_back(DropChild{found->stripe, found->node});
   children_.erase(found);
+  load_.remove_children(1);
 }
 
 void Member::take(const Holder& order, TimePoint /*now*/, Actions& actions) {
@@ -195,8 +208,7 @@ void Member::give_up(const char* why, Actions& actions) {
   state_ = State::alone;
   // Without the own client nobody's credentials are left to go on with.
   if (client_gone_) {
-    for (const Child& child : children_) actions.push_back(DropChild{child.stripe, child.node});
-    children_.clear();
+    drop_children(actions);
     state_ = State::ended;
   }
   actions.push_back(GiveUp{why});

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "registry/herd/load.hpp"
 #include "registry/herd/message.hpp"
 #include "userspace/base/clock.hpp"
 
@@ -14,7 +15,7 @@ using std::chrono::milliseconds;
 
 /// Timers and bounds of a member.
 struct MemberOptions {
-  /// A join that isn't answered for this long goes to the next nearest node.
+  /// A Join or Lost that isn't answered for this long: the next nearest node is asked.
   Duration join_wait = milliseconds(150);
   /// A parent that sends neither piece nor beat for this long is left.
   Duration silent = milliseconds(100);
@@ -34,8 +35,9 @@ struct MemberOptions {
   Duration first_byte = std::chrono::seconds(8);
   /// Joins that are passed on (Redirect) before the member insists.
   unsigned most_redirects = 4;
-  /// A child more than its units may be served for this long, while one changes places.
-  Duration overlap = milliseconds(500);
+  /// It takes no more than so many children a unit: the coordinator counts, but one may come before
+  /// another leaves, and where nodes that serve nobody abound the others have more to do.
+  unsigned children_per_unit = 2;
 };
 
 /// What one node is in one herd when it joins.
@@ -97,7 +99,11 @@ using Actions = std::vector<Action>;
 /// them (Ledger) and moves them between nodes.
 class Member {
  public:
-  Member(MemberOptions options, HerdId herd, NodeId self, MemberFacts facts);
+  /// `load` is the node's, for all its members; it outlives them.
+  Member(MemberOptions options, HerdId herd, NodeId self, MemberFacts facts, Load& load);
+  Member(const Member&) = delete;
+  Member& operator=(const Member&) = delete;
+  ~Member();
 
   /// Joins at the first of `coordinators`: the nodes nearest to the herd's place (Mesh::nearest),
   /// nearest first. With none, gives up at once.
@@ -203,6 +209,8 @@ class Member {
   bool needed() const;
   bool complete(Stripe stripe) const;
   Progress progress(TimePoint now);
+  bool busy() const { return load_.children() > children_.size(); }
+  void drop_children(Actions& actions);
 
   MemberOptions options_;
   HerdId herd_;
@@ -233,9 +241,8 @@ class Member {
   TimePoint reported_at_{};
   Duration progress_every_ = milliseconds(50);
   PerStripe reported_{};
-  TimePoint rate_since_{};
-  std::uint64_t rate_pieces_ = 0;
-  std::uint64_t peak_in_ = 0;
+  bool reported_busy_ = false;
+  Load& load_;
 };
 
 }  // namespace hagring::herd

@@ -11,12 +11,8 @@ namespace {
 constexpr auto kTick = milliseconds(20);
 /// Progress is sent though nothing has changed: the coordinator takes the silent for dead.
 constexpr auto kAlive = milliseconds(500);
-/// A Lost that no order answers is sent again after this time.
-constexpr auto kAskAgain = milliseconds(300);
-/// A coordinator that a Lost or a Wait doesn't get another word from is left.
+/// A coordinator that told to wait, and says nothing more, is left.
 constexpr auto kCoordinatorSilent = std::chrono::seconds(3);
-/// The window over which the rate is measured.
-constexpr auto kRateWindow = milliseconds(100);
 
 }  // namespace
 
@@ -24,7 +20,7 @@ Actions Member::arrived(Stripe stripe, std::uint64_t index, TimePoint now) {
   Actions actions;
   if (stripe >= kStripes || index != have_[stripe]) return actions;
   ++have_[stripe];
-  ++rate_pieces_;
+  load_.took(kPieceSize, now);
   Link& link = links_[stripe];
   link.piece = link.stuck_since = now;
   lost_ = 0;
@@ -91,15 +87,15 @@ bool Member::child_asks(Stripe stripe, const NodeId& child, TimePoint now) {
   // Threat: a child that would have its parent as its child, too.
   if (!whole_ && links_[stripe].parent == child) return false;
   child_left(stripe, child);  // it asks anew: the former stream is dead
-  // One more than its share: two change places, and the new one comes before the old one leaves.
-  if (facts_.units == 0 || children_.size() > facts_.units) return false;
+  if (children_.size() >= std::size_t{facts_.units} * options_.children_per_unit) return false;
   children_.push_back({child, stripe, now});
+  load_.add_child();
   return true;
 }
 
 void Member::child_left(Stripe stripe, const NodeId& child) {
-  std::erase_if(children_,
-                [&](const Child& each) { return each.node == child && each.stripe == stripe; });
+  load_.remove_children(std::erase_if(
+      children_, [&](const Child& each) { return each.node == child && each.stripe == stripe; }));
 }
 
 std::size_t Member::children(Stripe stripe) const {
@@ -130,8 +126,7 @@ Actions Member::finished(TimePoint /*now*/) {
 Actions Member::corrupt(TimePoint /*now*/) {
   Actions actions;
   if (state_ == State::ended) return actions;
-  for (const Child& child : children_) actions.push_back(DropChild{child.stripe, child.node});
-  children_.clear();
+  drop_children(actions);
   const bool had_given_up = std::exchange(gave_up_, true);
   end(Outcome::corrupt, actions);
   if (!had_given_up) actions.push_back(GiveUp{"the content doesn't have its digest"});
@@ -144,15 +139,15 @@ bool Member::over() const {
 }
 
 Progress Member::progress(TimePoint now) {
-  if (now - rate_since_ >= kRateWindow) {
-    const auto seconds = std::chrono::duration<double>(now - rate_since_).count();
-    const auto bytes = static_cast<double>(std::exchange(rate_pieces_, 0) * kPieceSize);
-    peak_in_ = std::max(peak_in_, static_cast<std::uint64_t>(bytes / seconds));
-    rate_since_ = now;
-  }
   reported_ = have_;
+  reported_busy_ = busy();
   reported_at_ = now;
-  return {.have = have_, .size = facts_.size, .peak_in = peak_in_, .client_gone = client_gone_};
+  return {.have = have_,
+          .size = facts_.size,
+          .peak_in = load_.peak(),
+          .idle = static_cast<std::uint8_t>(load_.idle(now) * 100),
+          .busy = reported_busy_,
+          .client_gone = client_gone_};
 }
 
 void Member::watch_parents(TimePoint now, Actions& actions) {
@@ -163,8 +158,8 @@ void Member::watch_parents(TimePoint now, Actions& actions) {
       return give_up("nothing comes any more", actions);
     }
     if (link.parent.empty()) {
-      if (!link.asked || now - link.asked_at < kAskAgain) continue;
-      if (now - heard_ > kCoordinatorSilent) return next_coordinator(now, actions);
+      if (!link.asked || now - link.asked_at < options_.join_wait) continue;
+      if (heard_ < link.asked_at) return next_coordinator(now, actions);
       link.asked_at = now;
       send(Lost{.stripe = s, .parent = self_, .why = LostWhy::closed, .have = have_}, actions);
     } else if (!link.spoke && now - link.since > options_.first_word) {
@@ -199,10 +194,8 @@ void Member::watch_waits(TimePoint now, Actions& actions) {
 Actions Member::tick(TimePoint now) {
   Actions actions;
   ticked_ = now;
-  while (children_.size() > facts_.units && now - children_.back().since > options_.overlap) {
-    actions.push_back(DropChild{children_.back().stripe, children_.back().node});
-    children_.pop_back();
-  }
+  // One that has finished is a source for others, the better the less its node does elsewhere.
+  if (whole_ && busy() != reported_busy_) send(progress(now), actions);
   if (state_ == State::ended || state_ == State::alone) return actions;
   if (client_gone_ && !needed()) {
     end(Outcome::left, actions);

@@ -48,6 +48,8 @@ void describe(Codec& codec, T& progress) {
   codec.number(3, progress.size, kMaxBlob);
   codec.number(4, progress.peak_in, kAny);
   codec.number(5, progress.client_gone, 1);
+  codec.number(6, progress.idle, 100);
+  codec.number(7, progress.busy, 1);
 }
 
 template <typename Codec, typename T>

@@ -63,7 +63,9 @@ struct Join {
 struct Progress {
   PerStripe have = {};
   std::uint64_t size = 0;     ///< as in Join
-  std::uint64_t peak_in = 0;  ///< the most it has taken in so far, in bytes a second
+  std::uint64_t peak_in = 0;  ///< the most that its node took in so far, in bytes a second
+  std::uint8_t idle = 0;      ///< percent of that which it doesn't take in now
+  bool busy = false;          ///< its node feeds children in other herds
   bool client_gone = false;   ///< its own client has gone: it serves its children only
 
   bool operator==(const Progress&) const = default;

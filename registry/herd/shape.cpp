@@ -86,6 +86,7 @@ bool Shape::below(const Place& place, const Place& above, Stripe stripe) {
 bool Shape::adopt(Place& place, Stripe stripe, Place& parent) {
   if (below(parent, place, stripe)) return false;
   link(place, stripe, parent);
+  place.told[stripe] = parent.id;
   if (place.changed[stripe]) place.changed[stripe] = false;  // it is so already
   if (!place.changed[0] && !place.changed[1]) std::erase(changed_, &place);
   return true;

@@ -19,6 +19,7 @@ struct Place {
   bool ghost = false;    ///< known from others' re-joins only
   bool head = false;     ///< it fetches
   bool done = false;     ///< it has the whole blob
+  bool busy = false;     ///< its node feeds others in other herds
   bool suspect = false;  ///< others lost it as a parent: nobody new is sent to it
   std::uint8_t units = 2;
   Stripe group = 0;
@@ -31,7 +32,8 @@ struct Place {
   std::array<Place*, kStripes> parents{};
   std::array<std::vector<Place*>, kStripes> children;
   std::array<unsigned, kStripes> depth{};
-  std::array<bool, kStripes> changed{};  ///< it is to be told of another parent
+  std::array<bool, kStripes> changed{};    ///< it is to be told of another parent
+  std::array<NodeId, kStripes> told = {};  ///< the parent that it was told, as far as it holds
   std::array<bool, kStripes> complete{};
   std::vector<NodeId> avoid = {};      ///< parents that it lost, the latest few
   TimePoint avoid_until{};             ///< then they may be tried again
@@ -68,6 +70,9 @@ class Shape {
   /// False if that would close a circle.
   bool adopt(Place& place, Stripe stripe, Place& parent);
   void detach(Place& place, Stripe stripe);
+  /// Gives a member that could take in more than its parent sends a parent that may send more: one
+  /// that has the whole blob and feeds nobody here. False if there is none.
+  bool improve(Place& place, Stripe stripe, TimePoint now);
   /// The member that fetches from now on, or none; it loses its parents.
   void set_head(Place* head);
   Place* head() const { return head_; }
@@ -92,10 +97,10 @@ class Shape {
  private:
   bool may_feed(const Place& parent, const Place& child, Stripe stripe) const;
   static std::size_t free_units(const Place& place, Stripe stripe, bool cross);
-  std::int64_t spare(Stripe stripe) const;
+  std::int64_t spare(Stripe stripe, const Place& except) const;
   Place* with_spare(const Place& child, Stripe stripe, bool cross, bool lagging,
                     TimePoint now) const;
-  bool push_down_fresh(Place& place, Stripe stripe, TimePoint now);
+  bool push_down_fresh(Place& place, Stripe stripe, unsigned below_depth, TimePoint now);
   bool push_down_any(Place& place, Stripe stripe, TimePoint now);
   Place* least_loaded(const Place& child, Stripe stripe, TimePoint now) const;
   void link(Place& child, Stripe stripe, Place& parent);

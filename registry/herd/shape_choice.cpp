@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whose child a member becomes.
 #include <algorithm>
+#include <climits>
 #include <tuple>
 
 #include "registry/herd/shape.hpp"
@@ -45,10 +46,11 @@ std::size_t Shape::free_units(const Place& place, Stripe stripe, bool cross) {
   return cross || place.group == stripe ? free : 0;
 }
 
-std::int64_t Shape::spare(Stripe stripe) const {
+std::int64_t Shape::spare(Stripe stripe, const Place& except) const {
   std::int64_t sum = 0;
   for (const Place* place : spare_) {
-    if (!place->slow) sum += static_cast<std::int64_t>(free_units(*place, stripe, false));
+    if (!place->slow && place != &except)
+      sum += static_cast<std::int64_t>(free_units(*place, stripe, false));
   }
   return sum;
 }
@@ -56,14 +58,17 @@ std::int64_t Shape::spare(Stripe stripe) const {
 Place* Shape::with_spare(const Place& child, Stripe stripe, bool cross, bool lagging,
                          TimePoint now) const {
   Place* best = nullptr;
-  std::tuple<double, bool, bool, unsigned, TimePoint::duration> best_rank;
+  std::tuple<double, bool, int, unsigned, TimePoint::duration> best_rank;
   for (Place* place : spare_) {
     if (free_units(*place, stripe, cross) == 0 || !may_feed(*place, child, stripe)) continue;
     const double behind = lag(*place, child, stripe, now);
     if (behind > 0 && !lagging) continue;
-    // A finished one that feeds nobody has its whole uplink to give. Slow ones spare others' units.
-    const bool busy = !(place->done && place->used() == 0);
-    const std::tuple rank(behind, child.slow && !place->slow, busy, place->depth[stripe],
+    // A finished one that feeds nobody has its whole uplink to give; one that feeds others would
+    // give what these have. Slow ones spare others' units.
+    const bool free = place->used() == 0 && !place->busy;
+    const int busy = !place->done ? 1 : free ? 0 : 2;
+    const unsigned depth = place->done ? 0 : place->depth[stripe];
+    const std::tuple rank(behind, child.slow && !place->slow, busy, depth,
                           -place->joined.time_since_epoch());
     if (best != nullptr && best_rank <= rank) continue;
     best = place;
@@ -72,7 +77,10 @@ Place* Shape::with_spare(const Place& child, Stripe stripe, bool cross, bool lag
   return best;
 }
 
-bool Shape::push_down_fresh(Place& place, Stripe stripe, TimePoint now) {
+/// One that has units takes the place of a leaf that has hardly begun, and feeds that: what can
+/// feed others belongs above what can't, or each stripe becomes a chain. `below` is the depth that
+/// it would have otherwise.
+bool Shape::push_down_fresh(Place& place, Stripe stripe, unsigned below_depth, TimePoint now) {
   while (!fresh_.empty() && now - fresh_.front()->joined > fresh_time_) fresh_.pop_front();
   if (free_units(place, stripe, false) == 0 || place.have[stripe] > 0 || place.slow) return false;
   Place* best = nullptr;
@@ -81,6 +89,7 @@ bool Shape::push_down_fresh(Place& place, Stripe stripe, TimePoint now) {
     Place* parent = leaf->parents[stripe];
     if (leaf == &place || parent == nullptr || !leaf->children[stripe].empty()) continue;
     if (!may_feed(*parent, place, stripe)) continue;
+    if (leaf->depth[stripe] >= below_depth) continue;
     // One of the other group stays a leaf here anyway.
     const std::tuple rank(leaf->group == stripe, leaf->depth[stripe]);
     if (best != nullptr && best_rank <= rank) continue;
@@ -95,8 +104,8 @@ bool Shape::push_down_fresh(Place& place, Stripe stripe, TimePoint now) {
   return true;
 }
 
-/// For one that has children and finds no unit outside its own tree: it takes a leaf's place, and
-/// the leaf goes where the unit is.
+/// For one that finds no unit outside its own tree: it takes a leaf's place, and the leaf goes where
+/// the unit is.
 bool Shape::push_down_any(Place& place, Stripe stripe, TimePoint now) {
   Place* best = nullptr;
   std::tuple<double, unsigned> best_rank;
@@ -115,12 +124,12 @@ bool Shape::push_down_any(Place& place, Stripe stripe, TimePoint now) {
   unlink(*best, stripe);
   link(place, stripe, parent);
   Place* other = with_spare(*best, stripe, true, true, now);
-  if (other == nullptr) other = least_loaded(*best, stripe, now);
-  if (other != nullptr) {
-    link(*best, stripe, *other);
-    return true;
+  if (other == nullptr) {
+    link(*best, stripe, parent);
+    unlink(place, stripe);
+    return false;
   }
-  link(*best, stripe, parent);
+  link(*best, stripe, *other);
   return true;
 }
 
@@ -140,9 +149,10 @@ Place* Shape::least_loaded(const Place& child, Stripe stripe, TimePoint now) con
 bool Shape::attach(Place& place, Stripe stripe, TimePoint now) {
   unlink(place, stripe);
   Place* parent = with_spare(place, stripe, false, false, now);
-  if (parent == nullptr && push_down_fresh(place, stripe, now)) return true;
+  const unsigned depth = parent == nullptr ? UINT_MAX : parent->depth[stripe] + 1;
+  if (push_down_fresh(place, stripe, depth, now)) return true;
   if (parent == nullptr) parent = with_spare(place, stripe, true, false, now);
-  if (parent == nullptr && place.used() > 0 && push_down_any(place, stripe, now)) return true;
+  if (parent == nullptr && push_down_any(place, stripe, now)) return true;
   if (parent == nullptr) parent = with_spare(place, stripe, true, true, now);
   if (parent == nullptr) parent = least_loaded(place, stripe, now);
   if (parent == nullptr) return false;
@@ -150,8 +160,22 @@ bool Shape::attach(Place& place, Stripe stripe, TimePoint now) {
   return true;
 }
 
+bool Shape::improve(Place& place, Stripe stripe, TimePoint now) {
+  Place* best = nullptr;
+  for (Place* other : spare_) {
+    if (!other->done || other->busy || other->used() > 0 || !may_feed(*other, place, stripe))
+      continue;
+    // The one that was given a child the longest time ago.
+    if (best == nullptr || other->moved < best->moved) best = other;
+  }
+  if (best == nullptr || best == place.parents[stripe]) return false;
+  best->moved = now;
+  link(place, stripe, *best);
+  return true;
+}
+
 void Shape::place(Place& place, TimePoint now) {
-  place.group = spare(0) <= spare(1) ? 0 : 1;
+  place.group = spare(0, place) <= spare(1, place) ? 0 : 1;
   const auto other = static_cast<Stripe>(1 - place.group);
   attach(place, other, now);
   attach(place, place.group, now);

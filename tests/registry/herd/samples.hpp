@@ -25,7 +25,7 @@ inline std::vector<Message> sample_messages() {
                   .have = {3, 4},
                   .parents = {"", "parent"},
                   .avoid = {"dead", "gone"}}},
-      {herd, Progress{.have = {1, 2}, .size = 99, .peak_in = 125'000'000, .client_gone = true}},
+      {herd, Progress{.have = {1, 2}, .size = 99, .peak_in = 125'000'000, .idle = 40, .busy = true, .client_gone = true}},
       {herd, Lost{.stripe = 1, .parent = "p", .why = LostWhy::silent, .have = {9, 8}}},
       {herd, Ended{.outcome = Outcome::corrupt}},
       {herd, Redirect{.to = "nearer"}},
