@@ -114,8 +114,8 @@ void ContentStream::count_contributor(const std::string& peer) {
 void ContentStream::note_break(const error_code& error) {
   const auto& peer = source_->peer;
   log::info("fetcher", "{} broke off at byte {} of {} of {}: {}",
-            source_->shared ? "the herd" : shown(peer), offset_, size_,
-            request_.digest.to_string(), error.message());
+            source_->shared ? "the herd" : shown(peer), offset_, size_, request_.digest.to_string(),
+            error.message());
   // It would cost the next request the same time.
   if (!peer.empty() && error == Errc::timed_out) {
     fetcher_->conduct_.out_of_reach(peer, "fell silent in the middle of a body");

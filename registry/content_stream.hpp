@@ -76,7 +76,8 @@ class ContentStream {
     std::string peer{};  ///< its key; empty: the origin, or a shared one
     std::optional<Exchange> exchange{};
     std::uint64_t before = 0;  ///< bytes that precede those that are wanted
-    std::shared_ptr<SharedSource> shared{};  ///< instead of an exchange; whoever fills it has it too
+    std::shared_ptr<SharedSource>
+        shared{};  ///< instead of an exchange; whoever fills it has it too
     std::uint64_t bytes = 0;
     Duration waited{0};
   };

@@ -109,7 +109,8 @@ awaitable<Result<void>> PeerConnections::serve_request(http::Connection& connect
   idle_.erase(&stream);
   stream.set_inactivity_limit(options.inactivity_limit);
   auto* children = shared_.options.children;
-  if (request && children != nullptr && !node.empty() && herd::ChildServer::is_for(*request)) {
+  if (request && children != nullptr && !node.empty() && connection.body_ended() &&
+      herd::ChildServer::is_for(*request)) {
     co_return co_await children->answer(connection, *request, node, !draining_);
   }
   if (request) {

@@ -23,6 +23,7 @@ declare -A parsers=(
   [bootstrap_peers]="dht/bootstrap.cpp:parse_bootstrap_peers|take_peer"
   [delimited]="dht/net/exact.cpp"
   [herd_batch]="registry/herd/batch.cpp:decode_batch|read_hash registry/herd/codec.hpp:FieldReader"
+  [herd_stripe]="registry/herd/data_frame.cpp:parse_stripe_request|decode_about"
   [herd_message]="registry/herd/message.cpp registry/herd/frame.cpp"
   [host_certificate]="dht/net/host_certificate.cpp"
   [host_key]="dht/public_key.cpp"

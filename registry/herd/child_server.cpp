@@ -35,9 +35,8 @@ class ChildServer::Stream {
   awaitable<bool> is_accepted() {
     party_->post([child = child_](Party& party) { party.child_asks(child); });
     const auto end = std::chrono::steady_clock::now() + kAdmission;
-    co_await party_->bell().wait(end, [this] {
-      return child_->state != Child::State::asking || party_->ended();
-    });
+    co_await party_->bell().wait(
+        end, [this] { return child_->state != Child::State::asking || party_->ended(); });
     co_return child_->state == Child::State::accepted;
   }
 
@@ -67,8 +66,7 @@ class ChildServer::Stream {
     if (registry::private_under(server_.policy_, server_.privacy_, digest)) {
       about.private_mark = server_.privacy_.field_of(digest);
     }
-    co_return co_await connection_.write_body(
-        encode_frame(FrameKind::about, encode_about(about)));
+    co_return co_await connection_.write_body(encode_frame(FrameKind::about, encode_about(about)));
   }
 
   awaitable<Result<void>> send_from(Spool& spool) {
@@ -78,9 +76,8 @@ class ChildServer::Stream {
     auto limit = std::chrono::steady_clock::now() + server_.options_.grace;
     while (next_ < end) {
       const auto soon = std::chrono::steady_clock::now() + server_.options_.beat;
-      const bool more = co_await spool.bell().wait(soon, [&] {
-        return spool.covered()[stripe] > next_ || spool.failure() || is_over();
-      });
+      const bool more = co_await spool.bell().wait(
+          soon, [&] { return spool.covered()[stripe] > next_ || spool.failure() || is_over(); });
       if (co_await asked_to_stop() || is_over()) co_return Errc::cancelled;
       if (spool.covered()[stripe] > next_) {
         CO_CHECK(co_await send_piece(spool, piece_number(stripe, next_)));
@@ -109,8 +106,7 @@ class ChildServer::Stream {
     append_number(frame, next_);
     const auto head = frame.size();
     frame.resize(head + length);
-    CO_TRY(const auto got,
-           spool.read(piece * kPieceSize, MutableBytes(frame).subspan(head)));
+    CO_TRY(const auto got, spool.read(piece * kPieceSize, MutableBytes(frame).subspan(head)));
     if (got != length) co_return Errc::truncated;
     CO_CHECK(co_await connection_.write_body(frame));
     server_.herds_.counters().bytes_out.fetch_add(length, std::memory_order_relaxed);
@@ -136,12 +132,12 @@ std::shared_ptr<Party> ChildServer::party_for(const http::Request& request,
   if (!field || asked.kind != registry::Route::Kind::blob || !asked.digest || asked.head) {
     return nullptr;
   }
-  const bool excluded = !asked.registry.empty() &&
-                        !policy_.decide({.registry = asked.registry,
-                                         .repository = asked.repository,
-                                         .tag = std::nullopt,
-                                         .digest = asked.digest})
-                             .mirror;
+  const bool excluded = !asked.registry.empty() && !policy_
+                                                        .decide({.registry = asked.registry,
+                                                                 .repository = asked.repository,
+                                                                 .tag = std::nullopt,
+                                                                 .digest = asked.digest})
+                                                        .mirror;
   if (excluded) return nullptr;
   wanted = *field;
   return herds_.find({*asked.digest, field->zone});

@@ -48,8 +48,8 @@ Place* HerdState::candidate() const {
   std::tuple<bool, bool, std::uint64_t, bool, TimePoint::duration> best_rank;
   for (const auto& [id, place] : shape_.places()) {
     if (!place->may_fetch || place->ghost || place->suspect || place->done) continue;
-    const std::tuple rank(!place->origin_failed, place->units > 0, first_missing_byte(place->have), !place->slow,
-                          -place->joined.time_since_epoch());
+    const std::tuple rank(!place->origin_failed, place->units > 0, first_missing_byte(place->have),
+                          !place->slow, -place->joined.time_since_epoch());
     if (best != nullptr && (rank < best_rank || (rank == best_rank && best->id < id))) continue;
     best = place.get();
     best_rank = rank;

@@ -87,9 +87,8 @@ void Herds::pass_on(Outgoing outgoing) {
 void Herds::deliver(const NodeId& from, Message message) {
   const auto party = find(message.herd);
   if (party) {
-    return party->post([from, body = std::move(message.body)](Party& one) {
-      one.receive(from, body);
-    });
+    return party->post(
+        [from, body = std::move(message.body)](Party& one) { one.receive(from, body); });
   }
   // An order for a herd that this node has left: its coordinator hasn't heard of that.
   pass_on({{from, Message{message.herd, Ended{Outcome::left}}}});
@@ -167,6 +166,17 @@ Result<std::shared_ptr<Spool>> Herds::make_spool(std::uint64_t size) {
 
 void Herds::keep(const Digest& digest, std::shared_ptr<Spool> spool) {
   parts_.finished.keep(digest, std::move(spool));
+}
+
+bool Herds::keep(const Digest& digest, std::string_view content) {
+  const auto spool = make_spool(content.size());
+  if (!spool) return false;
+  for (std::uint64_t piece = 0; piece < (*spool)->pieces(); ++piece) {
+    const auto bytes = content.substr(piece * kPieceSize, kPieceSize);
+    if (!(*spool)->put(piece, as_bytes(bytes))) return false;
+  }
+  keep(digest, *spool);
+  return true;
 }
 
 std::vector<Herds::Shown> Herds::shown() const {

@@ -32,15 +32,15 @@ struct HerdsOptions {
 
 /// Since the start. Any thread.
 struct HerdCounters {
-  std::atomic<std::uint64_t> fetch{0};       ///< advice that clients were given
+  std::atomic<std::uint64_t> fetch{0};  ///< advice that clients were given
   std::atomic<std::uint64_t> stream{0};
   std::atomic<std::uint64_t> holder{0};
   std::atomic<std::uint64_t> alone{0};
   std::atomic<std::uint64_t> fetches{0};     ///< orders to ask the origin
   std::atomic<std::uint64_t> promotions{0};  ///< of them, those in mid-blob
   std::atomic<std::uint64_t> given_up{0};
-  std::atomic<std::uint64_t> bytes_in{0};    ///< of pieces from parents
-  std::atomic<std::uint64_t> bytes_out{0};   ///< of pieces to children
+  std::atomic<std::uint64_t> bytes_in{0};   ///< of pieces from parents
+  std::atomic<std::uint64_t> bytes_out{0};  ///< of pieces to children
   std::atomic<std::uint64_t> children_refused{0};
 };
 
@@ -82,13 +82,15 @@ class Herds {
   awaitable<std::optional<registry::Peer>> whereabouts(NodeId node);
   Result<std::shared_ptr<Spool>> make_spool(std::uint64_t size);
   void keep(const Digest& digest, std::shared_ptr<Spool> spool);
+  /// The same of content in memory; whether there is room for it.
+  bool keep(const Digest& digest, std::string_view content);
 
   /// For the status page; on the control thread.
   struct Shown {
     std::string digest;
     std::string role;
     std::uint64_t size = 0;
-    std::uint64_t pieces = 0;    ///< that are here
+    std::uint64_t pieces = 0;  ///< that are here
     std::size_t children = 0;
   };
   std::vector<Shown> shown() const;

@@ -296,11 +296,13 @@ void Party::holder_failed() {
   apply(member_.holder_failed(node, now()));
 }
 
-void Party::finished() {
+void Party::finished(bool kept) {
   if (std::exchange(finished_, true)) return;
   const auto shared = spool();
-  if (shared && shared->whole()) herds_.keep(id_.digest, shared);
-  apply(member_.finished(now()));
+  const bool whole = shared && shared->whole();
+  if (whole) herds_.keep(id_.digest, shared);
+  // What isn't kept here can't be given to others before the runtime has committed it.
+  apply(whole || kept ? member_.finished(now()) : member_.client_gone(now()));
 }
 
 void Party::corrupt() {

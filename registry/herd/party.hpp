@@ -85,7 +85,8 @@ class Party : public std::enable_shared_from_this<Party> {
   std::shared_ptr<Spool> feed(std::optional<registry::Exchange>& exchange, std::uint64_t size);
   void origin_refused(bool denied);
   void holder_failed();
-  void finished();
+  /// A client has all of it, verified. `kept`: it is among the finished spools already.
+  void finished(bool kept = false);
   void corrupt();
   void child_asks(const std::shared_ptr<Child>& child);
   void child_left(const std::shared_ptr<Child>& child);

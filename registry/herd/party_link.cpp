@@ -19,9 +19,9 @@ awaitable<void> Party::follow(std::shared_ptr<Activity> activity, Subscribe what
   Result<void> done(Errc::unavailable);
   const auto peer = co_await herds_.whereabouts(what.parent);
   if (peer && !activity->stopped) {
-    auto request = registry::peer_read(
-        *peer, "GET", request_.repository + "/blobs/" + id_.digest.to_string(), request_.registry,
-        {});
+    auto request =
+        registry::peer_read(*peer, "GET", request_.repository + "/blobs/" + id_.digest.to_string(),
+                            request_.registry, {});
     request.headers.add(std::string(kStripeField),
                         to_string({.stripe = what.stripe, .next = what.next, .zone = id_.zone}));
     auto exchange = co_await parts_.fetcher.ask(*peer, std::move(request));

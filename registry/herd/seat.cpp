@@ -3,6 +3,7 @@
 
 #include "registry/forwarding.hpp"
 #include "registry/herd/herds.hpp"
+#include "registry/manifest.hpp"
 #include "registry/permission.hpp"
 #include "registry/stream_answer.hpp"
 
@@ -20,8 +21,8 @@ class SpoolSource final : public registry::SharedSource {
   awaitable<Result<std::size_t>> read(std::uint64_t offset, MutableBytes into) override {
     const auto piece = offset / kPieceSize;
     const auto end = std::chrono::steady_clock::now() + stall_;
-    const bool ready = co_await spool_->bell().wait(
-        end, [&] { return spool_->has(piece) || spool_->failure(); });
+    const bool ready =
+        co_await spool_->bell().wait(end, [&] { return spool_->has(piece) || spool_->failure(); });
     if (co_await asked_to_stop()) co_return Errc::cancelled;
     if (spool_->has(piece)) co_return spool_->read(offset, into);
     co_return ready ? Errc::unavailable : Errc::timed_out;
@@ -38,22 +39,21 @@ class SpoolSource final : public registry::SharedSource {
 /// The request of this client for a part of the content, at its origin; owns what it needs, for it
 /// may outlive the client.
 Again again(const Inquiry& inquiry) {
-  return [&parts = inquiry.parts, to = inquiry.origin,
-          request = registry::forwarded(inquiry.request)](
-             registry::ByteRange range, bool others) -> awaitable<Result<registry::Exchange>> {
-    auto part = request;
-    part.headers.erase("If-Range");
-    part.headers.set("Range", range.to_string());
-    return parts.origin.read(to, std::move(part), {.others = others});
-  };
+  return
+      [&parts = inquiry.parts, to = inquiry.origin, request = registry::forwarded(inquiry.request)](
+          registry::ByteRange range, bool others) -> awaitable<Result<registry::Exchange>> {
+        auto part = request;
+        part.headers.erase("If-Range");
+        part.headers.set("Range", range.to_string());
+        return parts.origin.read(to, std::move(part), {.others = others});
+      };
 }
 
 Party::About about(const Inquiry& inquiry, const Digest& digest, const HerdsOptions& options) {
   auto request = registry::content_request(inquiry, digest);
   const bool manifest = inquiry.route.kind == registry::Route::Kind::manifest;
   const bool small = manifest || (request.size && *request.size <= options.small);
-  const MemberFacts facts{
-      .size = request.size.value_or(0), .whole = small, .may_fetch = true};
+  const MemberFacts facts{.size = request.size.value_or(0), .whole = small, .may_fetch = true};
   return {.id = {.digest = digest},
           .request = std::move(request),
           .facts = facts,
@@ -65,13 +65,30 @@ awaitable<Result<registry::Found>> answer_from_holder(Inquiry& inquiry, const Di
                                                       Seat& seat) {
   const auto peer = seat.holder();
   if (!peer) co_return registry::Found::no;
-  auto stream = co_await inquiry.parts.fetcher.open_at(*peer, registry::content_request(inquiry, digest),
-                                                       registry::origin_continuation(inquiry, digest));
+  auto stream =
+      co_await inquiry.parts.fetcher.open_at(*peer, registry::content_request(inquiry, digest),
+                                             registry::origin_continuation(inquiry, digest));
   if (!stream) {
     if (is_cancelled(stream.error())) co_return stream.error();
     co_return registry::Found::no;
   }
-  co_return co_await registry::answer_from_stream(inquiry, digest, *stream);
+  if (stream->size() > registry::kMaxManifestBytes &&
+      inquiry.route.kind == registry::Route::Kind::manifest) {
+    co_return registry::Found::no;
+  }
+  const bool small = stream->size() <= inquiry.parts.herds->options().small;
+  if (!small && inquiry.route.kind != registry::Route::Kind::manifest) {
+    co_return co_await registry::answer_from_stream(inquiry, digest, *stream);
+  }
+  auto content = co_await registry::collect_verified(inquiry, digest, *stream);
+  if (!content) {
+    const auto error = content.error();
+    if (is_cancelled(error) || error == Errc::bad_message) co_return error;
+    co_return registry::Found::no;
+  }
+  seat.keep(digest, *content);
+  CO_CHECK(co_await registry::answer_with(inquiry, digest, *std::move(content)));
+  co_return registry::Found::yes;
 }
 
 awaitable<Result<registry::Found>> answer_from_spool(Inquiry& inquiry, const Digest& digest,
@@ -149,8 +166,12 @@ void Seat::holder_failed() {
   party_->post([](Party& party) { party.holder_failed(); });
 }
 
+void Seat::keep(const Digest& digest, std::string_view content) {
+  kept_ = herds_.keep(digest, content);
+}
+
 void Seat::finished() {
-  party_->post([](Party& party) { party.finished(); });
+  party_->post([kept = kept_](Party& party) { party.finished(kept); });
 }
 
 void Seat::corrupt() {
@@ -168,8 +189,7 @@ awaitable<std::unique_ptr<Seat>> take_seat(Inquiry& inquiry, Digest digest) {
   const auto conditional = inquiry.request.headers.contains("If-None-Match");
   if (conditional || inquiry.request.method != "GET") co_return nullptr;
   bool made = false;
-  auto party =
-      co_await herds->join(inquiry.parts, about(inquiry, digest, herds->options()), made);
+  auto party = co_await herds->join(inquiry.parts, about(inquiry, digest, herds->options()), made);
   if (!party) co_return nullptr;
   co_return std::make_unique<Seat>(*herds, std::move(party), co_await asio::this_coro::executor,
                                    made);

@@ -34,6 +34,9 @@ class Seat {
   std::optional<registry::Peer> holder() const { return party_->holder(); }
   void holder_failed();
 
+  /// Content from a holder, for those to whom this node will be one.
+  void keep(const Digest& digest, std::string_view content);
+
   /// The client has got all of it, and the digest is right; or it is wrong.
   void finished();
   void corrupt();
@@ -43,6 +46,7 @@ class Seat {
   const std::shared_ptr<Party> party_;
   const bool at_home_;
   bool asking_ = false;  ///< the origin, for the herd
+  bool kept_ = false;
 };
 
 /// A seat for a read of the whole of `digest`; null: there is no herd for it.

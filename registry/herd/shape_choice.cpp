@@ -104,8 +104,8 @@ bool Shape::push_down_fresh(Place& place, Stripe stripe, unsigned below_depth, T
   return true;
 }
 
-/// For one that finds no unit outside its own tree: it takes a leaf's place, and the leaf goes where
-/// the unit is.
+/// For one that finds no unit outside its own tree: it takes a leaf's place, and the leaf goes
+/// where the unit is.
 bool Shape::push_down_any(Place& place, Stripe stripe, TimePoint now) {
   Place* best = nullptr;
   std::tuple<double, unsigned> best_rank;

@@ -7,7 +7,9 @@ import threading
 import unittest
 
 from events import EventTest
+from expectations import wait_for_trust
 from lab import image, wait_until
+from lab.content import ContentMismatch
 from lab.cri import CallError
 
 SIZE = 8 << 20
@@ -26,11 +28,17 @@ class _Herd(EventTest):
     """Nodes of one mesh that have nothing of the image yet."""
 
     VERSIONS: tuple = ()
-    ARGUMENTS: tuple = ()
+    #: The origin is held for longer than a test takes.
+    ARGUMENTS = ("--stall-timeout", "60s")
+
+    @classmethod
+    def make_origin(cls):
+        """The origin of the image."""
+        return cls.lab.origin()
 
     @classmethod
     def build(cls):
-        cls.origin = cls.lab.origin()
+        cls.origin = cls.make_origin()
         cls.nodes = []
         for number, version in enumerate(cls.VERSIONS):
             cls.nodes.append(cls.member(f"node-{number}", *cls.nodes[:1], version=version,
@@ -63,12 +71,17 @@ class _Herd(EventTest):
         self.assertEqual(len(fetched), 4, fetched)  # a manifest, a config, two layers
         self.assertEqual(set(fetched.values()), {1}, fetched)
 
-    def begin(self, nodes):
-        """Pulls in the background on nodes; returns a function that gives the outcomes."""
-        outcomes = {}
+    def begin(self, nodes, credentials=lambda node: {}):
+        """Pulls in the background on nodes; returns a function that waits, and gives what went wrong by
+        node. Nodes whose pull succeeds have the image, byte for byte."""
+        errors = {}
 
         def pull(node):
-            outcomes[node.name] = self.pull(node, self.name)
+            try:
+                node.pull(self.name, **credentials(node))
+                node.verify_content(self.name, self.origin)
+            except (CallError, ContentMismatch) as error:
+                errors[node.name] = str(error)
         threads = [threading.Thread(target=pull, args=(node,)) for node in nodes]
         for thread in threads:
             thread.start()
@@ -76,7 +89,7 @@ class _Herd(EventTest):
         def end():
             for thread in threads:
                 thread.join()
-            return [outcomes[node.name] for node in nodes]
+            return errors
         self.addCleanup(end)
         return end
 
@@ -97,9 +110,17 @@ class _Herd(EventTest):
             roles[herd_of(node, self.layer).get("role")].append(node)
         return roles
 
-    def assert_all_pulled(self, outcomes) -> None:
-        """Each of them has the image, byte for byte (pull() has compared)."""
-        self.assertEqual([(o.node.name, o.error) for o in outcomes if o.error], [])
+    def asked_by(self, nodes, since: float) -> list:
+        """The statuses of the requests for the layer that nodes have made."""
+        remotes = [address for node in nodes for address in (node.ipv4, node.ipv6)]
+        return [r.status for r in self.origin.requests(since)
+                if self.layer in r.path and r.method == "GET" and r.remote in remotes]
+
+    def revive(self, node) -> None:
+        """Starts a killed agent again, and waits until it serves."""
+        node.agent.start()
+        node.agent.wait_for_mesh(len(self.nodes) - 1)
+        wait_for_trust(node)
 
 
 class HerdTest(_Herd):
@@ -112,7 +133,7 @@ class HerdTest(_Herd):
         self.origin.limit(40)
         self.addCleanup(self.origin.limit, None)
         outcomes = self.pull_on_all(self.nodes, self.name)
-        self.assert_all_pulled(outcomes)
+        self.assertEqual([(o.node.name, o.error) for o in outcomes if o.error], [])
         self.assert_fetched_once(since)
         from_herd = [o.node.name for o in outcomes if o.sources[self.layer].startswith("herd")]
         self.assertEqual(len(from_herd), 3, [o.sources for o in outcomes])
@@ -125,10 +146,9 @@ class HerdTest(_Herd):
         end_late = self.begin(self.nodes[3:])
         self.wait_until_held(self.nodes)
         self.origin.set_cutter(None)
-        self.assert_all_pulled(end() + end_late())
-        fetched = self.fetched(since)
-        # The layer's rest, once.
-        self.assertEqual(sum(fetched.values()), 5, fetched)
+        self.assertEqual(end() | end_late(), {})
+        # The layer's rest is asked for once, too.
+        self.assertEqual(sorted(self.asked_by(self.nodes, since)), [200, 206])
 
     def test_3_the_fetcher_is_killed(self):
         since = self.origin.now()
@@ -138,17 +158,80 @@ class HerdTest(_Herd):
         fetcher, = self.roles(self.nodes)["fetches"]
         others = [node for node in self.nodes if node is not fetcher]
         fetcher.agent.kill()
-        outcomes = end()
         self.addCleanup(self.revive, fetcher)
-        self.assert_all_pulled(outcomes)
-        again = [r for r in self.origin.requests(since) if self.layer in r.path
-                 and r.method == "GET" and r.remote in [n.ipv4 for n in others]]
-        self.assertEqual([r.status for r in again], [206], again)
+        self.assertEqual(end(), {})
+        self.assertEqual(self.asked_by(others, since), [206])
 
-    def revive(self, node) -> None:
-        """Starts a killed agent again, and waits until it serves."""
-        node.agent.start()
-        node.agent.wait_for_mesh(len(self.nodes) - 1)
+    def test_4_one_in_the_middle_is_killed(self):
+        since = self.origin.now()
+        self.hold()
+        end = self.begin(self.nodes)
+        self.wait_until_held(self.nodes)
+        middle = next(node for node in self.roles(self.nodes)["streams"]
+                      if herd_of(node, self.layer)["children"] > 0)
+        others = [node for node in self.nodes if node is not middle]
+        middle.agent.kill()
+        self.addCleanup(self.revive, middle)
+        self.origin.set_cutter(None)
+        self.assertEqual(end(), {})
+        # The fetcher alone: what was held, and the rest.
+        self.assertEqual(sorted(self.asked_by(others, since)), [200, 206])
+
+    def test_5_the_fetcher_hangs(self):
+        since = self.origin.now()
+        self.hold()
+        end = self.begin(self.nodes)
+        self.wait_until_held(self.nodes)
+        fetcher, = self.roles(self.nodes)["fetches"]
+        others = [node for node in self.nodes if node is not fetcher]
+        fetcher.agent.process.signal(signal.SIGSTOP)
+        self.addCleanup(fetcher.agent.process.signal, signal.SIGCONT)
+        for node in others:
+            wait_until(lambda n=node: n.agent.status()["herds"]["now"] == [], 60,
+                       f"{node.name} has all of it")
+        self.assertEqual(self.asked_by(others, since), [206])
+        fetcher.agent.process.signal(signal.SIGCONT)
+        self.assertEqual(end(), {})
+
+
+USERS = {"alice": "wonderland", "bob": "builder"}
+
+
+class PrivateHerdTest(_Herd):
+    """A private image, and nodes with credentials of their own, or none."""
+
+    VERSIONS = ("2.1", "2.1", "2.1")
+
+    @classmethod
+    def make_origin(cls):
+        cls.tokens = cls.lab.token_service(users=USERS, private={})
+        return cls.lab.origin(tokens=cls.tokens)
+
+    def setUp(self):
+        super().setUp()
+        self.tokens.private[self.repository] = list(USERS)
+        self.tokens.write_settings()
+
+    def test_each_with_its_own_credentials_and_one_with_none(self):
+        since = self.origin.now()
+        users = dict(zip([node.name for node in self.nodes], USERS))
+
+        def credentials(node):
+            user = users.get(node.name)
+            return {"username": user, "password": USERS[user]} if user else {}
+        self.origin.limit(40)
+        self.addCleanup(self.origin.limit, None)
+        errors = self.begin(self.nodes, credentials)()
+        *allowed, stranger = self.nodes
+        self.assertEqual(list(errors), [stranger.name], errors)
+        self.assertEqual(self.fetched(since, [stranger]), {})
+        self.assert_fetched_once(since)
+        store = stranger.containerd.store / "blobs/sha256"
+        self.assertFalse((store / self.layer.removeprefix("sha256:")).exists())
+        # Whose credentials it was fetched with stays with the node that they came to.
+        tokens = {r.authorization for r in self.origin.requests(since, allowed[0])} & \
+                 {r.authorization for r in self.origin.requests(since, allowed[1])}
+        self.assertLessEqual(tokens, {""})
 
 
 if __name__ == "__main__":

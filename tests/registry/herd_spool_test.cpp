@@ -177,9 +177,9 @@ TEST(StripeRequest, IsReadAsItWasWritten) {
 }
 
 TEST(StripeRequest, RefusesAnythingElse) {
-  for (const auto* text : {"", "stripe=2;next=0", "stripe=0", "next=0", "stripe=;next=1",
-                           "stripe=0;next=-1", "stripe=0;next=99999999999999999999",
-                           "stripe=0;next=1;more=2", "stripe=0 ;next=1"}) {
+  for (const auto* text :
+       {"", "stripe=2;next=0", "stripe=0", "next=0", "stripe=;next=1", "stripe=0;next=-1",
+        "stripe=0;next=99999999999999999999", "stripe=0;next=1;more=2", "stripe=0 ;next=1"}) {
     EXPECT_FALSE(parse_stripe_request(text)) << text;
   }
 }

@@ -16,9 +16,9 @@ namespace hagring::agent {
 
 /// Times and limits of the herds' streams.
 struct HerdMeshOptions {
-  Duration open = std::chrono::seconds(3);   ///< for a stream to be opened
-  Duration write = std::chrono::seconds(5);  ///< for messages to be taken
-  Duration idle = std::chrono::seconds(60);  ///< until a stream of ours is ended
+  Duration open = std::chrono::seconds(3);          ///< for a stream to be opened
+  Duration write = std::chrono::seconds(5);         ///< for messages to be taken
+  Duration idle = std::chrono::seconds(60);         ///< until a stream of ours is ended
   std::size_t max_queued = std::size_t{256} << 10;  ///< bytes to one node that wait to be sent
   std::size_t max_lines = 1024;                     ///< streams, of others and of ours
   /// A node that doesn't speak the protocol isn't asked again for this long.

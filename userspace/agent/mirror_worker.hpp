@@ -32,8 +32,8 @@ struct MirrorShared {
   registry::Privacy& privacy;
   registry::Grants& grants;
   herd::Herds* herds = nullptr;  ///< null: nothing is shared while it comes
-  Dialer& dialer;         ///< for peers
-  Dialer& origin_dialer;  ///< by the client's egress proxies
+  Dialer& dialer;                ///< for peers
+  Dialer& origin_dialer;         ///< by the client's egress proxies
   SSL_CTX* origin_tls;
   SSL_CTX* client_tls;
   const proxy::Authorities& authorities;

@@ -305,16 +305,19 @@ std::unique_ptr<herd::Herds> NodeAgent::make_herds() {
   options.spools.bytes = config_.herd_spool_bytes;
   options.folder = config_.state_dir;
   options.small = config_.herd_small;
-  options.stall = config_.stall_timeout;
-  return std::make_unique<herd::Herds>(
-      herd::Herds::Parts{.control = control_,
-                         .clock = clock_,
-                         .self = to_herd(node_.peer_id()),
-                         .mesh = herd_mesh_,
-                         .neighbours = herd_mesh_,
-                         .notary = herd_notary_,
-                         .finished = finished_spools_},
-      std::move(options));
+  // An origin that falls silent is given up by the herd, then by a member whose herd does nothing,
+  // at last by the client itself.
+  options.member.origin_stall = config_.stall_timeout;
+  options.member.starved = config_.stall_timeout + 5s;
+  options.stall = config_.stall_timeout + 10s;
+  return std::make_unique<herd::Herds>(herd::Herds::Parts{.control = control_,
+                                                          .clock = clock_,
+                                                          .self = to_herd(node_.peer_id()),
+                                                          .mesh = herd_mesh_,
+                                                          .neighbours = herd_mesh_,
+                                                          .notary = herd_notary_,
+                                                          .finished = finished_spools_},
+                                       std::move(options));
 }
 
 void NodeAgent::store_changed(containerd::Changes changes) {

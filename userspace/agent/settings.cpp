@@ -262,7 +262,8 @@ std::vector<Setting> process_settings() {
 const std::vector<Setting>& settings() {
   static const std::vector<Setting> all = [] {
     auto joined = client_settings();
-    for (auto part : {content_settings(), herd_settings(), layer_settings(), mesh_settings(), process_settings()}) {
+    for (auto part : {content_settings(), herd_settings(), layer_settings(), mesh_settings(),
+                      process_settings()}) {
       joined.insert(joined.end(), part.begin(), part.end());
     }
     return joined;
