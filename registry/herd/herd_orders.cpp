@@ -10,11 +10,14 @@ namespace {
 
 /// Members that can get nothing yet are told so this often.
 constexpr auto kRemind = std::chrono::seconds(1);
-/// So many pieces behind both of its parents, and falling further, a member is slow.
-constexpr double kSlowPieces = 24;
+/// A fetcher that has so many pieces of a stripe isn't replaced by a better one.
+constexpr std::uint64_t kMuch = 64;
+/// So many pieces behind both of its parents, so many reports long, a member is slow, if ...
+constexpr double kSlowPieces = 16;
+constexpr unsigned kSlowReports = 2;
 /// A parent that has so many pieces more could send more than it does.
 constexpr double kHungryPieces = 16;
-/// Its rate is below this share of what its parents take in.
+/// ... its node never took in more than this share of what the middle one of all did.
 constexpr double kSlowShare = 0.6;
 
 }  // namespace
@@ -22,8 +25,12 @@ constexpr double kSlowShare = 0.6;
 /// Whether somebody has, or is getting from the origin, all that there is.
 bool HerdState::sourced() const {
   const Place* head = shape_.head();
-  // One that serves nobody is of no use to the others, if another could fetch.
-  if (head != nullptr) return whole_ || head->units > 0 || !shareable();
+  // One that serves nobody, or is known to be slow, is of no use to the others if another could
+  // fetch, unless it is far ahead already.
+  if (head != nullptr) {
+    const bool useful = head->units > 0 && (!head->slow || head->have[0] > kMuch);
+    return whole_ || useful || !better_head();
+  }
   if (whole_) {
     return std::any_of(shape_.places().begin(), shape_.places().end(),
                        [](const auto& each) { return each.second->done; });
@@ -37,19 +44,19 @@ bool HerdState::sourced() const {
   return there[0] && there[1];
 }
 
-/// Whether one that may fetch serves others, too.
-bool HerdState::shareable() const {
+/// Whether one that may fetch serves others, too, and isn't slow.
+bool HerdState::better_head() const {
   const Place* next = candidate();
-  return next != nullptr && next->units > 0;
+  return next != nullptr && next->units > 0 && !next->slow;
 }
 
 Place* HerdState::candidate() const {
   Place* best = nullptr;
-  std::tuple<bool, bool, std::uint64_t, bool, TimePoint::duration> best_rank;
+  std::tuple<bool, bool, bool, std::uint64_t, TimePoint::duration> best_rank;
   for (const auto& [id, place] : shape_.places()) {
     if (!place->may_fetch || place->ghost || place->suspect || place->done) continue;
-    const std::tuple rank(!place->origin_failed, place->units > 0, first_missing_byte(place->have),
-                          !place->slow, -place->joined.time_since_epoch());
+    const std::tuple rank(!place->origin_failed, place->units > 0, !place->slow,
+                          first_missing_byte(place->have), -place->joined.time_since_epoch());
     if (best != nullptr && (rank < best_rank || (rank == best_rank && best->id < id))) continue;
     best = place.get();
     best_rank = rank;
@@ -158,19 +165,25 @@ void HerdState::assign_holders(TimePoint /*now*/, Outgoing& out) {
 /// A node that takes in much less than its parents could give it: it goes to the edge.
 void HerdState::find_slow(Place& place, TimePoint now) {
   if (place.slow || place.head || place.done || whole_) return;
+  bool lags = true;
   for (Stripe s = 0; s < kStripes; ++s) {
     const Place* parent = place.parents[s];
-    if (parent == nullptr || parent->slow || parent->done) return;
-    const auto behind = static_cast<double>(parent->have[s]) - static_cast<double>(place.have[s]);
-    if (behind < kSlowPieces || place.rate[s] > kSlowShare * parent->rate[s]) return;
+    if (parent == nullptr || parent->slow || parent->suspect) return;
+    const double behind = parent->position(s, now) - static_cast<double>(place.have[s]);
+    lags = lags && behind >= kSlowPieces;
   }
-  place.slow = true;
-  for (Stripe s = 0; s < kStripes; ++s) {
-    const auto children = place.children[s];
-    for (Place* child : children) {
-      if (!child->slow) shape_.attach(*child, s, now);
-    }
+  place.lagging = lags ? place.lagging + 1 : 0;
+  if (place.lagging < kSlowReports) return;
+  // One that a busy parent keeps short isn't slow itself: it has taken in more before.
+  std::vector<std::uint64_t> peaks;
+  for (const auto& [id, other] : shape_.places()) {
+    if (other->peak_in > 0) peaks.push_back(other->peak_in);
   }
+  if (peaks.empty()) return;
+  const auto middle = peaks.begin() + static_cast<std::ptrdiff_t>(peaks.size() / 2);
+  std::nth_element(peaks.begin(), middle, peaks.end());
+  if (static_cast<double>(place.peak_in) > kSlowShare * static_cast<double>(*middle)) return;
+  shape_.slow_down(place, now);
 }
 
 /// A node that could take in more, from parents that have more than it: they are busy elsewhere.

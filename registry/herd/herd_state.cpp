@@ -148,11 +148,12 @@ void HerdState::take(const NodeId& from, const Progress& progress, TimePoint now
   learn_size(progress.size);
   if (progress.have != place->have) origin_failures_ = 0;
   place->busy = progress.busy;
+  place->peak_in = progress.peak_in;
   if (place->done) return;
   update(*place, progress.have, now);
   if (progress.client_gone && !place->head) place->may_fetch = false;
   find_hungry(*place, progress.idle, now);
-  if (getenv("SLOW")) find_slow(*place, now);
+  find_slow(*place, now);
   settle(now, out);
 }
 

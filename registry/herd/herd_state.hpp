@@ -46,7 +46,7 @@ class HerdState {
   void settle(TimePoint now, Outgoing& out);
   void arrange(TimePoint now, Outgoing& out);
   bool sourced() const;
-  bool shareable() const;
+  bool better_head() const;
   Place* candidate() const;
   void name_head(Place& place, Outgoing& out);
   void tell_changed(Outgoing& out);

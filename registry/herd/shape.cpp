@@ -12,6 +12,12 @@ double Place::position(Stripe stripe, TimePoint now) const {
   return static_cast<double>(have[stripe]) + rate[stripe] * seconds;
 }
 
+std::size_t Place::used() const {
+  const auto fast = [](const Place* child) { return !child->slow; };
+  return static_cast<std::size_t>(std::count_if(children[0].begin(), children[0].end(), fast) +
+                                  std::count_if(children[1].begin(), children[1].end(), fast));
+}
+
 Place* Shape::find(const NodeId& id) const {
   const auto found = places_.find(id);
   return found == places_.end() ? nullptr : found->second.get();

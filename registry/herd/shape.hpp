@@ -28,6 +28,8 @@ struct Place {
   TimePoint moved{};  ///< the last time that it got another parent
   PerStripe have{};
   TimePoint have_at{};
+  std::uint64_t peak_in = 0;            ///< the most its node took in, bytes a second
+  unsigned lagging = 0;                 ///< reports in a row in which it fell behind both parents
   std::array<double, kStripes> rate{};  ///< pieces of each stripe a second, lately
   std::array<Place*, kStripes> parents{};
   std::array<std::vector<Place*>, kStripes> children;
@@ -43,7 +45,9 @@ struct Place {
   std::size_t giving = 0;              ///< small blobs: how many it gives it to
   std::size_t spare_at = SIZE_MAX;     ///< its place in the list of those with units to spare
 
-  std::size_t used() const { return children[0].size() + children[1].size(); }
+  /// Children that take a unit. Slow ones take so little that one more costs hardly anything.
+  std::size_t used() const;
+  std::size_t slow_children() const { return children[0].size() + children[1].size() - used(); }
   /// How many pieces of a stripe it has by now, if it went on as it did.
   double position(Stripe stripe, TimePoint now) const;
 };
@@ -79,6 +83,8 @@ class Shape {
 
   /// What it is worth as a parent has changed: done, slow, units, suspect.
   void revalue(Place& place) { note_spare(place); }
+  /// A member was found to be slow: it goes to the edge, its children elsewhere.
+  void slow_down(Place& place, TimePoint now);
   /// Takes children away from one that has more than it should, and finds them other parents.
   void shed(Place& place, TimePoint now);
 

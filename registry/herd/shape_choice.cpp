@@ -63,11 +63,14 @@ Place* Shape::with_spare(const Place& child, Stripe stripe, bool cross, bool lag
     if (free_units(*place, stripe, cross) == 0 || !may_feed(*place, child, stripe)) continue;
     const double behind = lag(*place, child, stripe, now);
     if (behind > 0 && !lagging) continue;
+    // Slow ones take no units; one each is what a node has to spare for them.
+    if (child.slow && !place->slow && place->slow_children() > 0) continue;
     // A finished one that feeds nobody has its whole uplink to give; one that feeds others would
     // give what these have. Slow ones spare others' units.
     const bool free = place->used() == 0 && !place->busy;
     const int busy = !place->done ? 1 : free ? 0 : 2;
-    const unsigned depth = place->done ? 0 : place->depth[stripe];
+    unsigned depth = place->done ? 0 : place->depth[stripe];
+    if (child.slow) depth = UINT_MAX - depth;  // leave the upper places to others
     const std::tuple rank(behind, child.slow && !place->slow, busy, depth,
                           -place->joined.time_since_epoch());
     if (best != nullptr && best_rank <= rank) continue;
@@ -88,7 +91,8 @@ bool Shape::push_down_fresh(Place& place, Stripe stripe, unsigned below_depth, T
   for (Place* leaf : fresh_) {
     Place* parent = leaf->parents[stripe];
     if (leaf == &place || parent == nullptr || !leaf->children[stripe].empty()) continue;
-    if (!may_feed(*parent, place, stripe)) continue;
+    // A slow one's place isn't a whole one.
+    if (!may_feed(*parent, place, stripe) || leaf->slow) continue;
     if (leaf->depth[stripe] >= below_depth) continue;
     // One of the other group stays a leaf here anyway.
     const std::tuple rank(leaf->group == stripe, leaf->depth[stripe]);
@@ -113,7 +117,7 @@ bool Shape::push_down_any(Place& place, Stripe stripe, TimePoint now) {
     Place* parent = leaf->parents[stripe];
     if (leaf.get() == &place || parent == nullptr || !leaf->children[stripe].empty()) continue;
     if (leaf->complete[stripe] || below(*leaf, place, stripe)) continue;
-    if (!may_feed(*parent, place, stripe)) continue;
+    if (!may_feed(*parent, place, stripe) || leaf->slow != place.slow) continue;
     const std::tuple rank(lag(*parent, place, stripe, now), leaf->depth[stripe]);
     if (best != nullptr && best_rank <= rank) continue;
     best = leaf.get();
@@ -138,7 +142,8 @@ Place* Shape::least_loaded(const Place& child, Stripe stripe, TimePoint now) con
   std::tuple<double, std::size_t, unsigned> best_rank;
   for (const auto& [id, place] : places_) {
     if (!may_feed(*place, child, stripe)) continue;
-    const std::tuple rank(lag(*place, child, stripe, now), place->used(), place->depth[stripe]);
+    const std::size_t load = child.slow ? place->slow_children() : place->used();
+    const std::tuple rank(lag(*place, child, stripe, now), load, place->depth[stripe]);
     if (best != nullptr && best_rank <= rank) continue;
     best = place.get();
     best_rank = rank;
@@ -180,6 +185,17 @@ void Shape::place(Place& place, TimePoint now) {
   attach(place, other, now);
   attach(place, place.group, now);
   fresh_.push_back(&place);
+}
+
+void Shape::slow_down(Place& place, TimePoint now) {
+  place.slow = true;
+  for (Stripe s = 0; s < kStripes; ++s) {
+    if (place.parents[s] != nullptr) note_spare(*place.parents[s]);
+    const auto children = place.children[s];
+    for (Place* child : children) {
+      if (!child->slow) attach(*child, s, now);
+    }
+  }
 }
 
 void Shape::shed(Place& place, TimePoint now) {

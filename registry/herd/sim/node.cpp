@@ -269,9 +269,6 @@ void Simulation::Node::layer_done(std::size_t layer) {
     const double took = std::chrono::duration<double>(sim.events_.now() - started).count();
     (slow ? sim.outcomes_.slow_seconds : sim.outcomes_.seconds).push_back(took);
     --sim.open_nodes_;
-    if (getenv("DBG"))
-      printf("DONE node %zu start %.3f took %.3f\n", number,
-             std::chrono::duration<double>(started - sim.begin_).count(), took);
   }
   begin_layers();
 }

@@ -14,9 +14,6 @@ namespace {
 /// Pieces on their way that a sender doesn't know to have arrived, as TCP's window.
 constexpr unsigned kWindow = 8;
 constexpr auto kLimit = std::chrono::seconds(120);
-constexpr auto kWatch = milliseconds(5);
-/// Two may fetch the same blob for this long, while one takes over from the other.
-constexpr auto kTakeover = milliseconds(2500);
 
 }  // namespace
 
@@ -88,18 +85,6 @@ Duration Simulation::contact(std::size_t a, std::size_t b) {
 
 void Simulation::deliver(std::size_t from, const Send& send) {
   const std::size_t to = std::stoul(send.to.substr(5));
-  if (getenv("DBG")) {
-    std::string x;
-    if (auto* l = std::get_if<Lost>(&send.message.body))
-      x = fmt::format("s{} {} why {}", l->stripe, l->parent, (int)l->why);
-    if (auto* l = std::get_if<Stream>(&send.message.body))
-      for (auto& q : l->sources) x += fmt::format(" s{}<{}", q.stripe, q.parent);
-    if (auto* l = std::get_if<Relieve>(&send.message.body))
-      x = fmt::format("s{} {}", l->stripe, l->child);
-    fmt::print("{:.4f} {} -> {} {} {} {}\n",
-               std::chrono::duration<double>(events_.now() - begin_).count(), from, to,
-               name_of(send.message.body), send.message.herd.digest.hex().substr(0, 3), x);
-  }
   if (from != to) {
     const Bytes frame = encode_frame(send.message);
     ++messages_;
@@ -122,53 +107,60 @@ void Simulation::deliver(std::size_t from, const Send& send) {
   });
 }
 
+/// How many pieces of a transfer its sender has.
+std::uint64_t Simulation::available(const Upload& upload, const Transfer& transfer) const {
+  const std::uint64_t pieces = pieces_of(options_.layers[transfer.layer]);
+  if (upload.node == SIZE_MAX) return pieces;
+  if (!reaches(upload.node, transfer.to)) return 0;
+  const auto& layer = nodes_[upload.node]->layers[transfer.layer];
+  return layer.done ? pieces_in(transfer.stripe, pieces) : layer.member->have()[transfer.stripe];
+}
+
+/// Sends the next piece, if the link is free and there is one.
 void Simulation::pump(Upload& upload) {
-  if (upload.busy) return;
   const bool of_origin = upload.node == SIZE_MAX;
+  if (upload.busy) return;
   if (!of_origin && (!nodes_[upload.node]->alive || nodes_[upload.node]->hung)) return;
   std::erase_if(upload.transfers,
                 [&](const auto& each) { return each->ended || !nodes_[each->to]->alive; });
+  const unsigned window = of_origin ? options_.origin_window : kWindow;
   const std::size_t count = upload.transfers.size();
   for (std::size_t i = 0; i < count; ++i) {
     const auto transfer = upload.transfers[(upload.turn + i) % count];
-    const std::uint64_t pieces = pieces_of(options_.layers[transfer->layer]);
-    std::uint64_t available = pieces;
-    if (!of_origin) {
-      if (!reaches(upload.node, transfer->to)) continue;
-      available = nodes_[upload.node]->layers[transfer->layer].member->have()[transfer->stripe];
-      if (nodes_[upload.node]->layers[transfer->layer].done)
-        available = pieces_in(transfer->stripe, pieces);
-    }
-    if (transfer->next >= available || nodes_[transfer->to]->hung) continue;
-    if (transfer->in_flight >= (of_origin ? options_.origin_window : kWindow)) continue;
+    if (transfer->in_flight >= window || nodes_[transfer->to]->hung) continue;
+    if (transfer->next >= available(upload, *transfer)) continue;
     upload.turn = (upload.turn + i + 1) % count;
-    const std::uint64_t index = transfer->next++;
-    ++transfer->in_flight;
-    upload.busy = true;
-    Node& to = *nodes_[transfer->to];
-    const auto on_link = [](double rate) {
-      return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(kPieceSize / rate));
-    };
-    const TimePoint now = events_.now();
-    transfer->sent = now;
-    const TimePoint sent = now + on_link(upload.rate);
-    to.down_free = std::max(to.down_free, now + options_.latency) + on_link(to.rate);
-    const TimePoint there = std::max(sent + options_.latency, to.down_free);
-    if (of_origin) origin_bytes_ += kPieceSize;
-    const bool bad = !of_origin && upload.node == liar_;
-    events_.at(sent, [this, &upload] {
-      upload.busy = false;
-      pump(upload);
-    });
-    events_.at(there, [this, &upload, transfer, index, bad] {
-      nodes_[transfer->to]->piece(upload.node, transfer, index, bad);
-    });
-    events_.at(there + options_.latency, [this, &upload, transfer] {
-      --transfer->in_flight;
-      pump(upload);
-    });
-    return;
+    return send_piece(upload, transfer);
   }
+}
+
+void Simulation::send_piece(Upload& upload, const std::shared_ptr<Transfer>& transfer) {
+  const auto on_link = [](double rate) {
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(kPieceSize / rate));
+  };
+  const std::uint64_t index = transfer->next++;
+  ++transfer->in_flight;
+  upload.busy = true;
+  Node& to = *nodes_[transfer->to];
+  const TimePoint now = events_.now();
+  transfer->sent = now;
+  const TimePoint sent = now + on_link(upload.rate);
+  // The receiver's link takes one piece at a time, while the sender's still sends.
+  to.down_free = std::max(to.down_free, now + options_.latency) + on_link(to.rate);
+  const TimePoint there = std::max(sent + options_.latency, to.down_free);
+  if (upload.node == SIZE_MAX) origin_bytes_ += kPieceSize;
+  const bool bad = upload.node != SIZE_MAX && upload.node == liar_;
+  events_.at(sent, [this, &upload] {
+    upload.busy = false;
+    pump(upload);
+  });
+  events_.at(there, [this, &upload, transfer, index, bad] {
+    nodes_[transfer->to]->piece(upload.node, transfer, index, bad);
+  });
+  events_.at(there + options_.latency, [this, &upload, transfer] {
+    --transfer->in_flight;
+    pump(upload);
+  });
 }
 
 void Simulation::kill(std::size_t number) {
@@ -188,7 +180,7 @@ void Simulation::kill(std::size_t number) {
   });
 }
 
-void Simulation::fault(const char* /*what*/, Fault kind, std::size_t number) {
+void Simulation::fault(Fault kind, std::size_t number) {
   if (kind == Fault::none || number >= nodes_.size()) return;
   Node& node = *nodes_[number];
   if (!node.alive || node.hung) return;
@@ -199,87 +191,6 @@ void Simulation::fault(const char* /*what*/, Fault kind, std::size_t number) {
     if (layer.origin) allowed_extra_ += (layer.origin->next - layer.origin_from) * kPieceSize;
     if (layer.origin) layer.origin->ended = true;
   }
-}
-
-/// A node that neither fetches nor coordinates and feeds others.
-std::size_t Simulation::pick_middle() const {
-  std::size_t best = SIZE_MAX;
-  std::size_t most = 0;
-  for (const auto& node : nodes_) {
-    const bool fetches = std::any_of(node->layers.begin(), node->layers.end(),
-                                     [](const auto& layer) { return layer.fetching; });
-    if (fetches || !node->alive || node->hung || node->coordinator.herds() > 0) continue;
-    if (node->upload.transfers.size() < most) continue;
-    most = node->upload.transfers.size();
-    best = node->number;
-  }
-  return best;
-}
-
-/// Half-way through the largest layer, by what its fetcher has.
-void Simulation::inject() {
-  if (faulted_) return;
-  const std::uint64_t half = pieces_of(options_.layers[0]) / 2;
-  for (const auto& node : nodes_) {
-    const auto& layer = node->layers[0];
-    if (!layer.member || (!layer.fetching && !layer.done)) continue;
-    if (first_missing_byte(layer.member->have()) / kPieceSize < half) continue;
-    faulted_ = true;
-    fault("the middle", options_.middle, pick_middle());
-    if (options_.liar) liar_ = pick_middle();
-    fault("the coordinator", options_.coordinator, distances_[0][0]);
-    fault("the fetcher", options_.fetcher, node->number);
-    return;
-  }
-}
-
-void Simulation::check_fetchers() {
-  std::vector<std::size_t> fetchers(herds_.size());
-  for (const auto& node : nodes_) {
-    for (std::size_t layer = 0; layer < node->layers.size(); ++layer) {
-      const auto& state = node->layers[layer];
-      if (!state.member || !node->alive || node->hung) continue;
-      if (state.fetching) ++fetchers[layer * options_.zones + node->zone];
-      for (Stripe s = 0; s < kStripes; ++s) {
-        if (state.member->children(0) + state.member->children(1) > 2U * node->units) {
-          broken(fmt::format("{} serves more children than it may", node->id));
-        }
-      }
-    }
-  }
-  for (std::size_t h = 0; h < herds_.size(); ++h) {
-    if (fetchers[h] < 2)
-      two_fetchers_[h] = {};
-    else if (two_fetchers_[h] == TimePoint{})
-      two_fetchers_[h] = events_.now();
-    const bool long_since =
-        two_fetchers_[h] != TimePoint{} && events_.now() - two_fetchers_[h] > kTakeover;
-    const bool split = options_.partition_until > Duration(0);
-    if (fetchers[h] > 2 || (long_since && !split)) {
-      broken(fmt::format("{} nodes fetch the same blob", fetchers[h]));
-    }
-  }
-}
-
-void Simulation::watch() {
-  inject();
-  check_fetchers();
-  for (std::size_t h = 0; h < herds_.size(); ++h) {
-    for (const auto& node : nodes_) {
-      const HerdState* state = node->coordinator.find(herds_[h]);
-      if (state == nullptr || !node->alive || node->hung) continue;
-      for (const auto& [id, place] : state->shape().places()) {
-        for (Stripe s = 0; s < kStripes; ++s) {
-          outcomes_.depth = std::max(outcomes_.depth, place->depth[s]);
-          std::size_t steps = 0;
-          for (const Place* at = place.get(); at != nullptr; at = at->parents[s]) {
-            if (++steps > state->shape().size()) return broken("a circle in a stripe");
-          }
-        }
-      }
-    }
-  }
-  if (open_nodes_ > 0) events_.after(kWatch, [this] { watch(); });
 }
 
 void Simulation::start_node(std::size_t number) {
@@ -301,9 +212,18 @@ Outcomes Simulation::run() {
   while (open_nodes_ > 0 && events_.step(begin_ + kLimit)) {
   }
   outcomes_.unfinished = open_nodes_;
+  measure();
+  if (options_.to_the_end) check_end();
+  return outcomes_;
+}
+
+void Simulation::measure() {
   std::uint64_t image = 0;
   for (const std::uint64_t layer : options_.layers) image += pieces_of(layer) * kPieceSize;
   outcomes_.origin_images = static_cast<double>(origin_bytes_) / static_cast<double>(image);
+  if (outcomes_.gave_up == 0 && origin_bytes_ > image * options_.zones + allowed_extra_) {
+    broken("more bytes from the origin than the blobs have and lost fetchers took");
+  }
   outcomes_.messages = static_cast<double>(messages_) / static_cast<double>(nodes_.size());
   outcomes_.message_bytes =
       static_cast<double>(message_bytes_) / static_cast<double>(nodes_.size());
@@ -311,7 +231,6 @@ Outcomes Simulation::run() {
   outcomes_.coordinators = coordinated_.size();
   std::sort(outcomes_.seconds.begin(), outcomes_.seconds.end());
   std::sort(outcomes_.slow_seconds.begin(), outcomes_.slow_seconds.end());
-  return outcomes_;
 }
 
 }  // namespace hagring::herd::sim

@@ -47,7 +47,8 @@ struct SimulationOptions {
   /// A third of the nodes can't be reached by the others in this time after the first start.
   Duration partition_from{0};
   Duration partition_until{0};
-  bool whole = false;  ///< layers are small blobs or manifests: nothing is streamed
+  bool whole = false;       ///< layers are small blobs or manifests: nothing is streamed
+  bool to_the_end = false;  ///< go on until nobody should remember anything, and check that
   CoordinatorOptions coordinator_options;
   MemberOptions member_options;
 };
@@ -86,7 +87,7 @@ class Simulation {
   struct Upload;
 
   void start_node(std::size_t number);
-  void fault(const char* what, Fault kind, std::size_t node);
+  void fault(Fault kind, std::size_t node);
   void inject();
   std::size_t pick_middle() const;
   void kill(std::size_t node);
@@ -95,7 +96,14 @@ class Simulation {
   void deliver(std::size_t from, const Send& send);
   void pump(Upload& upload);
   void watch();
+  bool calm() const;
   void check_fetchers();
+  void check_children();
+  void check_trees();
+  void check_end();
+  void measure();
+  std::uint64_t available(const Upload& upload, const Transfer& transfer) const;
+  void send_piece(Upload& upload, const std::shared_ptr<Transfer>& transfer);
   std::vector<std::size_t> by_distance(const HerdId& herd) const;
   bool knows(std::size_t node, std::size_t other) const;
   void broken(std::string text);
