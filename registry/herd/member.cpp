@@ -27,7 +27,7 @@ void Member::send(Body body, Actions& actions) const {
 Actions Member::start(std::vector<NodeId> coordinators, TimePoint now) {
   Actions actions;
   started_ = ticked_ = now;
-  ranked_ = std::move(coordinators);
+  all_ = ranked_ = std::move(coordinators);
   next_coordinator(now, actions);
   return actions;
 }
@@ -59,11 +59,15 @@ void Member::next_coordinator(TimePoint now, Actions& actions) {
     return std::find(avoid_.begin(), avoid_.end(), node) != avoid_.end();
   };
   while (!ranked_.empty() && avoided(ranked_.front())) ranked_.erase(ranked_.begin());
+  if (ranked_.empty() && have_ != PerStripe{} && ++rounds_ < options_.most_rounds) {
+    // The network may have been split.
+    avoid_.clear();
+    ranked_ = all_;
+  }
   if (ranked_.empty()) {
-    // What streams goes on; the first trouble ends it (lose).
-    if (state_ == State::joining || state_ == State::waiting) {
-      give_up("no node answers that could coordinate", actions);
-    }
+    // What streams goes on; the first trouble ends it.
+    const bool orphan = !fetching_ && (orphaned(0) || orphaned(1));
+    if (orphan) give_up("no node answers that could coordinate", actions);
     return;
   }
   coordinator_ = std::move(ranked_.front());
@@ -73,9 +77,13 @@ void Member::next_coordinator(TimePoint now, Actions& actions) {
 
 Actions Member::receive(const NodeId& from, const Body& body, TimePoint now) {
   Actions actions;
-  if (from != coordinator_ || state_ == State::alone || state_ == State::ended) return actions;
+  if (from != coordinator_) return actions;
+  // One that has finished, or goes its own way, serves on and is told whom not to.
+  const bool serves_only = state_ == State::alone || state_ == State::ended;
+  if (serves_only && !std::holds_alternative<Relieve>(body)) return actions;
   heard_ = now;
   answered_ = true;
+  rounds_ = 0;
   std::visit([&](const auto& order) { take(order, now, actions); }, body);
   return actions;
 }
@@ -219,6 +227,10 @@ void Member::end(Outcome outcome, Actions& actions) {
   stop_fetch(actions);
   if (state_ != State::alone) send(Ended{outcome}, actions);
   state_ = State::ended;
+}
+
+bool Member::orphaned(Stripe stripe) const {
+  return links_[stripe].parent.empty() && !complete(stripe);
 }
 
 bool Member::complete(Stripe stripe) const {

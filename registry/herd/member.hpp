@@ -33,6 +33,8 @@ struct MemberOptions {
   /// Without a byte after this time the member gives up: containerd 2.3 cuts requests that have no
   /// answer after 30 s, and the origin wants its time, too.
   Duration first_byte = std::chrono::seconds(8);
+  /// How often all that may coordinate are asked, one after the other, by one that has something.
+  unsigned most_rounds = 3;
   /// Joins that are passed on (Redirect) before the member insists.
   unsigned most_redirects = 4;
   /// It takes no more than so many children a unit: the coordinator counts, but one may come before
@@ -208,6 +210,7 @@ class Member {
   void watch_waits(TimePoint now, Actions& actions);
   bool needed() const;
   bool complete(Stripe stripe) const;
+  bool orphaned(Stripe stripe) const;
   Progress progress(TimePoint now);
   bool busy() const { return load_.children() > children_.size(); }
   void drop_children(Actions& actions);
@@ -230,7 +233,9 @@ class Member {
   std::array<Link, kStripes> links_;
   std::vector<Child> children_;
   NodeId coordinator_ = {};
-  std::vector<NodeId> ranked_;  ///< coordinators not asked yet, nearest first
+  std::vector<NodeId> all_;     ///< that may coordinate, nearest first
+  std::vector<NodeId> ranked_;  ///< those of them not asked yet
+  unsigned rounds_ = 0;         ///< how often all of them were asked
   std::vector<NodeId> avoid_;
   bool answered_ = false;  ///< by the coordinator, since the last Join
   TimePoint started_{};

@@ -6,7 +6,11 @@
 namespace hagring::herd::sim {
 namespace {
 
+/// How many nodes a member knows that may coordinate.
+constexpr std::size_t kCoordinators = 8;
 constexpr auto kBeat = milliseconds(20);
+/// A child that takes nothing for this long is dropped.
+constexpr auto kBlocked = std::chrono::seconds(5);
 
 std::size_t number_of(const NodeId& id) { return std::stoul(id.substr(5)); }
 
@@ -54,7 +58,7 @@ void Simulation::Node::begin_layers() {
                       .units = units};
     layers[layer].member =
         std::make_unique<Member>(sim.options_.member_options, herd, id, facts, load);
-    run(layer, layers[layer].member->start(nearest(place_of(herd), 4), sim.events_.now()));
+    run(layer, layers[layer].member->start(nearest(place_of(herd), kCoordinators), sim.events_.now()));
     ++open;
   }
 }
@@ -201,6 +205,7 @@ void Simulation::Node::asked(std::size_t child, std::size_t layer, Stripe stripe
   transfer->stripe = stripe;
   transfer->next = next;
   transfer->number = subscription;
+  transfer->sent = sim.events_.now();
   upload.transfers.push_back(transfer);
   sim.pump(upload);
 }
@@ -310,13 +315,24 @@ void Simulation::Node::tick() {
     Member* member = layers[layer].member.get();
     if (member != nullptr && member->next_tick() <= now) run(layer, member->tick(now));
   }
-  for (const auto& transfer : upload.transfers) {
+  const auto transfers = upload.transfers;
+  for (const auto& transfer : transfers) {
     if (now - transfer->sent < kBeat) continue;
+    if (now - transfer->sent > kBlocked && transfer->next < sim.available(upload, *transfer)) {
+      unasked(transfer->to, transfer->layer, transfer->stripe);
+      continue;
+    }
     const Member& member = *layers[transfer->layer].member;
     sim.events_.after(
         sim.options_.latency, [this, transfer, has = member.have()[transfer->stripe]] {
           if (!sim.reaches(number, transfer->to) || transfer->ended) return;
-          sim.nodes_[transfer->to]->beat(number, transfer->layer, transfer->stripe, has);
+          Node& child = *sim.nodes_[transfer->to];
+      // A connection that only this side still knows is reset.
+      if (!child.hung &&
+          child.layers[transfer->layer].subscription[transfer->stripe] != transfer->number) {
+        return unasked(transfer->to, transfer->layer, transfer->stripe);
+      }
+      child.beat(number, transfer->layer, transfer->stripe, has);
         });
   }
   sim.events_.after(kBeat, [this] { tick(); });
