@@ -80,6 +80,9 @@ class Ledger {
   std::vector<Batch> fetched(std::uint64_t epoch, Stripe stripe, std::uint64_t index,
                              const PieceHash& hash, bool flush);
 
+  /// Signs what is gathered: when no more pieces may come for a while.
+  std::vector<Batch> flush();
+
   /// The batch that covers a piece, to be passed on before it; nullptr if there is none (yet).
   const Batch* covering(Stripe stripe, std::uint64_t index) const;
 

@@ -67,6 +67,7 @@ class Herds {
   const HerdsOptions& options() const { return options_; }
   const NodeId& self() const { return parts_.self; }
   Notary& notary() { return parts_.notary; }
+  const std::shared_ptr<Load>& load() const { return load_; }
   HerdCounters& counters() { return counters_; }
   const HerdCounters& counters() const { return counters_; }
   const SpoolBudget& spools() const { return *budget_; }
@@ -109,6 +110,7 @@ class Herds {
   const HerdsOptions options_;
   const std::shared_ptr<SpoolBudget> budget_;  ///< shared by all spools
   HerdCounters counters_;
+  const std::shared_ptr<Load> load_ = std::make_shared<Load>();  ///< shared by all parties
   mutable std::mutex mutex_;
   std::map<HerdId, std::shared_ptr<Party>> parties_;
   // On the control thread:

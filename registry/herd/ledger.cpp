@@ -99,6 +99,14 @@ std::vector<Batch> Ledger::fetched(std::uint64_t epoch, Stripe stripe, std::uint
   return sealed;
 }
 
+std::vector<Batch> Ledger::flush() {
+  std::vector<Batch> sealed;
+  for (Stripe s = 0; s < kStripes; ++s) {
+    if (!open_[s].hashes.empty()) sealed.push_back(seal(s));
+  }
+  return sealed;
+}
+
 const Batch* Ledger::covering(Stripe stripe, std::uint64_t index) const {
   // Another batch that covers the piece may say something else than what the spool holds.
   if (const auto found = chosen_[stripe].find(index); found != chosen_[stripe].end()) {

@@ -3,12 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 
 #include "userspace/base/clock.hpp"
 
 namespace hagring::herd {
 
-/// What a node takes in and whom it feeds, over all its herds: one for all its members.
+/// What a node takes in and whom it feeds, over all its herds: one for all its members, which live
+/// on several threads.
 class Load {
  public:
   /// So many bytes have come.
@@ -18,16 +20,17 @@ class Load {
   double idle(TimePoint now);
 
   /// The most that it took in, in bytes a second.
-  std::uint64_t peak() const { return static_cast<std::uint64_t>(peak_); }
+  std::uint64_t peak() const;
 
   /// Children of all members together.
-  std::size_t children() const { return children_; }
-  void add_child() { ++children_; }
-  void remove_children(std::size_t count) { children_ -= count; }
+  std::size_t children() const;
+  void add_child();
+  void remove_children(std::size_t count);
 
  private:
   void close(TimePoint now);
 
+  mutable std::mutex mutex_;
   TimePoint since_{};
   std::uint64_t bytes_ = 0;
   double rate_ = 0;  ///< in the last whole window

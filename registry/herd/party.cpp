@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 
 /// A cancellation that falls between two operations ends neither: said again.
 constexpr auto kBetweenCancels = 100ms;
+/// As long as a coordinator may send nodes to one that is through.
+constexpr auto kLinger = 15s;
 /// Whatever the member says: no spinning.
 constexpr auto kBriefestTick = 1ms;
 
@@ -26,7 +28,8 @@ Party::Party(Herds& herds, registry::MirrorParts& parts, asio::any_io_executor h
       request_(std::move(about.request)),
       whole_(about.facts.whole),
       again_(std::move(about.again)),
-      member_(herds.options().member, id_, herds.self(), about.facts),
+      load_(herds.load()),
+      member_(herds.options().member, id_, herds.self(), about.facts, *load_),
       ledger_(id_, herds.self(), herds.notary()),
       timer_(home_),
       tasks_(home_, "herd") {}
@@ -44,14 +47,22 @@ void Party::post(std::function<void(Party&)> work) {
 awaitable<void> Party::run(std::vector<NodeId> coordinators) {
   apply(member_.start(std::move(coordinators), now()));
   while (!is_over() && !co_await asked_to_stop()) {
-    timer_.expires_at(std::max(member_.next_tick(), now() + kBriefestTick));
+    const auto next = std::min(member_.next_tick(), used_ + kLinger);
+    timer_.expires_at(std::max(next, now() + kBriefestTick));
     co_await timer_.async_wait(kTuple);
     if (now() >= member_.next_tick()) apply(member_.tick(now()));
+    seal_when_quiet();
   }
   co_await end_all();
 }
 
-bool Party::is_over() const { return seats_ == 0 && children_.empty() && member_.over(); }
+/// One that has all of it stays a while: others are sent here until their coordinator forgets.
+bool Party::is_over() {
+  const bool in_use = seats_ > 0 || !children_.empty();
+  if (in_use) used_ = now();
+  if (in_use || !member_.over()) return false;
+  return !finished_ || !serves_on_ || now() - used_ >= kLinger;
+}
 
 awaitable<void> Party::end_all() {
   ended_ = true;
@@ -301,6 +312,7 @@ void Party::finished(bool kept) {
   const auto shared = spool();
   const bool whole = shared && shared->whole();
   if (whole) herds_.keep(id_.digest, shared);
+  serves_on_ = whole && !whole_;
   // What isn't kept here can't be given to others before the runtime has committed it.
   apply(whole || kept ? member_.finished(now()) : member_.client_gone(now()));
 }

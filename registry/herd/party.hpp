@@ -142,10 +142,12 @@ class Party : public std::enable_shared_from_this<Party> {
   Result<void> take_from_origin(Spool& shared, std::uint64_t piece, ByteView bytes);
   void report_arrivals(const Spool& shared);
   void verify(const Spool& shared);
+  void cover(Spool& shared, const std::vector<Batch>& batches);
+  void seal_when_quiet();
   void fetch_from(std::uint64_t from, std::optional<registry::Exchange> begun);
 
   SharedBytes encoded(const Batch& batch);
-  bool is_over() const;
+  bool is_over();
   awaitable<void> end_all();
 
   Herds& herds_;
@@ -155,6 +157,7 @@ class Party : public std::enable_shared_from_this<Party> {
   const registry::ContentRequest request_;
   const bool whole_;  ///< nobody is given any of it before it is all there
   Again again_;
+  const std::shared_ptr<Load> load_;  ///< the node's, of all parties
   Member member_;
   Ledger ledger_;
   asio::steady_timer timer_;
@@ -167,7 +170,10 @@ class Party : public std::enable_shared_from_this<Party> {
   std::uint64_t epoch_ = 0;
   bool gave_up_ = false;
   bool finished_ = false;
-  PerStripe reported_{};  ///< to the member
+  bool serves_on_ = false;  ///< it has all of it, for children that come late
+  TimePoint used_{};        ///< when the last of its clients and children was there
+  TimePoint fed_{};         ///< the last piece from the origin
+  PerStripe reported_{};    ///< to the member
   std::array<TimePoint, kStripes> sealed_at_{};
   std::shared_ptr<const Batch> last_batch_;  ///< …and its encoding, for the pieces that follow
   SharedBytes last_encoded_;

@@ -142,14 +142,25 @@ Result<void> Party::take_from_origin(Spool& shared, std::uint64_t piece, ByteVie
     const bool flush = last || now() - sealed_at_[stripe] >= kGather;
     const auto batches =
         ledger_.fetched(epoch_, stripe, piece / kStripes, hash_piece(bytes), flush);
-    for (const auto& batch : batches) {
-      shared.cover(batch.stripe, batch.first, batch.hashes.size(),
-                   std::make_shared<const Bytes>(encode(batch)));
-      sealed_at_[batch.stripe] = now();
-    }
+    cover(shared, batches);
   }
+  fed_ = now();
   report_arrivals(shared);
   return {};
+}
+
+void Party::cover(Spool& shared, const std::vector<Batch>& batches) {
+  for (const auto& batch : batches) {
+    shared.cover(batch.stripe, batch.first, batch.hashes.size(),
+                 std::make_shared<const Bytes>(encode(batch)));
+    sealed_at_[batch.stripe] = now();
+  }
+}
+
+/// An origin that pauses must not keep children from what is here.
+void Party::seal_when_quiet() {
+  const auto shared = spool();
+  if (shared && fetching_ && now() - fed_ >= kGather) cover(*shared, ledger_.flush());
 }
 
 void Party::report_arrivals(const Spool& shared) {
