@@ -7,8 +7,8 @@
 #include <array>
 #include <stdexcept>
 
-#include "dht/proto/wire.hpp"
 #include "dht/secret_file.hpp"
+#include "userspace/base/wire.hpp"
 
 namespace hagring::dht {
 namespace {

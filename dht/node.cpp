@@ -169,6 +169,45 @@ awaitable<kad::LookupResult> Node::find_providers(std::string key, OnProvider on
       });
 }
 
+void Node::serve(std::string protocol, Host::StreamHandler handler) {
+  state_->host.serve(std::move(protocol), std::move(handler));
+}
+
+awaitable<Result<std::unique_ptr<ByteStream>>> Node::open(PeerId peer, std::string protocol) {
+  std::vector<Multiaddr> addresses;
+  if (const auto* entry = state_->kademlia.table().find(dht::to_kad(peer))) {
+    for (const auto& address : entry->peer.addresses) {
+      if (auto known = from_kad(address)) addresses.push_back(std::move(*known));
+    }
+  }
+  return state_->host.open(std::move(peer), std::move(addresses), std::move(protocol));
+}
+
+std::vector<PeerId> Node::nearest(const kad::Key& place, std::size_t count) const {
+  std::vector<PeerId> found;
+  for (const auto& info : state_->kademlia.table().nearest(place, count)) {
+    if (const auto peer = from_kad(info.id)) found.push_back(*peer);
+  }
+  return found;
+}
+
+std::optional<bool> Node::serves(const PeerId& peer, std::string_view protocol) const {
+  const auto* about = state_->host.about(peer);
+  if (about == nullptr) return std::nullopt;
+  return std::ranges::find(about->protocols, protocol) != about->protocols.end();
+}
+
+std::vector<asio::ip::address> Node::places_of(const PeerId& peer) const {
+  kad::PeerInfo info{.id = dht::to_kad(peer), .addresses = {}};
+  if (const auto* entry = state_->kademlia.table().find(info.id)) info = entry->peer;
+  if (const auto known = state_->provider(info)) return known->addresses;
+  const auto remote = state_->host.remote_address(peer);
+  if (!remote || (state_->options.host.may_dial && !state_->options.host.may_dial(*remote))) {
+    return {};
+  }
+  return {*remote};
+}
+
 const PeerId& Node::peer_id() const { return state_->host.peer_id(); }
 
 asio::ip::tcp::endpoint Node::endpoint() const { return state_->host.endpoint(); }

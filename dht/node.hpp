@@ -78,6 +78,18 @@ class Node {
   /// Looks for those that provide `key`, ourselves left out; records held here come first.
   awaitable<kad::LookupResult> find_providers(std::string key, OnProvider on_provider);
 
+  /// Serves another protocol beside the DHT's, as Host::serve; before start().
+  void serve(std::string protocol, Host::StreamHandler handler);
+  /// Opens a stream to a node of the table, or one that is connected. Errors: Host::open's.
+  awaitable<Result<std::unique_ptr<ByteStream>>> open(PeerId peer, std::string protocol);
+  /// The `count` nodes of the table nearest to a place in the key space, ourselves left out.
+  std::vector<PeerId> nearest(const kad::Key& place, std::size_t count) const;
+  /// Whether a connected peer has said that it serves a protocol; nullopt: it hasn't said anything.
+  std::optional<bool> serves(const PeerId& peer, std::string_view protocol) const;
+  /// Where a node of the table, or one that is connected, may be dialled; those that are known to
+  /// lead there come first.
+  std::vector<asio::ip::address> places_of(const PeerId& peer) const;
+
   const PeerId& peer_id() const;
   asio::ip::tcp::endpoint endpoint() const;
   NodeStatus status() const;

@@ -9,7 +9,7 @@
 
 #include <string>
 
-#include "dht/proto/wire.hpp"
+#include "userspace/base/wire.hpp"
 
 namespace hagring::dht {
 namespace {

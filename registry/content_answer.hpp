@@ -47,6 +47,12 @@ enum class Found { no, yes };
 /// Answers from peers.
 awaitable<Result<Found>> answer_from_peers(Inquiry& inquiry, const Digest& digest);
 
+/// Answers with content of which `stream` gives the whole: small content and manifests are verified
+/// first, of larger content the tail is held back. Found::no: nothing has been sent. Errors:
+/// Errc::bad_message for wrong content, of which nothing or not all has been sent.
+awaitable<Result<Found>> answer_from_stream(Inquiry& inquiry, const Digest& digest,
+                                            ContentStream& stream);
+
 /// Gets content of at most `limit` bytes from peers and verifies it; who sends something else is
 /// banned, and another peer is asked. Errors: Errc::not_found, Errc::too_large.
 awaitable<Result<std::string>> verified_from_peers(Inquiry& inquiry, const Digest& digest,

@@ -76,7 +76,7 @@ awaitable<Result<std::size_t>> ContentStream::read(MutableBytes into) {
   }
   // Whatever its framing says comes last must have come for its connection to be kept.
   if (source_) {
-    (void)co_await source_->exchange.connection().skip_body(0);
+    if (source_->exchange) (void)co_await source_->exchange->connection().skip_body(0);
     source_.reset();
   }
   co_return std::size_t{0};
@@ -84,29 +84,38 @@ awaitable<Result<std::size_t>> ContentStream::read(MutableBytes into) {
 
 awaitable<Result<std::size_t>> ContentStream::read_source(MutableBytes into) {
   auto& source = *source_;
+  if (source.shared) co_return co_await source.shared->read(offset_, into);
   const auto begin = fetcher_->clock_.now();
-  if (source.before > 0) CO_CHECK(co_await drop(source.exchange, std::exchange(source.before, 0)));
-  auto got = co_await source.exchange.connection().read_body(into);
+  if (source.before > 0) CO_CHECK(co_await drop(*source.exchange, std::exchange(source.before, 0)));
+  auto got = co_await source.exchange->connection().read_body(into);
   source.waited += fetcher_->clock_.now() - begin;
   co_return got;
 }
 
 void ContentStream::count(std::size_t bytes) {
   auto& source = *source_;
-  if (source.peer.empty()) {
+  if (source.shared) {
+    origin_contributed_ = origin_contributed_ || source.shared->origin_contributed();
+    for (const auto& peer : source.shared->contributors()) count_contributor(peer);
+  } else if (source.peer.empty()) {
     origin_contributed_ = true;
     in_vain_ = 0;
-  } else if (std::ranges::find(contributors_, source.peer) == contributors_.end()) {
-    contributors_.push_back(source.peer);
+  } else {
+    count_contributor(source.peer);
   }
   source.bytes += bytes;
   offset_ += bytes;
 }
 
+void ContentStream::count_contributor(const std::string& peer) {
+  if (std::ranges::find(contributors_, peer) == contributors_.end()) contributors_.push_back(peer);
+}
+
 void ContentStream::note_break(const error_code& error) {
   const auto& peer = source_->peer;
-  log::info("fetcher", "{} broke off at byte {} of {} of {}: {}", shown(peer), offset_, size_,
-            request_.digest.to_string(), error.message());
+  log::info("fetcher", "{} broke off at byte {} of {} of {}: {}",
+            source_->shared ? "the herd" : shown(peer), offset_, size_, request_.digest.to_string(),
+            error.message());
   // It would cost the next request the same time.
   if (!peer.empty() && error == Errc::timed_out) {
     fetcher_->conduct_.out_of_reach(peer, "fell silent in the middle of a body");

@@ -34,6 +34,20 @@ struct ContentPart {
 /// `others`, which may have it as well, it isn't asked when it is known to be down: was_spared().
 using Continuation = std::function<awaitable<Result<Exchange>>(ByteRange range, bool others)>;
 
+/// A source that several share while it fills: see registry/herd. Used from any thread.
+class SharedSource {
+ public:
+  virtual ~SharedSource() = default;
+
+  /// Waits for bytes at `offset`, and reads some. Errors: Errc::timed_out, Errc::unavailable (no
+  /// more come), Errc::cancelled, or the system's.
+  virtual awaitable<Result<std::size_t>> read(std::uint64_t offset, MutableBytes into) = 0;
+  /// Peer::key() of those that answer for bytes that have come.
+  virtual std::vector<std::string> contributors() const = 0;
+  /// Whether this node itself has had some of it from the origin.
+  virtual bool origin_contributed() const = 0;
+};
+
 /// The bytes of one piece of content, in order, from one source after another: one that dies,
 /// stalls or crawls is left for the next, which goes on at the byte that was reached. A stream that
 /// began at a peer turns to other peers and then to the origin, one that began at the origin the
@@ -59,9 +73,11 @@ class ContentStream {
  private:
   friend class Fetcher;
   struct Source {
-    std::string peer;  ///< its key; empty: the origin
-    Exchange exchange;
+    std::string peer{};  ///< its key; empty: the origin, or a shared one
+    std::optional<Exchange> exchange{};
     std::uint64_t before = 0;  ///< bytes that precede those that are wanted
+    std::shared_ptr<SharedSource>
+        shared{};  ///< instead of an exchange; whoever fills it has it too
     std::uint64_t bytes = 0;
     Duration waited{0};
   };
@@ -82,6 +98,7 @@ class ContentStream {
   awaitable<Result<Source>> faster_source();
   awaitable<Result<std::size_t>> read_source(MutableBytes into);
   void count(std::size_t bytes);
+  void count_contributor(const std::string& peer);
   void note_break(const error_code& error);
   Result<Source> accepted(std::string peer, Exchange exchange);
   Result<Source> accepted_of_origin(Exchange exchange);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/content_answer.hpp"
 #include "registry/forwarding.hpp"
+#include "registry/herd/seat.hpp"
 #include "registry/origin_answer.hpp"
 #include "registry/permission.hpp"
 
@@ -25,16 +26,26 @@ awaitable<Result<Exchange>> ask_origin(Inquiry& inquiry, Asking how = {}) {
   co_return co_await inquiry.parts.origin.read(inquiry.origin, forwarded(inquiry.request), how);
 }
 
+/// What an origin's answer, or none, means for the herd that waits for it.
+void tell_herd(herd::Seat* seat, const Result<Exchange>& exchange) {
+  if (seat == nullptr) return;
+  const auto status = exchange ? exchange->response.status : 0U;
+  if (status / 100 == 2) return;
+  seat->refused(status == 401 || status == 403 || status == 404 || status == 429);
+}
+
 awaitable<Result<void>> relay_origin(Inquiry& inquiry, const Digest& digest,
-                                     Result<Exchange> exchange) {
+                                     Result<Exchange> exchange, herd::Seat* seat = nullptr) {
+  tell_herd(seat, exchange);
   if (!exchange || (is_trouble(exchange->response.status) && asks_in_place_of_origin(inquiry))) {
     co_return co_await refuse_for_origin(inquiry, exchange);
   }
   note_answer(inquiry, digest, *exchange);
   const bool content = exchange->response.status == 200;
-  CO_CHECK(co_await answer_from_origin(inquiry, digest, *std::move(exchange)));
+  CO_CHECK(co_await answer_from_origin(inquiry, digest, *std::move(exchange), seat));
   if (content && inquiry.pull.verified)
     note_yes(inquiry, digest, Proof::bytes);  // wherever it has come from
+  if (seat != nullptr && inquiry.pull.verified) seat->finished();
   co_return Result<void>();
 }
 
@@ -54,7 +65,12 @@ awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest)
     CO_TRY(const auto answered, co_await answer_from_peers(inquiry, digest));
     if (answered == Found::yes) co_return Result<void>();
     if (peers_only) co_return co_await refuse_absent(inquiry);
-    co_return co_await relay_origin(inquiry, digest, co_await ask_origin(inquiry));
+    const auto seat = co_await herd::take_seat(inquiry, digest);
+    if (seat) {
+      CO_TRY(const auto shared, co_await herd::answer_from_herd(inquiry, digest, *seat));
+      if (shared == Found::yes) co_return Result<void>();
+    }
+    co_return co_await relay_origin(inquiry, digest, co_await ask_origin(inquiry), seat.get());
   }
   auto exchange = co_await ask_origin(inquiry, {.others = true});
   if (!exchange && is_cancelled(exchange.error())) co_return exchange.error();
@@ -69,7 +85,8 @@ awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest)
 awaitable<Result<void>> read_from_elsewhere(Inquiry& inquiry, const Digest& digest) {
   CO_CHECK(co_await read_from_others(inquiry, digest));
   const auto& pull = inquiry.pull;
-  const bool from_elsewhere = pull.source == PullSource::peer || pull.source == PullSource::origin;
+  const bool from_elsewhere = pull.source == PullSource::peer || pull.source == PullSource::herd ||
+                              pull.source == PullSource::origin;
   const bool whole = pull.status == 200 || (pull.status == 206 && !wants_part(inquiry));
   if (!inquiry.route.head && from_elsewhere && whole && pull.complete && inquiry.parts.hooks.seen) {
     inquiry.parts.hooks.seen(inquiry.registry, inquiry.route.repository, digest, pull.bytes);

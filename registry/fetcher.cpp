@@ -49,6 +49,22 @@ ContentStream Fetcher::from_origin(ContentRequest request, ContentPart part, Exc
   return stream;
 }
 
+ContentStream Fetcher::from_shared(ContentRequest request, std::shared_ptr<SharedSource> source,
+                                   Continuation continuation) {
+  ContentStream stream(*this, std::move(request), {}, std::move(continuation));
+  stream.source_.emplace(ContentStream::Source{.shared = std::move(source)});
+  return stream;
+}
+
+awaitable<Result<ContentStream>> Fetcher::open_at(Peer peer, ContentRequest request,
+                                                  Continuation continuation) {
+  ContentStream stream(*this, std::move(request), {}, std::move(continuation));
+  auto source = co_await with_deadline(clock_, options_.budget, stream.ask(std::move(peer)));
+  if (!source) co_return is_cancelled(source.error()) ? source.error() : Errc::not_found;
+  stream.source_.emplace(*std::move(source));
+  co_return std::move(stream);
+}
+
 awaitable<Result<std::uint64_t>> Fetcher::size_of(ContentRequest request) {
   const auto search = router_.find(request.digest.to_string());
   const auto end = clock_.now() + options_.budget;

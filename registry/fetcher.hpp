@@ -64,6 +64,17 @@ class Fetcher {
   ContentStream from_origin(ContentRequest request, ContentPart part, Exchange exchange,
                             std::uint64_t before, Continuation continuation);
 
+  /// A stream whose first source is a shared one; `request` has the size.
+  ContentStream from_shared(ContentRequest request, std::shared_ptr<SharedSource> source,
+                            Continuation continuation);
+
+  /// As open(), but this peer is asked first.
+  awaitable<Result<ContentStream>> open_at(Peer peer, ContentRequest request,
+                                           Continuation continuation);
+
+  /// Sends one request to a peer and reads the answer's head. Errors: UpstreamClient::send's.
+  awaitable<Result<Exchange>> ask(Peer peer, http::Request request);
+
   /// Asks peers for the size of a blob. Errors: Errc::not_found.
   awaitable<Result<std::uint64_t>> size_of(ContentRequest request);
 
@@ -77,7 +88,6 @@ class Fetcher {
 
  private:
   friend class ContentStream;
-  awaitable<Result<Exchange>> ask(Peer peer, http::Request request);
   /// The next peer that may be asked.
   awaitable<Result<Peer>> next(PeerSearch& search);
   awaitable<Result<std::uint64_t>> size_at(Peer peer, const ContentRequest& request);

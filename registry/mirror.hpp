@@ -92,6 +92,12 @@ struct MirrorHooks {
       manifest_served{};
 };
 
+}  // namespace hagring::registry
+namespace hagring::herd {
+class Herds;
+}  // namespace hagring::herd
+namespace hagring::registry {
+
 /// What a mirror works with; all of it outlives the mirror. `policy`, `store`, `conduct` and
 /// `record` are shared by all threads, the rest is the thread's own.
 struct MirrorParts {
@@ -112,6 +118,8 @@ struct MirrorParts {
   Grants* grants = nullptr;
   /// Shows the reads that are being answered, shared by all threads; null: nobody looks.
   PullsUnderWay* under_way = nullptr;
+  /// Shares what has to be fetched with other nodes, shared by all threads; null: nobody does.
+  herd::Herds* herds = nullptr;
   /// Bytes held for verification at the moment.
   std::size_t held = 0;
   /// Connections that have been served and wait for another request.

@@ -94,17 +94,23 @@ awaitable<Result<void>> hand_on(Inquiry& inquiry, const Digest& digest, Exchange
 }  // namespace
 
 awaitable<Result<void>> answer_from_origin(Inquiry& inquiry, const Digest& digest,
-                                           Exchange exchange) {
+                                           Exchange exchange, herd::Seat* seat) {
   inquiry.pull.source = PullSource::origin;
   auto request = content_request(inquiry, digest);
   const auto what = begun(inquiry, exchange.response, request.size);
   if (!what) co_return co_await hand_on(inquiry, digest, std::move(exchange));
   request.size = what->size;
   CO_CHECK(co_await inquiry.answer.head(head_of(exchange.response, *what)));
-  auto stream =
-      inquiry.parts.fetcher.from_origin(std::move(request), what->part, std::move(exchange),
-                                        what->before, origin_continuation(inquiry, digest));
   const bool is_whole = what->part.first == 0 && !what->part.end;
+  std::optional<Exchange> own(std::move(exchange));
+  const bool shareable = seat != nullptr && is_whole && what->before == 0 && what->size > 0;
+  auto shared = shareable ? seat->feed(own, what->size) : nullptr;
+  auto again = origin_continuation(inquiry, digest);
+  auto stream =
+      shared ? inquiry.parts.fetcher.from_shared(std::move(request), std::move(shared),
+                                                 std::move(again))
+             : inquiry.parts.fetcher.from_origin(std::move(request), what->part, *std::move(own),
+                                                 what->before, std::move(again));
   if (!is_whole) co_return co_await send_part(inquiry, stream);
   co_return co_await send_whole(inquiry, digest, stream);
 }

@@ -66,18 +66,10 @@ awaitable<Result<Found>> send_blob(Inquiry& inquiry, const Digest& digest) {
     if (!stream) co_return is_cancelled(stream.error()) ? Result<Found>(stream.error()) : Found::no;
     CO_TRY(const auto permission, co_await may_have(inquiry, digest));
     if (permission == Permission::withheld) co_return Found::no;
-    const auto size = stream->size();
-    if (size > parts.options.verify_whole || parts.held + size > parts.options.verify_budget) {
-      co_return co_await send_large_blob(inquiry, digest, *stream);
-    }
-    auto content = co_await collect_verified(inquiry, digest, *stream);
-    if (content) {
-      CO_CHECK(co_await answer_with(inquiry, digest, *std::move(content)));
-      co_return Found::yes;
-    }
-    if (content.error() != Errc::bad_message) {
-      co_return is_cancelled(content.error()) ? Result<Found>(content.error()) : Found::no;
-    }
+    const auto answered = co_await answer_from_stream(inquiry, digest, *stream);
+    const bool again =
+        !answered && answered.error() == Errc::bad_message && !inquiry.answer.begun();
+    if (!again) co_return answered;
   }
   co_return Found::no;
 }
@@ -95,6 +87,27 @@ awaitable<Result<Found>> send_blob_head(Inquiry& inquiry, const Digest& digest) 
 }
 
 }  // namespace
+
+awaitable<Result<Found>> answer_from_stream(Inquiry& inquiry, const Digest& digest,
+                                            ContentStream& stream) {
+  const auto& parts = inquiry.parts;
+  const auto size = stream.size();
+  const bool manifest = inquiry.route.kind == Route::Kind::manifest;
+  if (manifest && size > kMaxManifestBytes) co_return Found::no;
+  const bool whole = manifest || size <= parts.options.verify_whole;
+  if (!whole || parts.held + size > parts.options.verify_budget) {
+    if (manifest) co_return Found::no;
+    co_return co_await send_large_blob(inquiry, digest, stream);
+  }
+  auto content = co_await collect_verified(inquiry, digest, stream);
+  if (!content) {
+    const auto error = content.error();
+    const bool told = is_cancelled(error) || error == Errc::bad_message;
+    co_return told ? Result<Found>(error) : Found::no;
+  }
+  CO_CHECK(co_await answer_with(inquiry, digest, *std::move(content)));
+  co_return Found::yes;
+}
 
 awaitable<Result<std::string>> verified_from_peers(Inquiry& inquiry, const Digest& digest,
                                                    std::size_t limit) {

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "registry/herd/child_server.hpp"
 #include "userspace/base/address.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
@@ -48,24 +49,26 @@ awaitable<void> PeerConnections::serve(tcp::socket socket, ConnectionSlots::Slot
   const auto peer = unmapped(socket.remote_endpoint(ignored).address());
   std::unique_ptr<ByteStream> stream = std::make_unique<SocketStream>(std::move(socket));
   stream->set_inactivity_limit(shared_.options.inactivity_limit);
+  std::string node;
   if (gate_) {
     auto admitted = co_await admit(std::move(stream), slot, peer);
     if (!admitted) co_return;
-    stream = *std::move(admitted);
+    stream = std::move(admitted->stream);
+    node = std::move(admitted->node);
   }
   http::Connection connection(std::move(stream), shared_.options.http);
   Result<void> last;
   do {
-    last = co_await serve_request(connection, peer);
+    last = co_await serve_request(connection, peer, node);
   } while (last && connection.reusable() && !draining_);
   // A peer that has gone, or has stopped to move, is owed no farewell.
   if (last) co_await with_deadline(shared_.clock, kLinger, linger(connection.stream()));
 }
 
-awaitable<Result<std::unique_ptr<ByteStream>>> PeerConnections::admit(
-    std::unique_ptr<ByteStream> stream, ConnectionSlots::Slot& slot,
-    const asio::ip::address& peer) {
-  Result<std::unique_ptr<ByteStream>> admitted(Errc::unavailable);
+awaitable<Result<PeerGate::Admitted>> PeerConnections::admit(std::unique_ptr<ByteStream> stream,
+                                                             ConnectionSlots::Slot& slot,
+                                                             const asio::ip::address& peer) {
+  Result<PeerGate::Admitted> admitted(Errc::unavailable);
   // A group for this one alone, so that it can be told to stop.
   TaskGroup attempt(executor_, "peer handshake");
   attempt.spawn([&]() -> awaitable<void> {
@@ -94,7 +97,8 @@ void PeerConnections::note_turned_away(const asio::ip::address& peer, const erro
 }
 
 awaitable<Result<void>> PeerConnections::serve_request(http::Connection& connection,
-                                                       asio::ip::address peer) {
+                                                       asio::ip::address peer,
+                                                       const std::string& node) {
   auto& stream = connection.stream();
   // Between requests the idle limit counts, and the inactivity limit only if it is longer.
   const auto& options = shared_.options;
@@ -104,6 +108,11 @@ awaitable<Result<void>> PeerConnections::serve_request(http::Connection& connect
       co_await with_deadline(shared_.clock, options.idle_limit, connection.read_request());
   idle_.erase(&stream);
   stream.set_inactivity_limit(options.inactivity_limit);
+  auto* children = shared_.options.children;
+  if (request && children != nullptr && !node.empty() && connection.body_ended() &&
+      herd::ChildServer::is_for(*request)) {
+    co_return co_await children->answer(connection, *request, node, !draining_);
+  }
   if (request) {
     co_return co_await shared_.responder.answer(connection, std::move(*request), std::move(peer),
                                                 !draining_);

@@ -14,6 +14,10 @@
 #include "userspace/base/task_group.hpp"
 #include "userspace/base/tcp_listen.hpp"
 
+namespace hagring::herd {
+class ChildServer;
+}  // namespace hagring::herd
+
 namespace hagring::registry {
 
 /// Where and how other nodes' mirrors are served.
@@ -34,6 +38,8 @@ struct PeerServerOptions {
   Duration drain_limit = std::chrono::seconds(10);
   http::Limits http{.head_bytes = 16 * 1024, .buffer_bytes = 16 * 1024};
   PeerResponder::Options responder{};
+  /// Serves members of the mesh what isn't whole yet; outlives the server. Null: nobody does.
+  herd::ChildServer* children = nullptr;
 };
 
 /// How connections went, since the start. Written by all of the server's threads.
@@ -73,10 +79,12 @@ class PeerConnections {
 
  private:
   awaitable<void> serve(asio::ip::tcp::socket socket, ConnectionSlots::Slot slot);
-  awaitable<Result<std::unique_ptr<ByteStream>>> admit(std::unique_ptr<ByteStream> stream,
-                                                       ConnectionSlots::Slot& slot,
-                                                       const asio::ip::address& peer);
-  awaitable<Result<void>> serve_request(http::Connection& connection, asio::ip::address peer);
+  awaitable<Result<PeerGate::Admitted>> admit(std::unique_ptr<ByteStream> stream,
+                                              ConnectionSlots::Slot& slot,
+                                              const asio::ip::address& peer);
+  /// `node`: who it is, empty where there is no gate.
+  awaitable<Result<void>> serve_request(http::Connection& connection, asio::ip::address peer,
+                                        const std::string& node);
   awaitable<void> end_at(TimePoint limit);
   void note_turned_away(const asio::ip::address& peer, const error_code& error);
 

@@ -20,9 +20,13 @@ class PeerGate {
   /// As the client, towards the peer that the router has named `identity`.
   virtual awaitable<Result<std::unique_ptr<ByteStream>>> enter(std::unique_ptr<ByteStream> stream,
                                                                std::string identity) = 0;
+  /// A connection that was let in, and whose it is: the peer ID in binary form.
+  struct Admitted {
+    std::unique_ptr<ByteStream> stream;
+    std::string node;
+  };
   /// As the server.
-  virtual awaitable<Result<std::unique_ptr<ByteStream>>> admit(
-      std::unique_ptr<ByteStream> stream) = 0;
+  virtual awaitable<Result<Admitted>> admit(std::unique_ptr<ByteStream> stream) = 0;
 };
 
 /// Makes a gate for one thread. Empty: there is none, and peers speak plain HTTP.

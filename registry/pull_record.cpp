@@ -11,6 +11,8 @@ std::string_view to_string(PullSource source) {
       return "local";
     case PullSource::peer:
       return "peer";
+    case PullSource::herd:
+      return "herd";
     case PullSource::origin:
       return "origin";
     case PullSource::passthrough:

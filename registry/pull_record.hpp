@@ -17,11 +17,12 @@ namespace hagring::registry {
 enum class PullSource {
   local,        ///< this node's containerd
   peer,         ///< another node
+  herd,         ///< other nodes, while one of them fetches it
   origin,       ///< the registry, for a read that peers may answer
   passthrough,  ///< the registry, for anything else
   none,         ///< nobody: the answer is ours (an error, the trust probe)
 };
-inline constexpr std::size_t kPullSources = 5;
+inline constexpr std::size_t kPullSources = 6;
 
 /// What was asked for.
 enum class PullKind { manifest, blob, other };

@@ -22,6 +22,9 @@ fi
 declare -A parsers=(
   [bootstrap_peers]="dht/bootstrap.cpp:parse_bootstrap_peers|take_peer"
   [delimited]="dht/net/exact.cpp"
+  [herd_batch]="registry/herd/batch.cpp:decode_batch|read_hash registry/herd/codec.hpp:FieldReader"
+  [herd_stripe]="registry/herd/data_frame.cpp:parse_stripe_request|decode_about"
+  [herd_message]="registry/herd/message.cpp registry/herd/frame.cpp"
   [host_certificate]="dht/net/host_certificate.cpp"
   [host_key]="dht/public_key.cpp"
   [identify]="dht/net/identify.cpp dht/net/exact.cpp"
@@ -35,7 +38,7 @@ declare -A parsers=(
   [multistream]="dht/net/multistream.cpp"
   [pnet]="dht/net/pnet.cpp"
   [provider_snapshot]="dht/kad/provider_snapshot.cpp"
-  [wire]="dht/proto/wire.cpp"
+  [wire]="userspace/base/wire.cpp"
   [yamux]="dht/net/yamux_frame.cpp dht/net/yamux_entry.cpp dht/net/yamux_liveness.cpp
            dht/net/yamux_state.cpp dht/net/yamux.cpp"
 )

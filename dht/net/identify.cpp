@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "dht/net/exact.hpp"
-#include "dht/proto/wire.hpp"
+#include "userspace/base/wire.hpp"
 
 namespace hagring::dht {
 namespace {

@@ -5,8 +5,8 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-#include "dht/proto/wire.hpp"
 #include "tests/dht/rsa_key.hpp"
+#include "userspace/base/wire.hpp"
 
 namespace hagring::dht {
 namespace {

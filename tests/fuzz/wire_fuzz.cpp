@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Protobuf fields: what is read is the same when it is written anew.
-#include "dht/proto/wire.hpp"
+#include "userspace/base/wire.hpp"
 
 #include "tests/fuzz/require.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace hagring::dht::proto;
+  using namespace hagring::proto;
   using hagring::fuzz::require;
   Reader reader({data, size});
   Writer writer;

@@ -36,6 +36,11 @@ struct Config {
   std::uint64_t verify_first = 4 << 20;
   std::chrono::milliseconds rescan_interval{300'000};
 
+  // New content that several nodes want at once.
+  bool herd = true;
+  std::uint64_t herd_spool_bytes = std::uint64_t{4} << 30;
+  std::uint64_t herd_small = 256 << 10;
+
   // Layers that the runtime throws away once they are unpacked.
   std::string keep_layers = "auto";
   std::uint64_t keep_layers_bytes = std::uint64_t{10} << 30;

@@ -21,14 +21,15 @@ awaitable<Result<std::unique_ptr<ByteStream>>> MeshGate::enter(std::unique_ptr<B
   co_return std::move(member->stream);
 }
 
-awaitable<Result<std::unique_ptr<ByteStream>>> MeshGate::admit(std::unique_ptr<ByteStream> stream) {
+awaitable<Result<registry::PeerGate::Admitted>> MeshGate::admit(
+    std::unique_ptr<ByteStream> stream) {
   dht::TlsFailure failure;
   auto member = co_await security_.accept(std::move(stream), &failure);
   if (!member) {
     log::debug("mesh-gate", "turned away: {} ({})", member.error().message(), failure.reason);
     co_return member.error();
   }
-  co_return std::move(member->stream);
+  co_return Admitted{std::move(member->stream), std::string(as_text(member->peer.bytes()))};
 }
 
 }  // namespace hagring::agent

@@ -16,7 +16,7 @@ class MeshGate final : public registry::PeerGate {
 
   awaitable<Result<std::unique_ptr<ByteStream>>> enter(std::unique_ptr<ByteStream> stream,
                                                        std::string identity) override;
-  awaitable<Result<std::unique_ptr<ByteStream>>> admit(std::unique_ptr<ByteStream> stream) override;
+  awaitable<Result<Admitted>> admit(std::unique_ptr<ByteStream> stream) override;
 
  private:
   dht::MemberSecurity security_;

@@ -54,7 +54,8 @@ MirrorWorker::MirrorWorker(asio::any_io_executor executor, const MirrorShared& s
                .sizes = &shared.sizes,
                .privacy = &shared.privacy,
                .grants = &shared.grants,
-               .under_way = &shared.under_way}),
+               .under_way = &shared.under_way,
+               .herds = shared.herds}),
       background_(std::move(executor), "background") {}
 
 registry::MirrorHooks MirrorWorker::hooks(registry::MirrorHooks shared) {

@@ -32,8 +32,9 @@ struct MirrorShared {
   registry::KnownSizes& sizes;
   registry::Privacy& privacy;
   registry::Grants& grants;
-  Dialer& dialer;         ///< for peers
-  Dialer& origin_dialer;  ///< by the client's egress proxies
+  herd::Herds* herds = nullptr;  ///< null: nothing is shared while it comes
+  Dialer& dialer;                ///< for peers
+  Dialer& origin_dialer;         ///< by the client's egress proxies
   SSL_CTX* origin_tls;
   SSL_CTX* client_tls;
   const proxy::Authorities& authorities;

@@ -22,6 +22,8 @@ using namespace std::chrono_literals;
 
 /// What streams under way have to end once nothing new is redirected.
 constexpr auto kDrainLimit = 10s;
+/// For the runtime to commit what a client has got; longer than it takes to unpack a layer.
+constexpr auto kSpoolAge = 60s;
 
 std::vector<asio::any_io_executor> executors(DataThreads& threads) {
   std::vector<asio::any_io_executor> all;
@@ -79,7 +81,15 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
       privacy_(clock_),
       grants_(clock_),
       privacy_keeper_(privacy_, clock_, privacy_file(config), predecessor_.has_value()),
-      peer_server_(control, threads_, store_, clock_, peer_server_options(), {}, gate_maker()),
+      finished_spools_(clock_, kSpoolAge),
+      spooled_store_(store_, finished_spools_),
+      herd_mesh_(control, clock_, node_, [this] { return peer_server_.endpoint().port(); }),
+      herd_notary_(identity_),
+      herds_(make_herds()),
+      child_server_(herds_ ? std::make_unique<herd::ChildServer>(*herds_, policy_, privacy_)
+                           : nullptr),
+      peer_server_(control, threads_, spooled_store_, clock_, peer_server_options(), {},
+                   gate_maker()),
       listener_(threads_.at(0).get_executor(), executors(threads_),
                 {.max_connections = capacity().clients, .full = [this] { redirector_.pause(); }},
                 [this](asio::ip::tcp::socket client, std::size_t thread) {
@@ -108,7 +118,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
   }
   const MirrorShared shared{.clock = clock_,
                             .policy = policy_,
-                            .store = store_,
+                            .store = spooled_store_,
                             .router = router_,
                             .conduct = conduct_,
                             .memory = {breaker_, rate_limits_},
@@ -118,6 +128,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                             .sizes = sizes_,
                             .privacy = privacy_,
                             .grants = grants_,
+                            .herds = herds_.get(),
                             .dialer = dialer_,
                             .origin_dialer = origin_dialer_,
                             .origin_tls = origin_tls_.get(),
@@ -142,6 +153,7 @@ void NodeAgent::start() {
                      set.error().message());
   }
   peer_server_.bind();
+  if (herds_) herds_->start();
   node_.start();
   peer_server_.start();
   trust_.install();
@@ -213,6 +225,8 @@ awaitable<void> NodeAgent::stop() {
   co_await control_tasks_.drain();
   co_await names_.drain();
   co_await router_.stop();
+  if (herds_) co_await herds_->stop();
+  co_await herd_mesh_.stop();
   co_await node_.stop();
   co_await peer_server_.drain();
   privacy_keeper_.finish();
@@ -321,7 +335,8 @@ registry::PeerServerOptions NodeAgent::peer_server_options() {
                     .privacy = &privacy_,
                     .inquire = [this](const std::string& repository, const registry::Digest& digest,
                                       bool manifest) { inquire(repository, digest, manifest); },
-                    .anybody = !mesh_key_}};
+                    .anybody = !mesh_key_},
+      .children = child_server_.get()};
 }
 
 /// From any data thread; on the last, which is the first only where there is no other.
@@ -333,7 +348,33 @@ void NodeAgent::inquire(const std::string& repository, const registry::Digest& d
   });
 }
 
+/// Only in a closed mesh: who coordinates and who fetches must be members that have proven who they
+/// are, and private content goes to such alone.
+std::unique_ptr<herd::Herds> NodeAgent::make_herds() {
+  if (!config_.herd || !mesh_key_ || config_.herd_spool_bytes == 0) return nullptr;
+  herd::HerdsOptions options;
+  options.spools.bytes = config_.herd_spool_bytes;
+  options.folder = config_.state_dir;
+  options.small = config_.herd_small;
+  // An origin that falls silent is given up by the herd, then by a member whose herd does nothing,
+  // at last by the client itself.
+  options.member.origin_stall = config_.stall_timeout;
+  options.member.starved = config_.stall_timeout + 5s;
+  options.stall = config_.stall_timeout + 10s;
+  return std::make_unique<herd::Herds>(herd::Herds::Parts{.control = control_,
+                                                          .clock = clock_,
+                                                          .self = to_herd(node_.peer_id()),
+                                                          .mesh = herd_mesh_,
+                                                          .neighbours = herd_mesh_,
+                                                          .notary = herd_notary_,
+                                                          .finished = finished_spools_},
+                                       std::move(options));
+}
+
 void NodeAgent::store_changed(containerd::Changes changes) {
+  for (const auto& key : changes.added) {
+    if (const auto digest = registry::Digest::parse(key)) finished_spools_.committed(*digest);
+  }
   std::erase_if(changes.added,
                 [this](const std::string& key) { return !policy_.may_announce(key); });
   advertiser_.notify({std::move(changes.added), std::move(changes.removed)});

@@ -12,6 +12,8 @@
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
 #include "registry/grants.hpp"
+#include "registry/herd/child_server.hpp"
+#include "registry/herd/finished_spools.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/policy.hpp"
 #include "registry/pull_record.hpp"
@@ -21,6 +23,7 @@
 #include "userspace/agent/descriptors.hpp"
 #include "userspace/agent/dht_router.hpp"
 #include "userspace/agent/egress_keeper.hpp"
+#include "userspace/agent/herd_mesh.hpp"
 #include "userspace/agent/metrics.hpp"
 #include "userspace/agent/mirror_worker.hpp"
 #include "userspace/agent/name_keeper.hpp"
@@ -110,6 +113,7 @@ class NodeAgent {
   registry::PeerGateMaker gate_maker();
   registry::PeerServerOptions peer_server_options();
   void inquire(const std::string& repository, const registry::Digest& digest, bool manifest);
+  std::unique_ptr<herd::Herds> make_herds();
   void store_changed(containerd::Changes changes);
   Pages admin_pages();
   Page begin_takeover();
@@ -167,6 +171,12 @@ class NodeAgent {
   registry::Privacy privacy_;
   registry::Grants grants_;
   PrivacyKeeper privacy_keeper_;
+  herd::FinishedSpools finished_spools_;
+  herd::StoreWithSpools spooled_store_;  ///< store_ and what it is about to have
+  HerdMesh herd_mesh_;
+  HerdNotary herd_notary_;
+  std::unique_ptr<herd::Herds> herds_;  ///< null: nothing is shared while it comes
+  std::unique_ptr<herd::ChildServer> child_server_;
   registry::PeerServer peer_server_;
   proxy::SessionCounters session_counters_;
   std::vector<std::unique_ptr<MirrorWorker>> workers_;      ///< one a data thread

@@ -85,7 +85,8 @@ StatusSources NodeAgent::sources() const {
           .record = record_,
           .under_way = under_way_,
           .policy = policy_,
-          .privacy = privacy_};
+          .privacy = privacy_,
+          .herds = herds_.get()};
 }
 
 }  // namespace hagring::agent

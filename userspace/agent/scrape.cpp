@@ -209,6 +209,35 @@ void add_mesh(std::vector<MetricFamily>& all, const dht::NodeStatus& mesh) {
                     .take());
 }
 
+void add_herds(std::vector<MetricFamily>& all, const herd::Herds* herds) {
+  if (herds == nullptr) return;
+  const auto& counters = herds->counters();
+  all.push_back(counter("hagring_herd_joins_total",
+                        "Requests that herds were asked about, by what the client was told.")
+                    .add(number(counters.fetch), {{"verdict", "fetch"}})
+                    .add(number(counters.stream), {{"verdict", "stream"}})
+                    .add(number(counters.holder), {{"verdict", "holder"}})
+                    .add(number(counters.alone), {{"verdict", "alone"}})
+                    .take());
+  all.push_back(counter("hagring_herd_fetches_total", "Orders to ask an origin, by when.")
+                    .add(number(counters.fetches - counters.promotions), {{"when", "first"}})
+                    .add(number(counters.promotions), {{"when", "in_mid_blob"}})
+                    .take());
+  all.push_back(counter("hagring_herd_given_up_total", "Herds that this node has left for itself.")
+                    .add(number(counters.given_up))
+                    .take());
+  all.push_back(counter("hagring_herd_bytes_total", "Bytes of pieces from and to other nodes.")
+                    .add(number(counters.bytes_in), {{"direction", "in"}})
+                    .add(number(counters.bytes_out), {{"direction", "out"}})
+                    .take());
+  all.push_back(gauge("hagring_herd_spool_bytes", "Size of the blobs that are spooled.")
+                    .add(number(herds->spools().bytes()))
+                    .take());
+  all.push_back(gauge("hagring_herds_coordinated", "Herds that this node coordinates.")
+                    .add(number(herds->coordinated()))
+                    .take());
+}
+
 double resident_bytes() {
   std::ifstream file("/proc/self/statm");
   double total = 0;
@@ -265,6 +294,7 @@ std::vector<MetricFamily> scrape(const StatusSources& sources) {
   add_leases(all, sources);
   add_peers(all, sources);
   add_mesh(all, sources.mesh);
+  add_herds(all, sources.herds);
   add_process(all, sources.uptime);
   return all;
 }

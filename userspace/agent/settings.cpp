@@ -147,6 +147,22 @@ std::vector<Setting> content_settings() {
   };
 }
 
+std::vector<Setting> herd_settings() {
+  return {
+      toggle("herd",
+             "nodes that want the same new content at once fetch it from the registry once, and "
+             "pass it on while it comes; in a closed mesh only",
+             &Config::herd),
+      single("herd-spool-bytes", "SIZE",
+             "content on its way to other nodes is kept in unlinked files in --state-dir, no more "
+             "than this at a time; 0 keeps none: every node then fetches for itself",
+             &Config::herd_spool_bytes, read_size, write_size),
+      single("herd-small", "SIZE",
+             "blobs up to this size, and manifests, are passed on when they are whole",
+             &Config::herd_small, read_size, write_size),
+  };
+}
+
 std::vector<Setting> layer_settings() {
   return {
       single("keep-layers", "WHEN",
@@ -262,8 +278,8 @@ std::vector<Setting> process_settings() {
 const std::vector<Setting>& settings() {
   static const std::vector<Setting> all = [] {
     auto joined = client_settings();
-    for (auto part : {content_settings(), layer_settings(), mesh_settings(), restart_settings(),
-                      process_settings()}) {
+    for (auto part : {content_settings(), herd_settings(), layer_settings(), mesh_settings(),
+                      restart_settings(), process_settings()}) {
       joined.insert(joined.end(), part.begin(), part.end());
     }
     return joined;

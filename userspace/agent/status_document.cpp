@@ -201,6 +201,35 @@ Json content_sources(const registry::PullRecord& record) {
   return all;
 }
 
+/// Null: nothing is shared with other nodes while it comes.
+Json herds(const herd::Herds* herds) {
+  if (herds == nullptr) return {};
+  const auto& counters = herds->counters();
+  auto list = Json::array();
+  for (const auto& one : herds->shown()) {
+    list.push_back({{"digest", one.digest},
+                    {"role", one.role},
+                    {"size", one.size},
+                    {"pieces", one.pieces},
+                    {"children", one.children}});
+  }
+  return {{"now", std::move(list)},
+          {"coordinated", herds->coordinated()},
+          {"spools", herds->spools().files()},
+          {"spool_bytes", herds->spools().bytes()},
+          {"finished", herds->finished()},
+          {"joined",
+           {{"fetch", counters.fetch.load()},
+            {"stream", counters.stream.load()},
+            {"holder", counters.holder.load()},
+            {"alone", counters.alone.load()}}},
+          {"promotions", counters.promotions.load()},
+          {"given_up", counters.given_up.load()},
+          {"bytes_in", counters.bytes_in.load()},
+          {"bytes_out", counters.bytes_out.load()},
+          {"children_refused", counters.children_refused.load()}};
+}
+
 Json peer_server(const registry::PeerServer& server) {
   const auto& requests = server.requests();
   const auto& connections = server.connections();
@@ -338,6 +367,7 @@ std::string make_status(const StatusSources& sources) {
       {"origins", origins(sources)},
       {"sources", content_sources(sources.record)},
       {"hedges", hedges(sources.conduct)},
+      {"herds", herds(sources.herds)},
       {"peer_server", peer_server(sources.peer_server)},
       {"connections", connections(sources)},
       {"names", names(sources.names)},

@@ -7,6 +7,7 @@
 #include "registry/breaker.hpp"
 #include "registry/conduct.hpp"
 #include "registry/containerd/store.hpp"
+#include "registry/herd/herds.hpp"
 #include "registry/peer_server.hpp"
 #include "registry/policy.hpp"
 #include "registry/privacy.hpp"
@@ -52,6 +53,7 @@ struct StatusSources {
   const registry::PullsUnderWay& under_way;
   const registry::Policy& policy;
   const registry::Privacy& privacy;
+  const herd::Herds* herds = nullptr;  ///< null: nothing is shared while it comes
 };
 
 /// The status as JSON. Called on the control thread.

@@ -5,9 +5,9 @@
 
 #include "dht/identity.hpp"
 #include "dht/net/exact.hpp"
-#include "dht/proto/wire.hpp"
 #include "tests/dht/net/both.hpp"
 #include "tests/support/memory_stream.hpp"
+#include "userspace/base/wire.hpp"
 
 namespace hagring::dht {
 namespace {

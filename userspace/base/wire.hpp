@@ -6,7 +6,7 @@
 
 #include "userspace/base/bytes.hpp"
 
-namespace hagring::dht::proto {
+namespace hagring::proto {
 
 /// One field of a protobuf message: a number, or bytes that lie in the message read.
 struct Field {
@@ -52,4 +52,4 @@ class Writer {
   Bytes message_;
 };
 
-}  // namespace hagring::dht::proto
+}  // namespace hagring::proto

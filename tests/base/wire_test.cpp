@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dht/proto/wire.hpp"
+#include "userspace/base/wire.hpp"
 
 #include <gtest/gtest.h>
 
-namespace hagring::dht::proto {
+namespace hagring::proto {
 namespace {
 
 TEST(Wire, ReadsWhatItWrites) {
@@ -46,4 +46,4 @@ TEST(Wire, StopsAtMalformedFields) {
 }
 
 }  // namespace
-}  // namespace hagring::dht::proto
+}  // namespace hagring::proto

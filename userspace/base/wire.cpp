@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dht/proto/wire.hpp"
+#include "userspace/base/wire.hpp"
 
-namespace hagring::dht::proto {
+namespace hagring::proto {
 namespace {
 
 // Wire types (protobuf documentation, "Encoding").
@@ -83,4 +83,4 @@ void Writer::bytes(std::uint32_t field, ByteView value) {
   message_.insert(message_.end(), value.begin(), value.end());
 }
 
-}  // namespace hagring::dht::proto
+}  // namespace hagring::proto

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "registry/herd/data_frame.hpp"
+#include "registry/herd/herds.hpp"
+#include "registry/policy.hpp"
+#include "registry/privacy.hpp"
+
+namespace hagring::herd {
+
+/// Serves stripes to other nodes on the peer port, from spools that fill. Used by all data threads
+/// at once; each child has its connection's own coroutine, so that a slow one holds up nobody.
+class ChildServer {
+ public:
+  struct Options {
+    /// Between two signs of life when there is nothing to send.
+    Duration beat = std::chrono::milliseconds(30);
+    /// The least speed at which a child must take pieces, in bytes a second, on top of `grace`.
+    std::uint64_t least_speed = 32 * 1024;
+    Duration grace = std::chrono::seconds(60);
+  };
+  /// All outlive it; `policy` and `privacy` as in PeerResponder::Options.
+  ChildServer(Herds& herds, const registry::Policy& policy, registry::Privacy& privacy)
+      : ChildServer(herds, policy, privacy, Options()) {}
+  ChildServer(Herds& herds, const registry::Policy& policy, registry::Privacy& privacy,
+              Options options)
+      : herds_(herds), policy_(policy), privacy_(privacy), options_(options) {}
+
+  /// Whether it is a request for a stripe.
+  static bool is_for(const http::Request& request);
+
+  /// Answers it, to the member of the mesh `node`. Errors: the connection's; it can only be closed
+  /// then.
+  awaitable<Result<void>> answer(http::Connection& connection, const http::Request& request,
+                                 NodeId node, bool keep_alive);
+
+ private:
+  class Stream;
+  std::shared_ptr<Party> party_for(const http::Request& request, StripeRequest& wanted) const;
+
+  Herds& herds_;
+  const registry::Policy& policy_;
+  registry::Privacy& privacy_;
+  const Options options_;
+};
+
+}  // namespace hagring::herd

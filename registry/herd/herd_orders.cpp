@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a herd's members are told.
+#include <algorithm>
+#include <tuple>
+
+#include "registry/herd/herd_state.hpp"
+
+namespace hagring::herd {
+namespace {
+
+/// Members that can get nothing yet are told so this often.
+constexpr auto kRemind = std::chrono::seconds(1);
+/// A fetcher that has so many pieces of a stripe isn't replaced by a better one.
+constexpr std::uint64_t kMuch = 64;
+/// So many pieces behind both of its parents, so many reports long, a member is slow, if ...
+constexpr double kSlowPieces = 16;
+constexpr unsigned kSlowReports = 2;
+/// A parent that has so many pieces more could send more than it does.
+constexpr double kHungryPieces = 16;
+/// ... its node never took in more than this share of what the middle one of all did.
+constexpr double kSlowShare = 0.6;
+
+}  // namespace
+
+/// Whether somebody has, or is getting from the origin, all that there is.
+bool HerdState::sourced() const {
+  const Place* head = shape_.head();
+  // One that serves nobody, or is known to be slow, is of no use to the others if another could
+  // fetch, unless it is far ahead already.
+  if (head != nullptr) {
+    const bool useful = head->units > 0 && (!head->slow || head->have[0] > kMuch);
+    return whole_ || useful || !better_head();
+  }
+  if (whole_) {
+    return std::any_of(shape_.places().begin(), shape_.places().end(),
+                       [](const auto& each) { return each.second->done; });
+  }
+  std::array<bool, kStripes> there{};
+  for (const auto& [id, place] : shape_.places()) {
+    for (Stripe s = 0; s < kStripes; ++s) {
+      there[s] = there[s] || (!place->suspect && (place->done || place->complete[s]));
+    }
+  }
+  return there[0] && there[1];
+}
+
+/// Whether one that may fetch serves others, too, and isn't slow.
+bool HerdState::better_head() const {
+  const Place* next = candidate();
+  return next != nullptr && next->units > 0 && !next->slow;
+}
+
+Place* HerdState::candidate() const {
+  Place* best = nullptr;
+  std::tuple<bool, bool, bool, std::uint64_t, TimePoint::duration> best_rank;
+  for (const auto& [id, place] : shape_.places()) {
+    if (!place->may_fetch || place->ghost || place->suspect || place->done) continue;
+    const std::tuple rank(!place->origin_failed, place->units > 0, !place->slow,
+                          first_missing_byte(place->have), -place->joined.time_since_epoch());
+    if (best != nullptr && (rank < best_rank || (rank == best_rank && best->id < id))) continue;
+    best = place.get();
+    best_rank = rank;
+  }
+  return best;
+}
+
+void HerdState::name_head(Place& place, Outgoing& out) {
+  ++epoch_;
+  shape_.set_head(&place);
+  send(place.id,
+       Fetch{.epoch = epoch_,
+             .from = std::min(first_missing_byte(place.have), kMaxBlob),
+             .progress_ms = progress_ms()},
+       out);
+}
+
+void HerdState::tell_changed(Outgoing& out) {
+  tell_at_ = TimePoint::max();
+  for (Place* place : shape_.take_changed()) {
+    Stream order{.epoch = epoch_,
+                 .head = head(),
+                 .size = size_,
+                 .group = place->group,
+                 .progress_ms = progress_ms()};
+    for (Stripe s = 0; s < kStripes; ++s) {
+      if (!std::exchange(place->changed[s], false) || place->parents[s] == nullptr) continue;
+      // The former parent has room for another before that one asks.
+      const NodeId former = std::exchange(place->told[s], place->parents[s]->id);
+      if (!former.empty() && former != place->told[s]) send(former, Relieve{s, place->id}, out);
+      const Place* backup = shape_.backup(*place, s);
+      order.sources.push_back(
+          {s, place->parents[s]->id, backup != nullptr ? backup->id : NodeId()});
+    }
+    if (!order.sources.empty()) send(place->id, std::move(order), out);
+  }
+}
+
+void HerdState::settle(TimePoint now, Outgoing& out) {
+  arrange(now, out);
+  tell_changed(out);
+}
+
+/// Brings everything in order after a change: a head, a parent for each.
+void HerdState::arrange(TimePoint now, Outgoing& out) {
+  while (!buried_.empty()) {
+    const NodeId id = std::move(buried_.back());
+    buried_.pop_back();
+    if (Place* place = shape_.find(id)) bury(*place, out);
+  }
+  if (disturbed_) {
+    Place* next = nullptr;
+    if (now >= hold_until_ && !sourced()) next = candidate();
+    Place* former = shape_.head();
+    if (next != nullptr) name_head(*next, out);
+    if (next != nullptr && former != nullptr && former != next) shape_.place(*former, now);
+    disturbed_ = now < hold_until_ && !sourced();
+    if (whole_) {
+      assign_holders(now, out);
+    } else if (sourced()) {
+      for (const auto& [place, stripe] : shape_.orphans()) {
+        const bool fresh = place->parents[0] == nullptr && place->parents[1] == nullptr &&
+                           place->used() == 0 && place->have == PerStripe{};
+        if (fresh && stripe == 0) {
+          shape_.place(*place, now);
+        } else if (place->parents[stripe] == nullptr) {
+          disturbed_ = !shape_.attach(*place, stripe, now) || disturbed_;
+        }
+      }
+      if (shape_.head() != nullptr) shape_.shed(*shape_.head(), now);
+    }
+  }
+}
+
+void HerdState::release_holder(Place& place) {
+  if (place.holder.empty()) return;
+  if (Place* holder = shape_.find(place.holder)) holder->giving -= holder->giving > 0 ? 1 : 0;
+  place.holder.clear();
+  disturbed_ = true;
+}
+
+void HerdState::assign_holders(TimePoint /*now*/, Outgoing& out) {
+  std::vector<Place*> holders;
+  std::vector<Place*> waiting;
+  for (const auto& [id, place] : shape_.places()) {
+    if (place->done && !place->suspect) holders.push_back(place.get());
+    if (!place->done && !place->head && place->holder.empty()) waiting.push_back(place.get());
+  }
+  const auto by_age = [](const Place* a, const Place* b) {
+    return std::tie(a->joined, a->id) < std::tie(b->joined, b->id);
+  };
+  std::sort(holders.begin(), holders.end(), by_age);
+  std::sort(waiting.begin(), waiting.end(), by_age);
+  for (Place* place : waiting) {
+    const auto holder = std::find_if(holders.begin(), holders.end(), [&](const Place* each) {
+      return each->giving < options_.per_holder &&
+             std::find(place->avoid.begin(), place->avoid.end(), each->id) == place->avoid.end();
+    });
+    if (holder == holders.end()) continue;
+    ++(*holder)->giving;
+    place->holder = (*holder)->id;
+    send(place->id, Holder{place->holder}, out);
+  }
+}
+
+/// A node that takes in much less than its parents could give it: it goes to the edge.
+void HerdState::find_slow(Place& place, TimePoint now) {
+  if (place.slow || place.head || place.done || whole_) return;
+  bool lags = true;
+  for (Stripe s = 0; s < kStripes; ++s) {
+    const Place* parent = place.parents[s];
+    if (parent == nullptr || parent->slow || parent->suspect) return;
+    const double behind = parent->position(s, now) - static_cast<double>(place.have[s]);
+    lags = lags && behind >= kSlowPieces;
+  }
+  place.lagging = lags ? place.lagging + 1 : 0;
+  if (place.lagging < kSlowReports) return;
+  // One that a busy parent keeps short isn't slow itself: it has taken in more before.
+  std::vector<std::uint64_t> peaks;
+  for (const auto& [id, other] : shape_.places()) {
+    if (other->peak_in > 0) peaks.push_back(other->peak_in);
+  }
+  if (peaks.empty()) return;
+  const auto middle = peaks.begin() + static_cast<std::ptrdiff_t>(peaks.size() / 2);
+  std::nth_element(peaks.begin(), middle, peaks.end());
+  if (static_cast<double>(place.peak_in) > kSlowShare * static_cast<double>(*middle)) return;
+  shape_.slow_down(place, now);
+}
+
+/// A node that could take in more, from parents that have more than it: they are busy elsewhere.
+void HerdState::find_hungry(Place& place, unsigned idle_percent, TimePoint now) {
+  if (place.head || place.done || whole_ || idle_percent < options_.idle_percent) return;
+  if (now - place.moved < options_.reparent) return;
+  for (Stripe s = 0; s < kStripes; ++s) {
+    const Place* parent = place.parents[s];
+    if (parent == nullptr || place.complete[s]) continue;
+    const double behind = parent->position(s, now) - static_cast<double>(place.have[s]);
+    if (behind < kHungryPieces || !shape_.improve(place, s, now)) continue;
+    place.moved = now;
+  }
+}
+
+void HerdState::tick(TimePoint now, Outgoing& out) {
+  if (now >= tell_at_) tell_changed(out);
+  const bool remind = now - reminded_ >= kRemind;
+  if (remind) reminded_ = now;
+  const Duration silent = std::max<Duration>(options_.silent, 10 * progress_every());
+  for (const auto& [id, place] : shape_.places()) {
+    const bool stale_ghost = place->ghost && now - place->joined > options_.rejoin;
+    const bool silent_member = !place->done && !place->ghost && now - place->heard > silent;
+    if (stale_ghost || silent_member) buried_.push_back(id);
+    if (!place->avoid.empty() && now >= place->avoid_until) {
+      place->avoid.clear();
+      disturbed_ = true;
+    }
+    if (!place->reporters.empty() && remind) place->reporters.clear();
+    const bool waits = !place->head && !place->done && !place->ghost && place->holder.empty() &&
+                       place->parents[0] == nullptr && place->parents[1] == nullptr;
+    if (waits && remind) send(id, Wait{epoch_}, out);
+  }
+  // Without a candidate nothing changes by waiting, except after a pause for the origin.
+  if (!sourced() && now >= hold_until_) disturbed_ = true;
+  settle(now, out);
+}
+
+void HerdState::hand_over(const NodeId& to, Outgoing& out) const {
+  for (const auto& [id, place] : shape_.places()) {
+    if (!place->ghost) send(id, Redirect{to}, out);
+  }
+}
+
+bool HerdState::idle(TimePoint now) const {
+  if (shape_.size() == 0) return true;
+  return now - active_ > options_.idle;
+}
+
+}  // namespace hagring::herd

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "registry/herd/coordinator.hpp"
+#include "registry/herd/shape.hpp"
+
+namespace hagring::herd {
+
+/// One herd, as its coordinator sees it: who is in it, who fetches, what each is told.
+class HerdState {
+ public:
+  HerdState(const CoordinatorOptions& options, HerdId herd, NodeId self, bool whole, TimePoint now);
+
+  /// No fetcher is named before this time.
+  void hold_until(TimePoint when) { hold_until_ = when; }
+
+  void join(const NodeId& from, const Join& join, TimePoint now, Outgoing& out);
+  void take(const NodeId& from, const Progress& progress, TimePoint now, Outgoing& out);
+  void take(const NodeId& from, const Lost& lost, TimePoint now, Outgoing& out);
+  void take(const NodeId& from, const Ended& ended, TimePoint now, Outgoing& out);
+  /// A member is dead, or its stream to the coordinator is.
+  void gone(const NodeId& node, TimePoint now, Outgoing& out);
+  void tick(TimePoint now, Outgoing& out);
+  /// Another coordinates from now on.
+  void hand_over(const NodeId& to, Outgoing& out) const;
+
+  const HerdId& id() const { return herd_; }
+  const Shape& shape() const { return shape_; }
+  std::uint64_t epoch() const { return epoch_; }
+  NodeId head() const { return shape_.head() == nullptr ? NodeId() : shape_.head()->id; }
+  std::uint32_t members() const { return static_cast<std::uint32_t>(shape_.size()); }
+  /// Whether nobody in it wants anything, and that for long enough.
+  bool idle(TimePoint now) const;
+
+  /// When those that joined lately are told (tick); max when nobody is to be.
+  TimePoint tell_at() const { return tell_at_; }
+
+  TimePoint probed{};  ///< the coordinator's last Probe about it
+
+ private:
+  Place& enter(const NodeId& from, const Join& join, TimePoint now);
+  void resume(Place& place, const Join& join, TimePoint now, Outgoing& out);
+  void meet_fetcher(Place& place, TimePoint now, Outgoing& out);
+  void update(Place& place, const PerStripe& have, TimePoint now);
+  void learn_size(std::uint64_t size_bytes);
+  void settle(TimePoint now, Outgoing& out);
+  void arrange(TimePoint now, Outgoing& out);
+  bool sourced() const;
+  bool better_head() const;
+  Place* candidate() const;
+  void name_head(Place& place, Outgoing& out);
+  void tell_changed(Outgoing& out);
+  void assign_holders(TimePoint now, Outgoing& out);
+  void release_holder(Place& place);
+  void origin_failed(Place& place, bool denied, TimePoint now);
+  void blame(Place& parent, const NodeId& reporter, LostWhy why, TimePoint now);
+  void bury(Place& place, Outgoing& out);
+  void find_slow(Place& place, TimePoint now);
+  void find_hungry(Place& place, unsigned idle_percent, TimePoint now);
+  Duration progress_every() const;
+  std::uint32_t progress_ms() const;
+  void send(const NodeId& to, Body body, Outgoing& out) const;
+
+  const CoordinatorOptions& options_;
+  HerdId herd_;
+  NodeId self_;
+  bool whole_;
+  Shape shape_;
+  std::uint64_t size_ = 0;
+  std::uint64_t epoch_ = 0;
+  bool disturbed_ = false;  ///< somebody may be without a parent, or all without a head
+  unsigned origin_failures_ = 0;
+  TimePoint hold_until_{};
+  TimePoint active_{};  ///< the last message of a member that isn't done
+  TimePoint reminded_{};
+  TimePoint tell_at_ = TimePoint::max();
+  std::vector<NodeId> buried_;  ///< to be taken out when no reference to them is held
+};
+
+}  // namespace hagring::herd

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "registry/herd/coordinator.hpp"
+#include "registry/herd/finished_spools.hpp"
+#include "registry/herd/neighbours.hpp"
+#include "registry/herd/party.hpp"
+
+namespace hagring::herd {
+
+/// How this node takes part in herds.
+struct HerdsOptions {
+  SpoolBudget::Limits spools{};
+  std::filesystem::path folder{};  ///< where spools are
+  /// Blobs up to this size, and manifests, go to others only when they are whole.
+  std::uint64_t small = 256UL * 1024;
+  /// For advice on what to do, whatever the logic's own time-outs say.
+  Duration advice = std::chrono::seconds(9);
+  /// Without a byte for so long a client leaves the herd and goes on by itself.
+  Duration stall = std::chrono::seconds(10);
+  std::size_t most_parties = 512;
+  MemberOptions member{};
+  CoordinatorOptions coordinator{};
+};
+
+/// Since the start. Any thread.
+struct HerdCounters {
+  std::atomic<std::uint64_t> fetch{0};  ///< advice that clients were given
+  std::atomic<std::uint64_t> stream{0};
+  std::atomic<std::uint64_t> holder{0};
+  std::atomic<std::uint64_t> alone{0};
+  std::atomic<std::uint64_t> fetches{0};     ///< orders to ask the origin
+  std::atomic<std::uint64_t> promotions{0};  ///< of them, those in mid-blob
+  std::atomic<std::uint64_t> given_up{0};
+  std::atomic<std::uint64_t> bytes_in{0};   ///< of pieces from parents
+  std::atomic<std::uint64_t> bytes_out{0};  ///< of pieces to children
+  std::atomic<std::uint64_t> children_refused{0};
+};
+
+/// All herds of this node: the parties that it takes part in, on the data threads, and those that
+/// it coordinates, on the control thread, with the messages between them and other nodes.
+class Herds {
+ public:
+  /// All of it outlives this.
+  struct Parts {
+    asio::any_io_executor control;
+    Clock& clock;
+    NodeId self;
+    const Mesh& mesh;
+    Neighbours& neighbours;
+    Notary& notary;
+    FinishedSpools& finished;
+  };
+  Herds(Parts parts, HerdsOptions options);
+
+  /// On the control thread.
+  void start();
+  awaitable<void> stop();
+
+  const HerdsOptions& options() const { return options_; }
+  const NodeId& self() const { return parts_.self; }
+  Notary& notary() { return parts_.notary; }
+  const std::shared_ptr<Load>& load() const { return load_; }
+  HerdCounters& counters() { return counters_; }
+  const HerdCounters& counters() const { return counters_; }
+  const SpoolBudget& spools() const { return *budget_; }
+
+  // On any thread:
+  /// The party for a blob, a new one if there is none; null: nobody else is there to share it with,
+  /// or there are too many. `made`: it is new, and has a seat already.
+  awaitable<std::shared_ptr<Party>> join(registry::MirrorParts& parts, Party::About about,
+                                         bool& made);
+  std::shared_ptr<Party> find(const HerdId& herd) const;
+  void forget(const Party& party);
+  void send(const Send& message);
+  awaitable<std::optional<registry::Peer>> whereabouts(NodeId node);
+  Result<std::shared_ptr<Spool>> make_spool(std::uint64_t size);
+  void keep(const Digest& digest, std::shared_ptr<Spool> spool);
+  /// The same of content in memory; whether there is room for it.
+  bool keep(const Digest& digest, std::string_view content);
+
+  /// For the status page; on the control thread.
+  struct Shown {
+    std::string digest;
+    std::string role;
+    std::uint64_t size = 0;
+    std::uint64_t pieces = 0;  ///< that are here
+    std::size_t children = 0;
+  };
+  std::vector<Shown> shown() const;
+  std::size_t coordinated() const { return coordinator_.herds(); }
+  std::size_t finished() const { return parts_.finished.size(); }
+
+ private:
+  void receive(const NodeId& from, Message message);
+  void pass_on(Outgoing outgoing);
+  void deliver(const NodeId& from, Message message);
+  void coordinator_lost(const NodeId& node);
+  std::vector<std::shared_ptr<Party>> parties() const;
+  awaitable<void> keep_time();
+
+  const Parts parts_;
+  const HerdsOptions options_;
+  const std::shared_ptr<SpoolBudget> budget_;  ///< shared by all spools
+  HerdCounters counters_;
+  const std::shared_ptr<Load> load_ = std::make_shared<Load>();  ///< shared by all parties
+  mutable std::mutex mutex_;
+  std::map<HerdId, std::shared_ptr<Party>> parties_;
+  // On the control thread:
+  Coordinator coordinator_;
+  TaskGroup tasks_;
+  asio::steady_timer timer_;
+  bool stopped_ = false;
+};
+
+}  // namespace hagring::herd

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/herd/party.hpp"
+
+#include <algorithm>
+
+#include "registry/herd/herds.hpp"
+#include "userspace/base/log.hpp"
+
+namespace hagring::herd {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A cancellation that falls between two operations ends neither: said again.
+constexpr auto kBetweenCancels = 100ms;
+/// As long as a coordinator may send nodes to one that is through.
+constexpr auto kLinger = 15s;
+/// Whatever the member says: no spinning.
+constexpr auto kBriefestTick = 1ms;
+
+}  // namespace
+
+Party::Party(Herds& herds, registry::MirrorParts& parts, asio::any_io_executor home, About about)
+    : herds_(herds),
+      parts_(parts),
+      home_(std::move(home)),
+      id_(std::move(about.id)),
+      request_(std::move(about.request)),
+      whole_(about.facts.whole),
+      again_(std::move(about.again)),
+      load_(herds.load()),
+      member_(herds.options().member, id_, herds.self(), about.facts, *load_),
+      ledger_(id_, herds.self(), herds.notary()),
+      timer_(home_),
+      tasks_(home_, "herd") {}
+
+Party::~Party() = default;
+
+TimePoint Party::now() const { return parts_.clock.now(); }
+
+void Party::post(std::function<void(Party&)> work) {
+  asio::post(home_, [self = shared_from_this(), work = std::move(work)] {
+    if (!self->ended_) work(*self);
+  });
+}
+
+awaitable<void> Party::run(std::vector<NodeId> coordinators) {
+  apply(member_.start(std::move(coordinators), now()));
+  while (!is_over() && !co_await asked_to_stop()) {
+    const auto next = std::min(member_.next_tick(), used_ + kLinger);
+    timer_.expires_at(std::max(next, now() + kBriefestTick));
+    co_await timer_.async_wait(kTuple);
+    if (now() >= member_.next_tick()) apply(member_.tick(now()));
+    seal_when_quiet();
+  }
+  co_await end_all();
+}
+
+/// One that has all of it stays a while: others are sent here until their coordinator forgets.
+bool Party::is_over() {
+  const bool in_use = seats_ > 0 || !children_.empty();
+  if (in_use) used_ = now();
+  if (in_use || !member_.over()) return false;
+  return !finished_ || !serves_on_ || now() - used_ >= kLinger;
+}
+
+awaitable<void> Party::end_all() {
+  ended_ = true;
+  herds_.forget(*this);
+  if (const auto shared = spool()) shared->fail(Errc::unavailable);
+  bell_.ring();
+  while (tasks_.size() > 0) {
+    for (const auto& activity : activities_) {
+      activity->stopped = true;
+      if (activity->tasks != nullptr) activity->tasks->cancel();
+    }
+    timer_.expires_after(kBetweenCancels);
+    co_await timer_.async_wait(kTuple);
+  }
+  co_await tasks_.drain();
+}
+
+std::shared_ptr<Party::Activity> Party::start(Work work) {
+  auto activity = std::make_shared<Activity>();
+  std::erase_if(activities_, [](const auto& one) { return one->stopped && !one->tasks; });
+  activities_.push_back(activity);
+  tasks_.spawn([this, activity, work = std::move(work)]() -> awaitable<void> {
+    if (!activity->stopped) {
+      TaskGroup inner(home_, "herd");
+      inner.spawn([&]() -> awaitable<void> { co_await work(activity); });
+      activity->tasks = &inner;
+      co_await inner.drain();
+      activity->tasks = nullptr;
+    }
+    activity->stopped = true;
+    timer_.cancel();
+  });
+  return activity;
+}
+
+std::shared_ptr<Spool> Party::spool() const {
+  const std::lock_guard lock(mutex_);
+  return spool_;
+}
+
+std::vector<std::string> Party::heads() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> keys;
+  for (const auto& [node, key] : heads_) keys.push_back(key);
+  return keys;
+}
+
+std::optional<registry::Peer> Party::holder() const {
+  const std::lock_guard lock(mutex_);
+  return holder_;
+}
+
+Party::State Party::state() const {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
+void Party::become(State state) {
+  {
+    const std::lock_guard lock(mutex_);
+    state_ = state;
+  }
+  bell_.ring();
+}
+
+std::string Party::role() const {
+  switch (state()) {
+    case State::waiting:
+    case State::offered:
+      return "waits";
+    case State::fetching:
+      return "asks the origin";
+    case State::streaming:
+      return from_origin_ ? "fetches" : "streams";
+    case State::holder:
+      return "gets it from a holder";
+    case State::alone:
+      break;
+  }
+  return "goes alone";
+}
+
+awaitable<Advice> Party::advice(TimePoint end, bool at_home) {
+  while (true) {
+    const auto settled = [&] {
+      const auto now_is = state();
+      return ended_ || now_is == State::streaming || now_is == State::holder ||
+             now_is == State::alone || (now_is == State::offered && at_home);
+    };
+    if (!co_await bell_.wait(end, settled) || ended_) co_return Advice::alone;
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::streaming) co_return Advice::stream;
+    if (state_ == State::holder) co_return Advice::holder;
+    if (state_ == State::alone) co_return Advice::alone;
+    if (state_ != State::offered) continue;
+    state_ = State::fetching;
+    co_return Advice::fetch;
+  }
+}
+
+std::shared_ptr<Spool> Party::adopt(std::uint64_t size) {
+  if (const auto had = spool()) return had->size() == size ? had : nullptr;
+  auto made = herds_.make_spool(size);
+  if (!made) {
+    log::info("herd", "{} isn't shared: no spool of {} bytes: {}", id_.digest.to_string(), size,
+              made.error().message());
+    return nullptr;
+  }
+  member_.size_known(size);
+  const std::lock_guard lock(mutex_);
+  spool_ = *std::move(made);
+  return spool_;
+}
+
+// --- What the member wants.
+
+void Party::apply(Actions actions) {
+  for (const auto& action : actions) {
+    std::visit([this](const auto& one) { act(one); }, action);
+  }
+  timer_.cancel();
+}
+
+void Party::act(const Send& action) { herds_.send(action); }
+
+void Party::act(const Subscribe& action) {
+  act(Unsubscribe{action.stripe, {}});
+  auto& link = links_[action.stripe];
+  link = start([this, action](std::shared_ptr<Activity> activity) {
+    return follow(std::move(activity), action);
+  });
+  link->node = action.parent;
+}
+
+/// With no parent named: from whichever.
+void Party::act(const Unsubscribe& action) {
+  auto& link = links_[action.stripe];
+  if (!link || (!action.parent.empty() && link->node != action.parent)) return;
+  link->stopped = true;
+  if (link->tasks != nullptr) link->tasks->cancel();
+  link.reset();
+}
+
+void Party::act(const FetchOrigin& action) {
+  epoch_ = action.epoch;
+  herds_.counters().fetches.fetch_add(1, std::memory_order_relaxed);
+  const auto now_is = state();
+  const bool asking = now_is == State::offered || now_is == State::fetching;
+  if (asking && !spool()) return;
+  if (now_is == State::waiting && !spool() && action.from == 0) return become(State::offered);
+  herds_.counters().promotions.fetch_add(1, std::memory_order_relaxed);
+  fetch_from(action.from, std::nullopt);
+}
+
+void Party::act(const StopFetch&) {
+  if (fetching_) {
+    fetching_->stopped = true;
+    if (fetching_->tasks != nullptr) fetching_->tasks->cancel();
+    fetching_.reset();
+  }
+  const auto now_is = state();
+  // A client that is asking the origin goes on with its answer by itself.
+  if (!spool() && (now_is == State::offered || now_is == State::fetching)) become(State::waiting);
+}
+
+void Party::act(const FetchHolder& action) {
+  start([this, node = action.node](std::shared_ptr<Activity> activity) -> awaitable<void> {
+    const auto peer = co_await herds_.whereabouts(node);
+    if (activity->stopped) co_return;
+    if (!peer || !parts_.conduct.may_ask(peer->key())) {
+      co_return apply(member_.holder_failed(node, now()));
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      holder_ = *peer;
+      holder_node_ = node;
+    }
+    const auto now_is = state();
+    if (now_is == State::waiting || now_is == State::offered) co_return become(State::holder);
+    // In mid-blob the client itself goes on with peers, or the origin.
+    if (const auto shared = spool()) shared->fail(Errc::unavailable);
+  });
+}
+
+void Party::act(const DropChild& action) {
+  for (const auto& child : children_) {
+    if (child->node == action.child && child->stripe == action.stripe) {
+      child->state = Child::State::dropped;
+    }
+  }
+  bell_.ring();
+}
+
+void Party::act(const GiveUp& action) {
+  gave_up_ = true;
+  herds_.counters().given_up.fetch_add(1, std::memory_order_relaxed);
+  log::info("herd", "{}: on alone: {}", id_.digest.to_string(), action.why);
+  const auto shared = spool();
+  if (!shared) return become(State::alone);
+  if (fetching_) return;
+  if (again_ && !children_.empty()) {
+    return fetch_from(first_missing_byte(shared->have()), std::nullopt);
+  }
+  shared->fail(Errc::unavailable);
+}
+
+// --- What its seats and the rest of the mesh tell.
+
+void Party::receive(const NodeId& from, const Body& body) {
+  log::debug("herd", "{}: {} from another node", id_.digest.to_string(), name_of(body));
+  apply(member_.receive(from, body, now()));
+}
+
+void Party::coordinator_lost(const NodeId& node) { apply(member_.coordinator_lost(node, now())); }
+
+void Party::leave() {
+  if (seats_ > 0 && --seats_ == 0) apply(member_.client_gone(now()));
+}
+
+std::shared_ptr<Spool> Party::feed(std::optional<registry::Exchange>& exchange,
+                                   std::uint64_t size) {
+  if (ended_ || state() != State::fetching || spool()) return nullptr;
+  auto shared = adopt(size);
+  if (!shared) return nullptr;
+  fetch_from(0, std::exchange(exchange, std::nullopt));
+  become(State::streaming);
+  return shared;
+}
+
+void Party::origin_refused(bool denied) {
+  if (state() == State::fetching && !spool()) become(State::waiting);
+  apply(member_.origin_failed(denied, now()));
+}
+
+void Party::holder_failed() {
+  NodeId node;
+  {
+    const std::lock_guard lock(mutex_);
+    node = holder_node_;
+  }
+  if (state() == State::holder) become(State::waiting);
+  apply(member_.holder_failed(node, now()));
+}
+
+void Party::finished(bool kept) {
+  if (std::exchange(finished_, true)) return;
+  const auto shared = spool();
+  const bool whole = shared && shared->whole();
+  if (whole) herds_.keep(id_.digest, shared);
+  serves_on_ = whole && !whole_;
+  // What isn't kept here can't be given to others before the runtime has committed it.
+  apply(whole || kept ? member_.finished(now()) : member_.client_gone(now()));
+}
+
+void Party::corrupt() {
+  finished_ = true;
+  apply(member_.corrupt(now()));
+}
+
+void Party::child_asks(const std::shared_ptr<Child>& child) {
+  const bool taken = member_.child_asks(child->stripe, child->node, now());
+  if (taken) children_.push_back(child);
+  child_count_ = children_.size();
+  child->state = taken ? Child::State::accepted : Child::State::refused;
+  bell_.ring();
+  timer_.cancel();
+}
+
+void Party::child_left(const std::shared_ptr<Child>& child) {
+  if (std::erase(children_, child) > 0) member_.child_left(child->stripe, child->node);
+  child_count_ = children_.size();
+  timer_.cancel();
+}
+
+SharedBytes Party::encoded(const Batch& batch) {
+  // Pieces come batch by batch: the last one serves most of them.
+  if (!last_batch_ || *last_batch_ != batch) {
+    last_batch_ = std::make_shared<const Batch>(batch);
+    last_encoded_ = std::make_shared<const Bytes>(encode(batch));
+  }
+  return last_encoded_;
+}
+
+}  // namespace hagring::herd

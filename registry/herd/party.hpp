@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "registry/content_stream.hpp"
+#include "registry/herd/batch.hpp"
+#include "registry/herd/data_frame.hpp"
+#include "registry/herd/member.hpp"
+#include "registry/herd/spool.hpp"
+#include "registry/mirror.hpp"
+
+namespace hagring::herd {
+
+class Herds;
+
+/// What one of this node's own clients is to do.
+enum class Advice : std::uint8_t {
+  fetch,   ///< ask the origin, and feed the herd with its answer
+  stream,  ///< read the shared source
+  holder,  ///< get it from a node that has it
+  alone,   ///< go on as if there were no herd
+};
+
+/// A child that wants a stripe, between its connection's thread and the party's.
+struct Child {
+  enum class State : std::uint8_t { asking, accepted, refused, dropped };
+  NodeId node;
+  Stripe stripe = 0;
+  std::atomic<State> state = State::asking;
+};
+
+/// How the client's request is sent to the origin once more, for a part; owns all it refers to.
+using Again = registry::Continuation;
+
+/// One blob's herd as this node takes part in it: carries out what its Member says, moves pieces
+/// from parents and from the origin into the spool. Lives on one data thread, its home, that of the
+/// client that asked first; where that is said, functions may be called on any thread.
+class Party : public std::enable_shared_from_this<Party> {
+ public:
+  struct About {
+    HerdId id;
+    registry::ContentRequest request;  ///< for parents; a blob unless `facts.whole`
+    MemberFacts facts;
+    Again again;  ///< empty: this node's client can't be used to fetch
+  };
+  Party(Herds& herds, registry::MirrorParts& parts, asio::any_io_executor home, About about);
+  ~Party();
+
+  /// Takes part until nothing is to be done any more, or cancelled. Once.
+  awaitable<void> run(std::vector<NodeId> coordinators);
+
+  // On any thread:
+  const HerdId& id() const { return id_; }
+  const asio::any_io_executor& home() const { return home_; }
+  /// Runs `work` at home, later; not at all once the party is over.
+  void post(std::function<void(Party&)> work);
+  Bell& bell() { return bell_; }
+  /// Null until a source has told the size.
+  std::shared_ptr<Spool> spool() const;
+  bool ended() const { return ended_; }
+  /// Those that signed what has come from other nodes, by Peer::key().
+  std::vector<std::string> heads() const;
+  bool origin_contributed() const { return from_origin_; }
+
+  // For its seats (registry/herd/seat.hpp), on any thread:
+  /// Waits for advice. `at_home`: this client's answer from the origin may feed the herd.
+  awaitable<Advice> advice(TimePoint end, bool at_home);
+  std::optional<registry::Peer> holder() const;
+
+  // At home:
+  void receive(const NodeId& from, const Body& body);
+  void coordinator_lost(const NodeId& node);
+  void sit() { ++seats_; }
+  void leave();
+  /// The origin's answer to an advice to fetch: the whole content. Takes it, if it is still wanted
+  /// and can be shared: `exchange` is empty then.
+  std::shared_ptr<Spool> feed(std::optional<registry::Exchange>& exchange, std::uint64_t size);
+  void origin_refused(bool denied);
+  void holder_failed();
+  /// A client has all of it, verified. `kept`: it is among the finished spools already.
+  void finished(bool kept = false);
+  void corrupt();
+  void child_asks(const std::shared_ptr<Child>& child);
+  void child_left(const std::shared_ptr<Child>& child);
+
+  // For the status page, on any thread:
+  std::string role() const;
+  std::size_t children() const { return child_count_; }
+
+ private:
+  /// Something under way that can be stopped.
+  struct Activity {
+    bool stopped = false;
+    TaskGroup* tasks = nullptr;
+    NodeId node = {};
+  };
+  using Work = std::function<awaitable<void>(std::shared_ptr<Activity>)>;
+  enum class State : std::uint8_t { waiting, offered, fetching, streaming, holder, alone };
+
+  TimePoint now() const;
+  void apply(Actions actions);
+  void act(const Send& action);
+  void act(const Subscribe& action);
+  void act(const Unsubscribe& action);
+  void act(const FetchOrigin& action);
+  void act(const StopFetch&);
+  void act(const FetchHolder& action);
+  void act(const DropChild& action);
+  void act(const GiveUp& action);
+
+  std::shared_ptr<Activity> start(Work work);
+  void become(State state);
+  State state() const;
+  /// Makes the spool, or finds that the one there is of that size. Null if it can't be shared.
+  std::shared_ptr<Spool> adopt(std::uint64_t size);
+
+  // party_link.cpp: what comes from a parent.
+  awaitable<void> follow(std::shared_ptr<Activity> activity, Subscribe what);
+  awaitable<Result<void>> read_stripe(std::shared_ptr<Activity> activity, Subscribe what,
+                                      registry::Exchange& exchange);
+  awaitable<Result<void>> take_frame(const Subscribe& what, const DataFrame& frame,
+                                     std::uint64_t& next);
+  Result<void> take_about(const DataFrame& frame);
+  awaitable<Result<void>> take_batch(const Subscribe& what, const DataFrame& frame);
+  Result<void> take_piece(const Subscribe& what, const DataFrame& frame, std::uint64_t& next);
+  awaitable<void> learn_head(NodeId head);
+
+  // party_fetch.cpp: what comes from the origin.
+  awaitable<void> fetch(std::shared_ptr<Activity> activity, std::optional<registry::Exchange> begun,
+                        std::uint64_t from);
+  awaitable<Result<registry::Exchange>> ask_again(std::uint64_t from);
+  awaitable<Result<void>> pump(const std::shared_ptr<Activity>& activity,
+                               registry::Exchange& exchange, std::uint64_t& offset);
+  Result<void> take_from_origin(Spool& shared, std::uint64_t piece, ByteView bytes);
+  void report_arrivals(const Spool& shared);
+  void verify(const Spool& shared);
+  void cover(Spool& shared, const std::vector<Batch>& batches);
+  void seal_when_quiet();
+  void fetch_from(std::uint64_t from, std::optional<registry::Exchange> begun);
+
+  SharedBytes encoded(const Batch& batch);
+  bool is_over();
+  awaitable<void> end_all();
+
+  Herds& herds_;
+  registry::MirrorParts& parts_;
+  const asio::any_io_executor home_;
+  const HerdId id_;
+  const registry::ContentRequest request_;
+  const bool whole_;  ///< nobody is given any of it before it is all there
+  Again again_;
+  const std::shared_ptr<Load> load_;  ///< the node's, of all parties
+  Member member_;
+  Ledger ledger_;
+  asio::steady_timer timer_;
+  TaskGroup tasks_;
+  std::array<std::shared_ptr<Activity>, kStripes> links_;
+  std::shared_ptr<Activity> fetching_;
+  std::vector<std::shared_ptr<Activity>> activities_;
+  std::vector<std::shared_ptr<Child>> children_;
+  std::size_t seats_ = 0;
+  std::uint64_t epoch_ = 0;
+  bool gave_up_ = false;
+  bool finished_ = false;
+  bool serves_on_ = false;  ///< it has all of it, for children that come late
+  TimePoint used_{};        ///< when the last of its clients and children was there
+  TimePoint fed_{};         ///< the last piece from the origin
+  PerStripe reported_{};    ///< to the member
+  std::array<TimePoint, kStripes> sealed_at_{};
+  std::shared_ptr<const Batch> last_batch_;  ///< …and its encoding, for the pieces that follow
+  SharedBytes last_encoded_;
+
+  Bell bell_;
+  std::atomic<bool> ended_ = false;
+  std::atomic<std::size_t> child_count_ = 0;
+  std::atomic<bool> from_origin_ = false;
+  mutable std::mutex mutex_;
+  State state_ = State::waiting;
+  std::shared_ptr<Spool> spool_;
+  std::optional<registry::Peer> holder_;
+  NodeId holder_node_;
+  std::vector<std::pair<NodeId, std::string>> heads_;
+};
+
+}  // namespace hagring::herd

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/herd/seat.hpp"
+
+#include "registry/forwarding.hpp"
+#include "registry/herd/herds.hpp"
+#include "registry/manifest.hpp"
+#include "registry/permission.hpp"
+#include "registry/stream_answer.hpp"
+
+namespace hagring::herd {
+namespace {
+
+using registry::Inquiry;
+
+/// The spool as a client's stream reads it.
+class SpoolSource final : public registry::SharedSource {
+ public:
+  SpoolSource(std::shared_ptr<Party> party, std::shared_ptr<Spool> spool, Duration stall)
+      : party_(std::move(party)), spool_(std::move(spool)), stall_(stall) {}
+
+  awaitable<Result<std::size_t>> read(std::uint64_t offset, MutableBytes into) override {
+    const auto piece = offset / kPieceSize;
+    const auto end = std::chrono::steady_clock::now() + stall_;
+    const bool ready =
+        co_await spool_->bell().wait(end, [&] { return spool_->has(piece) || spool_->failure(); });
+    if (co_await asked_to_stop()) co_return Errc::cancelled;
+    if (spool_->has(piece)) co_return spool_->read(offset, into);
+    co_return ready ? Errc::unavailable : Errc::timed_out;
+  }
+  std::vector<std::string> contributors() const override { return party_->heads(); }
+  bool origin_contributed() const override { return party_->origin_contributed(); }
+
+ private:
+  const std::shared_ptr<Party> party_;
+  const std::shared_ptr<Spool> spool_;
+  const Duration stall_;
+};
+
+/// The request of this client for a part of the content, at its origin; owns what it needs, for it
+/// may outlive the client.
+Again again(const Inquiry& inquiry) {
+  return
+      [&parts = inquiry.parts, to = inquiry.origin, request = registry::forwarded(inquiry.request)](
+          registry::ByteRange range, bool others) -> awaitable<Result<registry::Exchange>> {
+        auto part = request;
+        part.headers.erase("If-Range");
+        part.headers.set("Range", range.to_string());
+        return parts.origin.read(to, std::move(part), {.others = others});
+      };
+}
+
+Party::About about(const Inquiry& inquiry, const Digest& digest, const HerdsOptions& options) {
+  auto request = registry::content_request(inquiry, digest);
+  const bool manifest = inquiry.route.kind == registry::Route::Kind::manifest;
+  const bool small = manifest || (request.size && *request.size <= options.small);
+  const MemberFacts facts{.size = request.size.value_or(0), .whole = small, .may_fetch = true};
+  return {.id = {.digest = digest},
+          .request = std::move(request),
+          .facts = facts,
+          .again = again(inquiry)};
+}
+
+/// Gets the finished content from the node that has it.
+awaitable<Result<registry::Found>> answer_from_holder(Inquiry& inquiry, const Digest& digest,
+                                                      Seat& seat) {
+  const auto peer = seat.holder();
+  if (!peer) co_return registry::Found::no;
+  auto stream =
+      co_await inquiry.parts.fetcher.open_at(*peer, registry::content_request(inquiry, digest),
+                                             registry::origin_continuation(inquiry, digest));
+  if (!stream) {
+    if (is_cancelled(stream.error())) co_return stream.error();
+    co_return registry::Found::no;
+  }
+  if (stream->size() > registry::kMaxManifestBytes &&
+      inquiry.route.kind == registry::Route::Kind::manifest) {
+    co_return registry::Found::no;
+  }
+  const bool small = stream->size() <= inquiry.parts.herds->options().small;
+  if (!small && inquiry.route.kind != registry::Route::Kind::manifest) {
+    co_return co_await registry::answer_from_stream(inquiry, digest, *stream);
+  }
+  auto content = co_await registry::collect_verified(inquiry, digest, *stream);
+  if (!content) {
+    const auto error = content.error();
+    if (is_cancelled(error) || error == Errc::bad_message) co_return error;
+    co_return registry::Found::no;
+  }
+  seat.keep(digest, *content);
+  CO_CHECK(co_await registry::answer_with(inquiry, digest, *std::move(content)));
+  co_return registry::Found::yes;
+}
+
+awaitable<Result<registry::Found>> answer_from_spool(Inquiry& inquiry, const Digest& digest,
+                                                     Seat& seat) {
+  auto source = seat.source();
+  if (!source) co_return registry::Found::no;
+  auto request = registry::content_request(inquiry, digest);
+  request.size = seat.size();
+  auto stream = inquiry.parts.fetcher.from_shared(std::move(request), std::move(source),
+                                                  registry::origin_continuation(inquiry, digest));
+  const auto answered = co_await registry::answer_from_stream(inquiry, digest, stream);
+  if (inquiry.pull.source == registry::PullSource::peer) {
+    inquiry.pull.source = registry::PullSource::herd;
+  }
+  co_return answered;
+}
+
+/// What the digest has said of it, for the herd.
+void conclude(const Inquiry& inquiry, const Result<registry::Found>& answered, Seat& seat) {
+  if (inquiry.pull.verified) return seat.finished();
+  if (!answered && answered.error() == Errc::bad_message) seat.corrupt();
+}
+
+}  // namespace
+
+Seat::Seat(Herds& herds, std::shared_ptr<Party> party, asio::any_io_executor executor, bool first)
+    : herds_(herds), party_(std::move(party)), at_home_(executor == party_->home()) {
+  if (!first) party_->post([](Party& party) { party.sit(); });
+}
+
+Seat::~Seat() {
+  if (asking_) refused(false);
+  party_->post([](Party& party) { party.leave(); });
+}
+
+awaitable<Advice> Seat::advice() {
+  const auto end = std::chrono::steady_clock::now() + herds_.options().advice;
+  const auto advice = co_await party_->advice(end, at_home_);
+  asking_ = advice == Advice::fetch;
+  auto& counters = herds_.counters();
+  auto& counter = advice == Advice::fetch    ? counters.fetch
+                  : advice == Advice::stream ? counters.stream
+                  : advice == Advice::holder ? counters.holder
+                                             : counters.alone;
+  counter.fetch_add(1, std::memory_order_relaxed);
+  co_return advice;
+}
+
+std::shared_ptr<registry::SharedSource> Seat::feed(std::optional<registry::Exchange>& exchange,
+                                                   std::uint64_t size) {
+  if (!asking_) return nullptr;
+  auto spool = party_->feed(exchange, size);
+  if (!spool) return nullptr;
+  asking_ = false;
+  return std::make_shared<SpoolSource>(party_, std::move(spool), herds_.options().stall);
+}
+
+void Seat::refused(bool denied) {
+  if (!std::exchange(asking_, false)) return;
+  party_->post([denied](Party& party) { party.origin_refused(denied); });
+}
+
+std::shared_ptr<registry::SharedSource> Seat::source() {
+  auto spool = party_->spool();
+  if (!spool) return nullptr;
+  return std::make_shared<SpoolSource>(party_, std::move(spool), herds_.options().stall);
+}
+
+std::uint64_t Seat::size() const {
+  const auto spool = party_->spool();
+  return spool ? spool->size() : 0;
+}
+
+void Seat::holder_failed() {
+  party_->post([](Party& party) { party.holder_failed(); });
+}
+
+void Seat::keep(const Digest& digest, std::string_view content) {
+  kept_ = herds_.keep(digest, content);
+}
+
+void Seat::finished() {
+  party_->post([kept = kept_](Party& party) { party.finished(kept); });
+}
+
+void Seat::corrupt() {
+  party_->post([](Party& party) { party.corrupt(); });
+}
+
+awaitable<std::unique_ptr<Seat>> take_seat(Inquiry& inquiry, Digest digest) {
+  auto* herds = inquiry.parts.herds;
+  const auto kind = inquiry.route.kind;
+  const bool content =
+      kind == registry::Route::Kind::blob || kind == registry::Route::Kind::manifest;
+  if (herds == nullptr || inquiry.route.head || !content || !inquiry.parts.hooks.background) {
+    co_return nullptr;
+  }
+  const auto conditional = inquiry.request.headers.contains("If-None-Match");
+  if (conditional || inquiry.request.method != "GET") co_return nullptr;
+  bool made = false;
+  auto party = co_await herds->join(inquiry.parts, about(inquiry, digest, herds->options()), made);
+  if (!party) co_return nullptr;
+  co_return std::make_unique<Seat>(*herds, std::move(party), co_await asio::this_coro::executor,
+                                   made);
+}
+
+awaitable<Result<registry::Found>> answer_from_herd(Inquiry& inquiry, const Digest& digest,
+                                                    Seat& seat) {
+  // A holder that fails is followed by other advice; who always fails must not go on for ever.
+  for (unsigned attempt = 0; attempt < inquiry.parts.options.attempts; ++attempt) {
+    const auto advice = co_await seat.advice();
+    if (co_await asked_to_stop()) co_return Errc::cancelled;
+    if (advice == Advice::fetch || advice == Advice::alone) co_return registry::Found::no;
+    CO_TRY(const auto permission, co_await registry::may_have(inquiry, digest));
+    if (permission == registry::Permission::withheld) co_return registry::Found::no;
+    const auto answered = advice == Advice::stream
+                              ? co_await answer_from_spool(inquiry, digest, seat)
+                              : co_await answer_from_holder(inquiry, digest, seat);
+    conclude(inquiry, answered, seat);
+    if (!answered && answered.error() == Errc::bad_message && !inquiry.answer.begun()) {
+      co_return registry::Found::no;
+    }
+    if (!answered || *answered == registry::Found::yes || advice == Advice::stream) {
+      co_return answered;
+    }
+    seat.holder_failed();
+  }
+  co_return registry::Found::no;
+}
+
+}  // namespace hagring::herd
