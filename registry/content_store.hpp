@@ -48,15 +48,11 @@ class ContentStore {
   /// The repositories that `digest`, which is here, was fetched from; none: it was imported or
   /// built here, or the store can't tell. Errors: Errc::not_found when it isn't here, others when
   /// it couldn't be found out.
-  virtual awaitable<Result<std::vector<ContentSource>>> sources(Digest digest);
+  virtual awaitable<Result<std::vector<ContentSource>>> sources(Digest digest) = 0;
 
   /// Asks the runtime to drop what it has fetched so far of a blob that is not committed, because
   /// the bytes were wrong: it would resume on them otherwise. Errors: Errc::unavailable.
   virtual awaitable<Result<void>> abort_ingest(Digest digest) = 0;
 };
-
-inline awaitable<Result<std::vector<ContentSource>>> ContentStore::sources(Digest) {
-  co_return std::vector<ContentSource>();
-}
 
 }  // namespace hagring::registry

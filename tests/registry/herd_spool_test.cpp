@@ -164,7 +164,12 @@ TEST_F(SpoolTest, FinishedOneIsReadUntilTheRuntimeHasIt) {
   char got[3];
   EXPECT_EQ(::pread(blob->file.get(), got, 3, 0), 3);
   EXPECT_EQ(std::string_view(got, 3), "abc");
+  store.lose_sources(Errc::not_found);
+  const auto sources = test::run(context, both.sources(digest));
+  ASSERT_TRUE(sources) << "it came through the mirror";
+  EXPECT_TRUE(sources->empty());
   finished.committed(digest);
+  EXPECT_EQ(test::run(context, both.sources(digest)).error(), Errc::not_found);
   EXPECT_EQ(finished.size(), 0U);
   EXPECT_EQ(test::run(context, both.open(digest)).error(), Errc::not_found);
 }
