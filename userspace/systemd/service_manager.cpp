@@ -52,7 +52,7 @@ struct Reader {
       values.emplace_back(*entry);
       ::free(*entry);
     }
-    ::free(list);
+    ::free(static_cast<void*>(list));
     co_return values;
   }
 };
