@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -100,7 +101,8 @@ TEST_F(AdminServerTest, SocketIsForRootOnlyAndGoesWithTheServer) {
 
 TEST_F(AdminServerTest, SecondAgentIsRefusedAndADeadOnesSocketReplaced) {
   auto server = make(path);
-  EXPECT_THAT(start_error(path), HasSubstr("another agent holds"));
+  EXPECT_THAT(start_error(path),
+              HasSubstr("another agent (pid " + std::to_string(::getpid()) + ") holds"));
   server.reset();
   {
     Protocol::acceptor dead(context, Protocol::endpoint(path));  // leaves its file behind
