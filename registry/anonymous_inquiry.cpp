@@ -94,9 +94,10 @@ awaitable<Result<unsigned>> settled(Origin& origin, Upstream to, http::Request r
   co_return co_await names_a_tag(std::move(list)) ? 200 : status;
 }
 
-/// Errors leave it open. `reached`: whether the registry could be asked at all.
+/// Errors leave it open. `reached`: whether the registry could be asked at all; `missing`: whether
+/// its no is that there is nothing.
 awaitable<Result<Audience>> ask(Origin& origin, Upstream to, http::Request request,
-                                Reference repository, bool& reached) {
+                                Reference repository, bool& reached, bool& missing) {
   for (const auto* secret : {"Authorization", "Cookie"}) request.headers.erase(secret);
   const auto first = co_await origin.ask(to, request, kFirst);
   reached = first ? first->response.status < 500 : origin.outage(to).empty();
@@ -105,6 +106,7 @@ awaitable<Result<Audience>> ask(Origin& origin, Upstream to, http::Request reque
          co_await settled(origin, to, request, repository, first->response.status));
   if (status == 200) co_return Audience::everybody;
   if (!is_no(status)) co_return Errc::unavailable;
+  missing = status == 404;
   auto service = token_service_of(first->response);
   if (status != 401 || !service) co_return Audience::some;
   const auto token = co_await anonymous_token(origin, *std::move(service), repository, to.tls);
@@ -115,6 +117,7 @@ awaitable<Result<Audience>> ask(Origin& origin, Upstream to, http::Request reque
   CO_TRY(const auto second,
          co_await settled(origin, to, request, repository, answer.response.status));
   if (second == 200) co_return Audience::everybody;
+  missing = second == 404;
   if (is_no(second)) co_return Audience::some;
   co_return Errc::unavailable;
 }
@@ -134,13 +137,19 @@ std::optional<std::string> token_in(std::string_view document) {
 }
 
 awaitable<void> learn_audience(Clock& clock, Origin& origin, Privacy& privacy, Upstream to,
-                               http::Request request, std::string repository) {
+                               http::Request request, std::string repository, bool presumed) {
   const auto reference = Reference::parse(repository);
   bool reached = true;
+  bool missing = false;
   Result<Audience> audience = Errc::bad_message;
   if (reference) {
     audience = co_await with_deadline(
-        clock, kLimit, ask(origin, std::move(to), std::move(request), *reference, reached));
+        clock, kLimit,
+        ask(origin, std::move(to), std::move(request), *reference, reached, missing));
+  }
+  if (presumed && missing) {
+    privacy.note_refusal(repository);
+    audience = Errc::not_found;
   }
   if (audience) {
     log::info("privacy", "{} is {}", repository, to_string(*audience));

@@ -19,8 +19,12 @@ namespace hagring::registry {
 /// if that is so: no way to it, no answer within some seconds, or 5xx. A limited rate isn't
 /// (others can use it up), nor a token service in trouble, nor a chain that can't be verified.
 /// Ends within 20 s.
+///
+/// Of content that the registry has just shown somebody else, that it isn't there (404) is a no;
+/// of `presumed` content, which may never have been there, it leaves it open, and isn't forgotten.
 awaitable<void> learn_audience(Clock& clock, Origin& origin, Privacy& privacy, Upstream to,
-                               http::Request request, std::string repository);
+                               http::Request request, std::string repository,
+                               bool presumed = false);
 
 /// The token in a token service's answer (distribution/docs/content/spec/auth/token.md, "Token
 /// response fields"); nullopt when there is none, or one that no field may have.

@@ -18,7 +18,7 @@ struct Descriptor {
   std::string media_type;
 };
 
-/// A repository that content was fetched from, as the runtime says.
+/// A repository that content was fetched from, as the runtime says: not checked for being names.
 struct ContentSource {
   std::string registry;    ///< its host in image names, without a port
   std::string repository;  ///< `library/nginx`

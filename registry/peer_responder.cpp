@@ -106,7 +106,8 @@ awaitable<Result<PeerResponder::Content>> PeerResponder::find(const Route& asked
   }
   CO_TRY(auto blob, co_await store_.open(*digest));
   auto secrecy = co_await secrecy_of(asked, *digest);
-  if (options_.anybody && (secrecy.mark || secrecy.presumed)) co_return Errc::not_found;
+  const bool hidden = secrecy.mark || (secrecy.presumed && *secrecy.presumed != kNoSource);
+  if (options_.anybody && hidden) co_return Errc::not_found;
   std::string media_type = "application/octet-stream";
   if (asked.kind == Route::Kind::manifest) {
     CO_TRY(media_type, manifest_media_type(blob));
@@ -126,12 +127,12 @@ awaitable<PeerResponder::Secrecy> PeerResponder::secrecy_of(const Route& asked, 
   co_return secrecy;
 }
 
-awaitable<std::optional<std::string>> PeerResponder::presumption_of(const Route& asked,
-                                                                    Digest digest) {
+awaitable<std::string> PeerResponder::presumption_of(const Route& asked, Digest digest) {
   const auto& policy = *options_.policy;
   auto& privacy = *options_.privacy;
-  const auto names =
+  const auto sources =
       co_await sources_of(store_, policy, privacy, digest, asked.registry + "/" + asked.repository);
+  const auto& names = sources.names;
   // Here, too, so that not every node that asks for it has to.
   if (options_.inquire) {
     for (const auto& repository : begin_inquiries(policy, privacy, names)) {
@@ -141,7 +142,7 @@ awaitable<std::optional<std::string>> PeerResponder::presumption_of(const Route&
   const auto limit = options_.anybody ? options_.inquiry : Duration(0);
   const auto standing = co_await wait_for_standing(clock_, policy, privacy, names, limit);
   const bool given = options_.anybody ? may_be_given(standing) : standing == Standing::free;
-  co_return given ? std::nullopt : std::optional(fmt::format("{}", fmt::join(names, ", ")));
+  co_return given ? std::string(kNoSource) : fmt::format("{}", fmt::join(names, ", "));
 }
 
 bool PeerResponder::excluded(const Route& asked) const {

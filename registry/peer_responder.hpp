@@ -76,7 +76,7 @@ class PeerResponder {
   struct Secrecy;
   awaitable<Result<Content>> find(const Route& route);
   awaitable<Secrecy> secrecy_of(const Route& asked, Digest digest);
-  awaitable<std::optional<std::string>> presumption_of(const Route& asked, Digest digest);
+  awaitable<std::string> presumption_of(const Route& asked, Digest digest);
   bool excluded(const Route& asked) const;
   awaitable<Result<void>> refuse(http::Connection& connection, http::Response response,
                                  std::string_view code, std::string_view message);

@@ -105,7 +105,7 @@ void find_out_about(Inquiry& inquiry, const Privacy::Names& repositories, const 
     if (repository == name_of(inquiry)) question->to = inquiry.origin;
     parts.hooks.background([&parts, question = *std::move(question), repository] {
       return learn_audience(parts.clock, parts.origin, *parts.privacy, question.to,
-                            question.request, repository);
+                            question.request, repository, true);
     });
   }
 }
@@ -150,7 +150,7 @@ awaitable<Result<bool>> is_free(Inquiry& inquiry, Digest digest, Duration limit)
   if (proven) co_return !private_under(parts.policy, privacy, digest);
   // A mark that a mere answer has made is no reason not to look where the content is from: that
   // says whose yes counts.
-  const auto names =
+  const auto [names, here] =
       co_await sources_of(parts.store, parts.policy, privacy, digest, name_of(inquiry));
   if (private_under(parts.policy, privacy, digest)) co_return false;
   if (names.empty()) co_return true;
@@ -161,6 +161,7 @@ awaitable<Result<bool>> is_free(Inquiry& inquiry, Digest digest, Duration limit)
   if (standing == Standing::unreachable) {
     inquiry.pull.note = "it may be private, but its registry can't be asked";
   }
+  if (standing == Standing::free && !here) privacy.note_free(digest);
   co_return may_be_given(standing);
 }
 

@@ -64,7 +64,12 @@ Names names_of(const Policy& policy, const std::vector<ContentSource>& sources,
   for (const auto& source : sources) {
     auto registries = policy.registries_at(source.registry);
     if (registries.empty()) registries.push_back(source.registry);
-    for (const auto& registry : registries) all.push_back(registry + "/" + source.repository);
+    for (const auto& registry : registries) {
+      auto name = registry + "/" + source.repository;
+      const auto reference = Reference::parse(name);
+      const bool is_name = reference && !reference->tag && !reference->digest;
+      all.push_back(is_name ? std::move(name) : std::string(kUnknownSource));
+    }
   }
   const auto place = std::ranges::find(all, first);
   if (place != all.end()) std::rotate(all.begin(), place, place + 1);
@@ -92,15 +97,17 @@ Standing standing_of(const Policy& policy, const Privacy& privacy, const Names& 
   return worst;
 }
 
-awaitable<Names> sources_of(ContentStore& store, const Policy& policy, Privacy& privacy,
-                            Digest digest, std::string first) {
+awaitable<Sources> sources_of(ContentStore& store, const Policy& policy, Privacy& privacy,
+                              Digest digest, std::string first) {
+  if (privacy.came_free(digest)) co_return Sources{.here = true};
   const auto sources = co_await store.sources(digest);
+  const bool here = sources || sources.error() != Errc::not_found;
   if (sources && !sources->empty()) {
     privacy.presume(digest, names_of(policy, *sources, first));
-  } else if (!sources && sources.error() != Errc::not_found && privacy.presumed(digest).empty()) {
+  } else if (!sources && here && privacy.presumed(digest).empty()) {
     privacy.presume(digest, {std::string(kUnknownSource)});
   }
-  co_return privacy.presumed(digest);
+  co_return Sources{.names = privacy.presumed(digest), .here = here};
 }
 
 Names begin_inquiries(const Policy& policy, Privacy& privacy, const Names& repositories) {

@@ -34,9 +34,14 @@ inline bool may_be_given(Standing standing) {
 }
 
 /// Where `digest` is from, as the store says or else as a peer has said, kept in `privacy`; none:
-/// nobody says. `first` goes before the others: the repository that is asked for.
-awaitable<Privacy::Names> sources_of(ContentStore& store, const Policy& policy, Privacy& privacy,
-                                     Digest digest, std::string first);
+/// nobody says. A store that has it and can't tell makes that kUnknownSource. `first` goes before
+/// the others: the repository that is asked for.
+struct Sources {
+  Privacy::Names names{};
+  bool here = false;  ///< the store has it
+};
+awaitable<Sources> sources_of(ContentStore& store, const Policy& policy, Privacy& privacy,
+                              Digest digest, std::string first);
 
 /// Of these repositories those whose registries are to be asked, some at a time: begins the
 /// inquiries, which the caller makes.

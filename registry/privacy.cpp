@@ -27,6 +27,7 @@ Privacy::Privacy(Clock& clock, Options options)
       repositories_(options.repositories),
       marks_(options.digests),
       presumed_(options.presumptions),
+      freed_(options.freed),
       log_(clock, "privacy") {}
 
 /// Under the lock.
@@ -166,7 +167,10 @@ bool Privacy::add_mark(const Digest& digest, const Mark& from) {
   bool news = marks_.find(digest) == nullptr;
   if (news && marks_.size() >= options_.digests) make_room();
   auto& mark = marks_.touch(digest);
-  for (const auto& claim : from.claims) news = add_to(mark, claim) || news;
+  for (const auto& claim : from.claims) {
+    news = add_to(mark, claim) || news;
+    if (claim.proof == Proof::bytes) freed_.erase(digest);
+  }
   news = (from.unknown && !mark.unknown) || news;
   mark.unknown = mark.unknown || from.unknown;
   return news;

@@ -38,10 +38,14 @@ std::string_view to_string(Audience audience);
 inline constexpr std::string_view kPrivateField = "X-Hagring-Private";
 
 /// The field of a peer's response that names the repositories that content which nobody has marked
-/// was fetched from, unless they are known to be for everybody; elements of a list. A field of its
-/// own: nodes that don't know it take such content for free, as they do with their own, where in
-/// kPrivateField they would find a mark that only the registry's bytes could take away.
+/// was fetched from, or kNoSource where it is free; elements of a list. A field of its own: nodes
+/// that don't know it take such content for free, as they do with their own, where in kPrivateField
+/// they would find a mark that only the registry's bytes could take away.
 inline constexpr std::string_view kPresumedField = "X-Hagring-Presumed";
+
+/// Its value for content that is free as far as the peer knows: what comes without the field is of
+/// an older node, whose silence says nothing.
+inline constexpr std::string_view kNoSource = "none";
 
 /// Among repositories: one that couldn't be found out.
 inline constexpr std::string_view kUnknownSource = "?";
@@ -88,6 +92,9 @@ class Privacy {
     /// Begun within that time. Threat: others choose which repositories are asked about.
     std::size_t inquiries = 256;
     std::size_t presumptions = 16UL * 1024;
+    std::size_t freed = 64UL * 1024;
+    /// Whether peers are members of the mesh, and what they say is free counts.
+    bool peers_may_free = true;
     std::size_t repositories = 4096;
     /// A node's store has some thousand. Beyond that marks are lost of the repository that has most
     /// of the registry that has most: nobody can push out the others'.
@@ -135,6 +142,10 @@ class Privacy {
   void presume_field(const Digest& digest, std::string_view field);
   /// Empty when nothing was said.
   Names presumed(const Digest& digest) const;
+  /// `digest` came from a peer and is free: the runtime will label it with the repository that it
+  /// was asked for under, which may never have had it. Kept over a restart.
+  void note_free(const Digest& digest);
+  bool came_free(const Digest& digest) const;
 
   /// Takes over a mark that came with content, in the form of kPrivateField, unless one of its
   /// repositories is known to be public. What can't be read marks the content too.
@@ -214,6 +225,7 @@ class Privacy {
   BoundedMap<std::string, Known> repositories_;
   BoundedMap<Digest, Mark> marks_;
   BoundedMap<Digest, Names> presumed_;
+  BoundedMap<Digest, bool> freed_;
   std::deque<TimePoint> begun_;  ///< inquiries, within the retry time
   std::vector<std::weak_ptr<Fate>> watchers_;
   bool changed_ = false;

@@ -82,7 +82,7 @@ bool Privacy::is_for_all(const Names& repositories, std::string_view except_regi
 
 void Privacy::presume(const Digest& digest, const Names& repositories) {
   const std::lock_guard lock(mutex_);
-  if (repositories.empty()) {
+  if (repositories.empty() || freed_.find(digest) != nullptr) {
     presumed_.erase(digest);
     return;
   }
@@ -117,6 +117,7 @@ void Privacy::mark_presumed(const std::string& repository) {
 }
 
 void Privacy::presume_field(const Digest& digest, std::string_view field) {
+  if (field == kNoSource) return note_free(digest);
   Names names;
   bool all_known = true;
   for (const auto element : http::list_elements(field)) {
@@ -126,6 +127,19 @@ void Privacy::presume_field(const Digest& digest, std::string_view field) {
   }
   if (!all_known || names.empty()) names.emplace_back(kUnknownSource);
   presume(digest, names);
+}
+
+void Privacy::note_free(const Digest& digest) {
+  if (!options_.peers_may_free) return;
+  const std::lock_guard lock(mutex_);
+  presumed_.erase(digest);
+  changed_ = changed_ || freed_.find(digest) == nullptr;
+  freed_.touch(digest) = true;
+}
+
+bool Privacy::came_free(const Digest& digest) const {
+  const std::lock_guard lock(mutex_);
+  return freed_.find(digest) != nullptr;
 }
 
 Privacy::Names Privacy::presumed(const Digest& digest) const {

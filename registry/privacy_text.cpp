@@ -2,7 +2,8 @@
 // What Privacy knows as text: a line a repository (`R public 1767225600 docker.io/library/nginx`,
 // the time in seconds since 1970 until which it is believed) and a line a mark (`D sha256:…
 // docker.io/acme/app ?ghcr.io/acme/app`: the second without proof, and a mere `?` for one that
-// isn't named), the oldest first, and the SHA-256 of all of them at the end.
+// isn't named), one for content that came free from a peer (`F sha256:…`), the oldest first, and
+// the SHA-256 of all of them at the end.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -46,6 +47,7 @@ bool is_name(std::string_view name) {
 struct Privacy::Kept {
   std::vector<std::pair<std::string, Known>> repositories{};
   std::vector<std::pair<Digest, Mark>> marks{};
+  std::vector<Digest> freed{};
 };
 
 std::optional<std::string> Privacy::take_changed() {
@@ -56,6 +58,7 @@ std::optional<std::string> Privacy::take_changed() {
     if (!std::exchange(changed_, false)) return std::nullopt;
     kept.repositories.assign(repositories_.begin(), repositories_.end());
     kept.marks.assign(marks_.begin(), marks_.end());
+    for (const auto& [digest, freed] : freed_) kept.freed.push_back(digest);
   }
   return text(kept);
 }
@@ -71,6 +74,9 @@ std::string Privacy::text(const Kept& kept) {
   for (const auto& [digest, mark] : kept.marks) {
     fmt::format_to(std::back_inserter(all), "D {} {}\n", digest.to_string(),
                    fmt::join(words(mark), " "));
+  }
+  for (const auto& digest : kept.freed) {
+    fmt::format_to(std::back_inserter(all), "F {}\n", digest.to_string());
   }
   return all + std::string(kEnd) + to_hex(sha256(as_bytes(all))) + "\n";
 }
@@ -121,6 +127,7 @@ Result<void> Privacy::restore(std::string_view text) {
     own.audience = known.audience;
     own.until = own.kept_until = known.until;
   }
+  for (const auto& digest : kept.freed) freed_.touch(digest) = true;
   for (const auto& [digest, mark] : kept.marks) add_mark(digest, mark);
   return {};
 }
@@ -136,6 +143,10 @@ Result<void> Privacy::read_line(std::string_view line, Kept& into) {
     return {};
   }
   auto digest = Digest::parse(take_word(line));
+  if (kind == "F" && digest && line.empty()) {
+    into.freed.push_back(*std::move(digest));
+    return {};
+  }
   if (kind != "D" || !digest) return Errc::bad_message;
   Mark mark;
   while (!line.empty()) {

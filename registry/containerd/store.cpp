@@ -126,23 +126,23 @@ awaitable<Result<registry::Descriptor>> ContainerdStore::resolve_here(std::strin
 
 awaitable<Result<KnownSources::Sources>> ContainerdStore::sources(registry::Digest digest) {
   if (auto known = known_sources_.fresh(digest)) co_return *std::move(known);
-  auto asked = co_await run_on<KnownSources::Sources>(
-      control_, tasks_, [this, digest] { return sources_here(digest); });
+  auto asked = co_await run_on<BlobSources>(control_, tasks_,
+                                            [this, digest] { return sources_here(digest); });
   if (asked) {
-    known_sources_.learn(digest, *asked);
-    co_return *std::move(asked);
+    known_sources_.learn(digest, asked->all, clock_.wall() - asked->created);
+    co_return std::move(asked->all);
   }
   auto last = known_sources_.last(digest);
   if (last && asked.error() != Errc::not_found) co_return *std::move(last);
   co_return asked.error();
 }
 
-awaitable<Result<KnownSources::Sources>> ContainerdStore::sources_here(registry::Digest digest) {
+awaitable<Result<BlobSources>> ContainerdStore::sources_here(registry::Digest digest) {
   while (true) {
     CO_TRY(auto sources, co_await ask_sources(digest));
     const auto age = clock_.wall() - sources.created;
     const bool may_come = sources.all.empty() && age >= 0s && age < kLabelComes;
-    if (!may_come || co_await asked_to_stop()) co_return std::move(sources.all);
+    if (!may_come || co_await asked_to_stop()) co_return std::move(sources);
     co_await clock_.sleep_for(kBetweenLooks);
   }
 }

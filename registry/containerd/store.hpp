@@ -53,8 +53,9 @@ class ContainerdStore final : public registry::ContentStore {
   awaitable<Result<registry::OpenBlob>> open(registry::Digest digest) override;
   awaitable<Result<registry::Descriptor>> resolve(std::string name) override;
   awaitable<Result<void>> abort_ingest(registry::Digest digest) override;
-  /// Asked of containerd, with a budget of its own as above, and kept for a minute. Content that
-  /// came a moment ago and has no label is asked about again: the label comes after it.
+  /// Asked of containerd, with a budget of its own as above, and kept for a while (KnownSources).
+  /// Content that came a moment ago and has no label is asked about again: the label comes after
+  /// it.
   awaitable<Result<std::vector<registry::ContentSource>>> sources(registry::Digest digest) override;
 
  private:
@@ -70,7 +71,7 @@ class ContainerdStore final : public registry::ContentStore {
   awaitable<Result<registry::Descriptor>> resolve_here(std::string name);
   awaitable<Result<std::size_t>> abort_here(registry::Digest digest);
   awaitable<Result<BlobSources>> ask_sources(registry::Digest digest);
-  awaitable<Result<KnownSources::Sources>> sources_here(registry::Digest digest);
+  awaitable<Result<BlobSources>> sources_here(registry::Digest digest);
 
   asio::any_io_executor control_;
   Clock& clock_;

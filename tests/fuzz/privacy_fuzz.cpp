@@ -45,8 +45,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require_round_trip(privacy, clock);
     Privacy presuming(clock);
     presuming.presume_field(kDigest, text);
-    require(!presuming.presumed(kDigest).empty());
-    require(!presuming.vouches("fuzz.elsewhere.test/x", kDigest));
+    const bool free = text == registry::kNoSource;
+    require(presuming.came_free(kDigest) == free);
+    require(presuming.presumed(kDigest).empty() == free);
+    require(presuming.vouches("fuzz.elsewhere.test/x", kDigest) == free);
   } else if (kind == 1) {
     const auto token = registry::token_in(text);
     require(!token || (!token->empty() && token->find('\n') == std::string::npos));

@@ -207,6 +207,15 @@ TEST_F(PresumedTest, RegistriesThatAreNotMirroredAreNotAsked) {
   EXPECT_EQ(privacy.knowledge("unheard.test/x").inquiry, Knowledge::Inquiry::none);
 }
 
+TEST_F(PresumedTest, NamesThatAreNoneAreNotFreeAndGoNowhere) {
+  for (const auto* name : {"UPPER", "a\r\nb", "x:1", "../etc"}) came_from("docker.io", name);
+  came_from("[fd00::5]", "acme/app");
+  EXPECT_NE(get(path("made/here"), kWrong).body, kManifest);
+  EXPECT_THAT(privacy.presumed(digest), testing::Contains("[fd00::5]/acme/app"));
+  EXPECT_THAT(privacy.presumed(digest), testing::Contains(kUnknownSource));
+  EXPECT_THAT(privacy.presumed(digest), testing::Not(testing::Contains(HasSubstr("UPPER"))));
+}
+
 TEST_F(PresumedTest, ABlobThatIsRedirectedIsAskedAboutByItsTags) {
   const auto blob = store.add("a layer");
   origin.add("a layer");
@@ -244,8 +253,16 @@ TEST_F(PresumedTest, WhatHasBeenDeletedIsPublicIfItsRepositoryIs) {
   repositories["acme/app"].contents.erase(digest.to_string());
   const auto other = store.add(kManifest + " ");
   store.came_from(other, "docker.io", "acme/app");
+  // 401 is what acme/app says to anybody.
   EXPECT_NE(get(manifest_path("made/here", other.to_string())).status, 200U);
   EXPECT_EQ(privacy.audience(kPrivate), Audience::some);
+  // Where nothing is shown it may be hidden, or never have been there: not free, and not marked.
+  const auto third = store.add(kManifest + "  ");
+  store.came_from(third, "docker.io", "made/here");
+  repositories["made/here"].credentials = {""};
+  EXPECT_NE(get(manifest_path("made/here", third.to_string())).status, 200U);
+  EXPECT_EQ(privacy.mark(third), std::nullopt);
+  EXPECT_TRUE(privacy.knowledge("docker.io/made/here").refused);
 }
 
 /// The same content at a peer, which says where it is from.
@@ -289,6 +306,30 @@ TEST_F(PresumedAtPeerTest, ItIsGivenWhileTheRegistryCannotBeAsked) {
   dialer.names["registry-1.docker.io"] = {asio::ip::address_v4::loopback(), 1};
   EXPECT_EQ(get(path("acme/app"), kWrong).body, kManifest);
   EXPECT_EQ(last_pull().source, PullSource::peer);
+}
+
+TEST_F(PresumedAtPeerTest, WhatAPeerSaysIsFreeStaysSoUnderAnyName) {
+  give_from(std::string(kNoSource));
+  EXPECT_EQ(get(path("made/here")).body, kManifest);
+  EXPECT_EQ(last_pull().source, PullSource::peer);
+  // The runtime labels it with the name that it was asked for under, which the origin never had.
+  store.add(kManifest);
+  store.came_from(digest, "docker.io", "made/here");
+  EXPECT_EQ(get(path("made/here")).body, kManifest);
+  EXPECT_EQ(last_pull().source, PullSource::local);
+  EXPECT_TRUE(origin.server.requests.empty());
+  // But a mark is a mark.
+  privacy.add(digest, kPrivate);
+  EXPECT_NE(get(path("made/here")).body, kManifest);
+}
+
+TEST_F(PresumedAtPeerTest, WhatIsFoundToBePublicStaysFreeUnderAnyName) {
+  give_from(kPublic);
+  EXPECT_EQ(get(path("made/here")).body, kManifest);
+  store.add(kManifest);
+  store.came_from(digest, "docker.io", "made/here");
+  EXPECT_EQ(get(path("made/here")).body, kManifest);
+  EXPECT_EQ(last_pull().source, PullSource::local);
 }
 
 TEST_F(PresumedAtPeerTest, ATagOfSomebodysOwnRegistryFreesNothing) {

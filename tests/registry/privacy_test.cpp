@@ -246,6 +246,23 @@ TEST_F(PrivacyTest, PresumptionsOfPeersThatCannotBeReadFreeNothing) {
   EXPECT_EQ(privacy.presumed(digest(1)).back(), kUnknownSource);
 }
 
+TEST_F(PrivacyTest, WhatCameFreeIsRememberedUntilThereIsProof) {
+  privacy.presume(digest(1), {"a.test/x"});
+  privacy.presume_field(digest(1), kNoSource);
+  privacy.presume(digest(1), {"a.test/made"});
+  EXPECT_EQ(privacy.presumed(digest(1)), Privacy::Names());
+  Privacy other(clock);
+  ASSERT_TRUE(other.restore(privacy.take_changed().value()));
+  EXPECT_TRUE(other.came_free(digest(1)));
+  privacy.presume_field(digest(1), kNoSource);
+  EXPECT_EQ(privacy.take_changed(), std::nullopt);
+  other.add(digest(1), "a.test/x");
+  EXPECT_FALSE(other.came_free(digest(1)));
+  Privacy open(clock, {.peers_may_free = false});
+  open.presume_field(digest(1), kNoSource);
+  EXPECT_FALSE(open.came_free(digest(1)));
+}
+
 TEST_F(PrivacyTest, InquiriesAreBounded) {
   Privacy few(clock, {.inquiries = 2});
   EXPECT_TRUE(few.begin_inquiry("a.test/1"));

@@ -71,7 +71,7 @@ void MirrorWorker::ask_as_anybody(const std::string& repository, const registry:
   if (stopped_ || !question) return privacy_.end_inquiry(repository, false);
   background_.spawn([this, question = *std::move(question), repository] {
     return registry::learn_audience(clock_, origin_, privacy_, question.to, question.request,
-                                    repository);
+                                    repository, true);
   });
 }
 

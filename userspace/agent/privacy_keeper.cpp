@@ -12,8 +12,9 @@ constexpr auto kBetweenWritings = std::chrono::milliseconds(250);
 constexpr auto kBetweenLooks = std::chrono::seconds(1);
 /// Streams have 10 s to end (NodeAgent).
 constexpr auto kPredecessorsEnd = std::chrono::seconds(30);
-/// 64 Ki marks (Privacy::Options) of eight repositories with names of 255 bytes each.
-constexpr std::size_t kMaxSize = std::size_t{160} << 20;
+/// 64 Ki marks (Privacy::Options) of eight repositories with names of 255 bytes each, and 64 Ki
+/// digests.
+constexpr std::size_t kMaxSize = std::size_t{170} << 20;
 
 }  // namespace
 
