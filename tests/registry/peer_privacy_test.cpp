@@ -81,7 +81,7 @@ TEST_F(PeerPrivacy, WhereItIsFromGoesWithContentThatMayBePrivate) {
   EXPECT_EQ(get("manifests/1")->header(kPresumedField), "docker.io/acme/app");
   privacy.learn("docker.io/acme/app", Audience::some);
   EXPECT_EQ(mark("manifests/1"), "docker.io/acme/app");
-  EXPECT_EQ(get("manifests/1")->header(kPresumedField), "docker.io/acme/app");
+  EXPECT_EQ(get("manifests/1")->header(kPresumedField), "(none)");
 }
 
 TEST_F(PeerPrivacy, WhoServesAsksToo) {
