@@ -70,7 +70,9 @@ void HerdState::join(const NodeId& from, const Join& join, TimePoint now, Outgoi
   active_ = now;
   Place& place = enter(from, join, now);
   epoch_ = std::max(epoch_, join.epoch);
-  if (join.fetching) {
+  if (join.done) {
+    finish(place);
+  } else if (join.fetching) {
     meet_fetcher(place, now, out);
   } else if (join.epoch != 0) {
     resume(place, join, now, out);
@@ -81,7 +83,7 @@ void HerdState::join(const NodeId& from, const Join& join, TimePoint now, Outgoi
   }
   arrange(now, out);
   tell_at_ = std::min(tell_at_, now + options_.gather);
-  const bool placed = place.head || place.parents[0] != nullptr || place.parents[1] != nullptr ||
+  const bool placed = place.head || place.done || place.parents[0] != nullptr || place.parents[1] != nullptr ||
                       !place.holder.empty();
   if (!placed) send(from, Wait{epoch_}, out);
 }
@@ -211,15 +213,7 @@ void HerdState::take(const NodeId& from, const Ended& ended, TimePoint now, Outg
   active_ = now;
   switch (ended.outcome) {
     case Outcome::whole:
-      release_holder(*place);
-      if (place->head) shape_.set_head(nullptr);
-      place->done = true;
-      for (Stripe s = 0; s < kStripes; ++s) {
-        shape_.detach(*place, s);
-        place->complete[s] = true;
-      }
-      shape_.revalue(*place);
-      disturbed_ = disturbed_ || whole_;
+      finish(*place);
       break;
     case Outcome::denied:
     case Outcome::origin_failed:
@@ -231,6 +225,19 @@ void HerdState::take(const NodeId& from, const Ended& ended, TimePoint now, Outg
       break;
   }
   settle(now, out);
+}
+
+void HerdState::finish(Place& place) {
+  release_holder(place);
+  if (place.head) shape_.set_head(nullptr);
+  place.done = true;
+  for (Stripe s = 0; s < kStripes; ++s) {
+    shape_.detach(place, s);
+    place.complete[s] = true;
+    place.told[s].clear();
+  }
+  shape_.revalue(place);
+  disturbed_ = true;
 }
 
 void HerdState::gone(const NodeId& node, TimePoint now, Outgoing& out) {

@@ -52,6 +52,7 @@ class HerdState {
   void tell_changed(Outgoing& out);
   void assign_holders(TimePoint now, Outgoing& out);
   void release_holder(Place& place);
+  void finish(Place& place);
   void origin_failed(Place& place, bool denied, TimePoint now);
   void blame(Place& parent, const NodeId& reporter, LostWhy why, TimePoint now);
   void bury(Place& place, Outgoing& out);

@@ -39,6 +39,7 @@ void Member::join(TimePoint now, Actions& actions) {
             .whole = facts_.whole,
             .may_fetch = facts_.may_fetch && !client_gone_,
             .fetching = fetching_,
+            .done = whole_,
             .slow = facts_.slow,
             .units = facts_.units,
             .insist = insist_,
@@ -90,18 +91,21 @@ Actions Member::receive(const NodeId& from, const Body& body, TimePoint now) {
 
 Actions Member::coordinator_lost(const NodeId& node, TimePoint now) {
   Actions actions;
-  if (node != coordinator_ || state_ == State::alone || state_ == State::ended) return actions;
+  if (node != coordinator_ || state_ == State::alone) return actions;
+  // One that has all of it tells the stand-in, or that would have it fetched again.
+  if (state_ == State::ended && !whole_) return actions;
   next_coordinator(now, actions);
   return actions;
 }
 
 void Member::take(const Redirect& order, TimePoint now, Actions& actions) {
-  ++redirects_;
-  const bool dead = std::find(avoid_.begin(), avoid_.end(), order.to) != avoid_.end();
-  insist_ = redirects_ > options_.most_redirects || dead;
-  if (!dead) {
+  // A coordinator sends nobody to a node that he told it to avoid, unless it has heard from that
+  // itself: then two that coordinated have met.
+  std::erase(avoid_, order.to);
+  insist_ = ++redirects_ > options_.most_redirects;
+  if (!insist_ && order.to != coordinator_) {
     // The one that passed it on stands in for the other, should that be dead.
-    if (order.to != coordinator_) ranked_.insert(ranked_.begin(), coordinator_);
+    ranked_.insert(ranked_.begin(), coordinator_);
     coordinator_ = order.to;
   }
   join(now, actions);
@@ -110,6 +114,7 @@ void Member::take(const Redirect& order, TimePoint now, Actions& actions) {
 void Member::take(const Fetch& order, TimePoint now, Actions& actions) {
   if (order.epoch < epoch_) return;
   epoch_ = order.epoch;
+  redirects_ = 0;
   progress_every_ = milliseconds(order.progress_ms);
   if (!facts_.may_fetch || (client_gone_ && !fetching_)) {
     return send(Ended{Outcome::denied}, actions);
@@ -126,6 +131,7 @@ void Member::take(const Fetch& order, TimePoint now, Actions& actions) {
 void Member::take(const Stream& order, TimePoint now, Actions& actions) {
   if (order.epoch < epoch_) return;
   epoch_ = order.epoch;
+  redirects_ = 0;
   progress_every_ = milliseconds(order.progress_ms);
   if (facts_.size == 0) facts_.size = order.size;
   if (order.sources.empty()) return;

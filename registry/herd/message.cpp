@@ -38,6 +38,7 @@ void describe(Codec& codec, T& join) {
   for (std::size_t s = 0; s < kStripes; ++s) {
     codec.text(11 + static_cast<std::uint32_t>(s), join.parents[s], kMaxNodeId);
   }
+  codec.number(14, join.done, 1);
   codec.list(13, join.avoid, kMaxNodesInMessage, write_node, read_node);
 }
 

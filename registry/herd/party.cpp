@@ -58,7 +58,7 @@ awaitable<void> Party::run(std::vector<NodeId> coordinators) {
 
 /// One that has all of it stays a while: others are sent here until their coordinator forgets.
 bool Party::is_over() {
-  const bool in_use = seats_ > 0 || !children_.empty();
+  const bool in_use = seats_ > 0 || !children_.empty() || verifying_;
   if (in_use) used_ = now();
   if (in_use || !member_.over()) return false;
   return !finished_ || !serves_on_ || now() - used_ >= kLinger;
@@ -279,7 +279,12 @@ void Party::receive(const NodeId& from, const Body& body) {
 void Party::coordinator_lost(const NodeId& node) { apply(member_.coordinator_lost(node, now())); }
 
 void Party::leave() {
-  if (seats_ > 0 && --seats_ == 0) apply(member_.client_gone(now()));
+  if (seats_ == 0 || --seats_ > 0) return;
+  const auto shared = spool();
+  if (shared && shared->whole() && !finished_ && !children_.empty()) {
+    return verify_without_client();
+  }
+  apply(member_.client_gone(now()));
 }
 
 std::shared_ptr<Spool> Party::feed(std::optional<registry::Exchange>& exchange,

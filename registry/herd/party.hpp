@@ -141,7 +141,8 @@ class Party : public std::enable_shared_from_this<Party> {
                                registry::Exchange& exchange, std::uint64_t& offset);
   Result<void> take_from_origin(Spool& shared, std::uint64_t piece, ByteView bytes);
   void report_arrivals(const Spool& shared);
-  void verify(const Spool& shared);
+  void verify_without_client();
+  awaitable<void> verify(std::shared_ptr<Activity> activity);
   void cover(Spool& shared, const std::vector<Batch>& batches);
   void seal_when_quiet();
   void fetch_from(std::uint64_t from, std::optional<registry::Exchange> begun);
@@ -170,6 +171,7 @@ class Party : public std::enable_shared_from_this<Party> {
   std::uint64_t epoch_ = 0;
   bool gave_up_ = false;
   bool finished_ = false;
+  bool verifying_ = false;
   bool serves_on_ = false;  ///< it has all of it, for children that come late
   TimePoint used_{};        ///< when the last of its clients and children was there
   TimePoint fed_{};         ///< the last piece from the origin

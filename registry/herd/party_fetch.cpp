@@ -16,6 +16,9 @@ constexpr unsigned kMostInVain = 2;
 /// Pieces wait so long for others to be signed together with.
 constexpr auto kGather = 10ms;
 
+/// Hashed in one go.
+constexpr std::size_t kVerifyPieces = 8;
+
 bool is_denial(unsigned status) {
   return status == 401 || status == 403 || status == 404 || status == 429;
 }
@@ -57,23 +60,34 @@ awaitable<void> Party::fetch(std::shared_ptr<Activity> activity,
   if (activity->stopped) co_return;
   if (fetching_ == activity) fetching_.reset();
   const auto shared = spool();
-  if (done && whole_ && seats_ == 0) verify(*shared);
+  if (done && seats_ == 0) verify_without_client();
   if (done) co_return;
   if (gave_up_ && shared) shared->fail(Errc::unavailable);
   apply(member_.origin_failed(denied, now()));
 }
 
-/// Of small content whose client has gone others wait for the end.
-void Party::verify(const Spool& shared) {
+/// With no client left that would find it out: only what is verified can be served on as a whole.
+void Party::verify_without_client() {
+  if (finished_ || std::exchange(verifying_, true)) return;
+  start([this](std::shared_ptr<Activity> activity) { return verify(std::move(activity)); });
+}
+
+awaitable<void> Party::verify(std::shared_ptr<Activity> activity) {
+  const auto shared = spool();
   Hasher hasher(id_.digest.algorithm());
-  Bytes buffer(kPieceSize);
-  for (std::uint64_t offset = 0; offset < shared.size();) {
-    const auto got = shared.read(offset, buffer);
-    if (!got || *got == 0) return apply(member_.origin_failed(false, now()));
+  Bytes buffer(kPieceSize * kVerifyPieces);
+  for (std::uint64_t offset = 0; offset < shared->size();) {
+    const auto got = shared->read(offset, buffer);
+    if (!got || *got == 0) break;
     hasher.update(ByteView(buffer).first(*got));
     offset += *got;
+    // Others of this thread have their turn.
+    co_await asio::post(home_, asio::use_awaitable);
+    if (activity->stopped || co_await asked_to_stop()) co_return;
   }
+  verifying_ = false;
   id_.digest.matches(hasher) ? finished() : corrupt();
+  if (seats_ == 0) apply(member_.client_gone(now()));
 }
 
 /// The rest of the content from a byte on, however the origin gives it.

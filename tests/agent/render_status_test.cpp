@@ -46,6 +46,10 @@ constexpr const char* kStatus = R"({
                  "counted_for": "192.0.2.1", "remaining_seconds": 40}]},
   "sources": {"peer": {"requests": 4, "bytes": 70000000}},
   "hedges": {"second_peer_asked": 6},
+  "herds": {"now": [{"digest": "sha256:abc", "role": "fetches", "size": 1048576, "pieces": 9,
+                     "children": 2}],
+            "coordinated": 3, "spools": 1, "spool_bytes": 1048576, "bytes_in": 0,
+            "bytes_out": 65536},
   "names": {"name_servers": ["127.0.0.53", "2001:db8::53"], "queries": 9, "passed_on": 4,
             "answered_by_us": {"silent": 2, "nxdomain": 1}, "told_unreachable": 0,
             "unanswered": 2, "dropped": 0},
@@ -84,6 +88,12 @@ TEST(RenderStatus, SaysWhoIsInTheMesh) {
               HasSubstr("12D3KooWother  /ip4/192.0.2.7/tcp/5001  connected, answered 4 s ago"));
   EXPECT_THAT(text, HasSubstr("second_peer_asked            6"));
   EXPECT_THAT(text, HasSubstr("not asked    192.0.2.8:5000: banned for 9 s: wrong bytes"));
+}
+
+TEST(RenderStatus, SaysWhatIsSharedWhileItComes) {
+  const auto text = render_status(kStatus);
+  EXPECT_THAT(text, HasSubstr("Herds\n  1 now, 3 coordinated here; 1 spools of 1.0 MiB\n"));
+  EXPECT_THAT(text, HasSubstr("sha256:abc  fetches, 9 pieces of 1.0 MiB, 2 children\n"));
 }
 
 TEST(RenderStatus, SaysWhichOriginsAreDownOrLimit) {

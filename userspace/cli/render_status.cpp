@@ -89,6 +89,22 @@ void render_mesh(Out out, const Json& mesh, const Json& shunned) {
   }
 }
 
+/// What is shared with other nodes while it comes; nothing where that is switched off.
+void render_herds(Out out, const Json& status) {
+  if (!status.contains("herds") || status.at("herds").is_null()) return;
+  const auto& herds = status.at("herds");
+  fmt::format_to(out, "\nHerds\n  {} now, {} coordinated here; {} spools of {}\n",
+                 herds.at("now").size(), text(herds, "coordinated"), text(herds, "spools"),
+                 size(herds, "spool_bytes"));
+  fmt::format_to(out, "  pieces of {} from other nodes, {} to them\n", size(herds, "bytes_in"),
+                 size(herds, "bytes_out"));
+  for (const auto& herd : herds.at("now")) {
+    fmt::format_to(out, "    {}  {}, {} pieces of {}, {} children\n", text(herd, "digest"),
+                   text(herd, "role"), text(herd, "pieces"), size(herd, "size"),
+                   text(herd, "children"));
+  }
+}
+
 /// Servers that are down or limit us; nothing when all are well.
 void render_origins(Out out, const Json& origins) {
   const auto& down = origins.at("down");
@@ -169,6 +185,7 @@ std::string render_status(const std::string& json) {
       status.at("store").contains("problem") ? ", " + text(status.at("store"), "problem") : "");
   render_layers(out, status.at("layers"));
   render_mesh(out, status.at("mesh"), status.at("shunned"));
+  render_herds(out, status);
   const auto& access = status.at("access");
   fmt::format_to(out,
                  "\nAccess\n  {} rules; {} repositories known as private, {} as public; {} "

@@ -148,7 +148,7 @@ void Simulation::Node::fetch(std::size_t layer, std::uint64_t from) {
   auto transfer = std::make_shared<Transfer>();
   transfer->to = number;
   transfer->layer = layer;
-  transfer->next = state.origin_from = from;
+  transfer->next = from;
   state.origin = transfer;
   sim.events_.after(2 * sim.options_.latency, [this, transfer] {
     sim.origin_->transfers.push_back(transfer);
@@ -162,7 +162,7 @@ void Simulation::Node::stop_fetch(std::size_t layer) {
   if (!state.origin) return;
   state.origin->ended = true;
   // What it fetched is of use to it only as far as nobody else fetches it again.
-  sim.allowed_extra_ += (state.origin->next - state.origin_from) * kPieceSize;
+  sim.allowed_extra_ += state.fetched;
   state.origin.reset();
 }
 

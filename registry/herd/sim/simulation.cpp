@@ -121,13 +121,13 @@ void Simulation::pump(Upload& upload) {
   const bool of_origin = upload.node == SIZE_MAX;
   if (upload.busy) return;
   if (!of_origin && (!nodes_[upload.node]->alive || nodes_[upload.node]->hung)) return;
-  std::erase_if(upload.transfers,
-                [&](const auto& each) { return each->ended || !nodes_[each->to]->alive; });
+  std::erase_if(upload.transfers, [](const auto& each) { return each->ended; });
   const unsigned window = of_origin ? options_.origin_window : kWindow;
   const std::size_t count = upload.transfers.size();
   for (std::size_t i = 0; i < count; ++i) {
     const auto transfer = upload.transfers[(upload.turn + i) % count];
-    if (transfer->in_flight >= window || nodes_[transfer->to]->hung) continue;
+    const Node& to = *nodes_[transfer->to];
+    if (transfer->in_flight >= window || to.hung || !to.alive) continue;
     if (transfer->next >= available(upload, *transfer)) continue;
     upload.turn = (upload.turn + i + 1) % count;
     return send_piece(upload, transfer);
@@ -148,7 +148,10 @@ void Simulation::send_piece(Upload& upload, const std::shared_ptr<Transfer>& tra
   // The receiver's link takes one piece at a time, while the sender's still sends.
   to.down_free = std::max(to.down_free, now + options_.latency) + on_link(to.rate);
   const TimePoint there = std::max(sent + options_.latency, to.down_free);
-  if (upload.node == SIZE_MAX) origin_bytes_ += kPieceSize;
+  if (upload.node == SIZE_MAX) {
+    origin_bytes_ += kPieceSize;
+    to.layers[transfer->layer].fetched += kPieceSize;
+  }
   const bool bad = upload.node != SIZE_MAX && upload.node == liar_;
   events_.at(sent, [this, &upload] {
     upload.busy = false;
@@ -168,9 +171,9 @@ void Simulation::kill(std::size_t number) {
   node.alive = false;
   if (node.done_layers < node.layers.size()) --open_nodes_;
   for (auto& layer : node.layers) {
-    if (!layer.origin) continue;
-    allowed_extra_ += (layer.origin->next - layer.origin_from) * kPieceSize;
-    layer.origin->ended = true;
+    // What it fetched is lost, as far as nobody else has it.
+    allowed_extra_ += layer.fetched;
+    if (layer.origin) layer.origin->ended = true;
     layer.fetching = false;
   }
   events_.after(options_.latency, [this, number] {
@@ -188,7 +191,7 @@ void Simulation::fault(Fault kind, std::size_t number) {
   node.hung = true;
   if (node.done_layers < node.layers.size()) --open_nodes_;
   for (auto& layer : node.layers) {
-    if (layer.origin) allowed_extra_ += (layer.origin->next - layer.origin_from) * kPieceSize;
+    allowed_extra_ += layer.fetched;
     if (layer.origin) layer.origin->ended = true;
   }
 }
@@ -221,9 +224,12 @@ void Simulation::measure() {
   std::uint64_t image = 0;
   for (const std::uint64_t layer : options_.layers) image += pieces_of(layer) * kPieceSize;
   outcomes_.origin_images = static_cast<double>(origin_bytes_) / static_cast<double>(image);
-  // Where tables differ or the network is split, a blob may be there before two coordinators meet.
-  const bool two = options_.partition_until > Duration(0) || options_.missing > 0;
-  const std::uint64_t sides = two ? 2 : 1;
+  // Who has the whole blob isn't known to a stand-in, nor to the other side of a partition, nor where
+  // tables differ, before two coordinators meet: that costs a blob.
+  std::uint64_t sides = 1;
+  const bool stand_in = options_.coordinator != Fault::none || options_.fetcher != Fault::none;
+  if (options_.missing > 0 || stand_in) sides = 2;
+  if (options_.partition_until > Duration(0)) sides = 3;
   if (outcomes_.gave_up == 0 && origin_bytes_ > image * options_.zones * sides + allowed_extra_) {
     broken("more bytes from the origin than the blobs have and lost fetchers took");
   }

@@ -18,6 +18,7 @@ inline std::vector<Message> sample_messages() {
                   .whole = true,
                   .may_fetch = true,
                   .fetching = true,
+                  .done = true,
                   .slow = true,
                   .units = 1,
                   .insist = true,
