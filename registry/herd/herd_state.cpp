@@ -83,8 +83,8 @@ void HerdState::join(const NodeId& from, const Join& join, TimePoint now, Outgoi
   }
   arrange(now, out);
   tell_at_ = std::min(tell_at_, now + options_.gather);
-  const bool placed = place.head || place.done || place.parents[0] != nullptr || place.parents[1] != nullptr ||
-                      !place.holder.empty();
+  const bool placed = place.head || place.done || place.parents[0] != nullptr ||
+                      place.parents[1] != nullptr || !place.holder.empty();
   if (!placed) send(from, Wait{epoch_}, out);
 }
 

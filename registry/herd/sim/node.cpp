@@ -58,7 +58,8 @@ void Simulation::Node::begin_layers() {
                       .units = units};
     layers[layer].member =
         std::make_unique<Member>(sim.options_.member_options, herd, id, facts, load);
-    run(layer, layers[layer].member->start(nearest(place_of(herd), kCoordinators), sim.events_.now()));
+    run(layer,
+        layers[layer].member->start(nearest(place_of(herd), kCoordinators), sim.events_.now()));
     ++open;
   }
 }
@@ -327,12 +328,12 @@ void Simulation::Node::tick() {
         sim.options_.latency, [this, transfer, has = member.have()[transfer->stripe]] {
           if (!sim.reaches(number, transfer->to) || transfer->ended) return;
           Node& child = *sim.nodes_[transfer->to];
-      // A connection that only this side still knows is reset.
-      if (!child.hung &&
-          child.layers[transfer->layer].subscription[transfer->stripe] != transfer->number) {
-        return unasked(transfer->to, transfer->layer, transfer->stripe);
-      }
-      child.beat(number, transfer->layer, transfer->stripe, has);
+          // A connection that only this side still knows is reset.
+          if (!child.hung &&
+              child.layers[transfer->layer].subscription[transfer->stripe] != transfer->number) {
+            return unasked(transfer->to, transfer->layer, transfer->stripe);
+          }
+          child.beat(number, transfer->layer, transfer->stripe, has);
         });
   }
   sim.events_.after(kBeat, [this] { tick(); });

@@ -62,7 +62,7 @@ class Simulation::Node final : public Mesh {
     bool done = false;
     bool fetching = false;
     bool alone = false;
-    TimePoint crowded{};  ///< the last time that it had no more children than its share
+    TimePoint crowded{};        ///< the last time that it had no more children than its share
     std::uint64_t fetched = 0;  ///< bytes that the origin gave it
     std::shared_ptr<Transfer> origin;
     std::array<std::uint64_t, kStripes> subscription{};

@@ -224,8 +224,8 @@ void Simulation::measure() {
   std::uint64_t image = 0;
   for (const std::uint64_t layer : options_.layers) image += pieces_of(layer) * kPieceSize;
   outcomes_.origin_images = static_cast<double>(origin_bytes_) / static_cast<double>(image);
-  // Who has the whole blob isn't known to a stand-in, nor to the other side of a partition, nor where
-  // tables differ, before two coordinators meet: that costs a blob.
+  // Who has the whole blob isn't known to a stand-in, nor to the other side of a partition, nor
+  // where tables differ, before two coordinators meet: that costs a blob.
   std::uint64_t sides = 1;
   const bool stand_in = options_.coordinator != Fault::none || options_.fetcher != Fault::none;
   if (options_.missing > 0 || stand_in) sides = 2;
