@@ -124,6 +124,8 @@ awaitable<PeerResponder::Secrecy> PeerResponder::secrecy_of(const Route& asked, 
   if (private_under(*options_.policy, *options_.privacy, digest)) {
     secrecy.mark = options_.privacy->field_of(digest);
   }
+  // That it came free is remembered for longer than a mark may be.
+  if (secrecy.mark && secrecy.presumed == kNoSource) secrecy.presumed.reset();
   co_return secrecy;
 }
 

@@ -31,7 +31,7 @@ http {{
   proxy_set_header Host $http_host;
   proxy_buffers 16 64k; proxy_buffer_size 64k; proxy_busy_buffers_size 128k;
   proxy_max_temp_file_size 0;
-  proxy_ssl_server_name on; proxy_ssl_verify off; proxy_ssl_protocols TLSv1.3;
+  proxy_ssl_server_name on; proxy_ssl_verify off; proxy_ssl_protocols TLSv1.2 TLSv1.3;
   proxy_ssl_session_reuse on;
   {upstream}
   server {{

@@ -19,8 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 /// What the agent keeps in its state directory besides the authority's key.
-constexpr const char* kStateFiles[] = {"ca.crt",   "next.crt", "identity",
-                                       "mesh.key", "private",  "records"};
+constexpr const char* kStateFiles[] = {"ca.crt",  "next.crt", "identity",         "mesh.key",
+                                       "private", "records",  "runtime-restarted"};
 
 /// Removes files of `folder`, those that a crash in write_file_atomically leaves included.
 void remove_files(const fs::path& folder, const std::vector<std::string>& names, bool dry_run,

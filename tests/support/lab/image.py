@@ -13,6 +13,8 @@ from typing import Iterable, NamedTuple, Sequence, Union
 
 Bytes = Union[bytes, pathlib.Path]
 
+_BLOCK = 1 << 24
+
 EPOCH = "2025-01-01T00:00:00Z"
 
 _DOCKER = {
@@ -100,7 +102,10 @@ def tar_of(files: dict[str, bytes], mode: int = 0o644) -> bytes:
 
 def random_layer(size_bytes: int, seed: object) -> Layer:
     """A layer of about `size_bytes` that doesn't compress, the same for the same seed."""
-    data = random.Random(f"{seed}/{size_bytes}").randbytes(size_bytes)
+    source = random.Random(f"{seed}/{size_bytes}")
+    # Random makes 256 MiB at the most at once.
+    data = b"".join(source.randbytes(min(_BLOCK, size_bytes - start))
+                    for start in range(0, size_bytes, _BLOCK))
     return gzipped(tar_of({f"data-{digest_of(data)[7:19]}": data}), 1)
 
 
