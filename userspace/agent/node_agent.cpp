@@ -307,6 +307,7 @@ std::unique_ptr<herd::Herds> NodeAgent::make_herds() {
   options.small = config_.herd_small;
   // An origin that falls silent is given up by the herd, then by a member whose herd does nothing,
   // at last by the client itself.
+  options.member.first_byte = 6s;  // below HerdsOptions::advice
   options.member.origin_stall = config_.stall_timeout;
   options.member.starved = config_.stall_timeout + 5s;
   options.stall = config_.stall_timeout + 10s;
