@@ -24,7 +24,7 @@ struct CoordinatorOptions {
   /// Members send Progress this often, or more rarely in a large herd: the coordinator takes about
   /// `progress_rate` of them a second.
   Duration progress = milliseconds(50);
-  unsigned progress_rate = 2000;
+  unsigned progress_rate = 10'000;
   /// A member that a stand-in knows from its children's re-joins only, and that hasn't come itself
   /// within this time, is taken for dead.
   Duration rejoin = milliseconds(1000);
