@@ -87,7 +87,7 @@ class Coordinator {
   void join(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now, Outgoing& out);
   HerdState* create(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now,
                     Outgoing& out);
-  NodeId elsewhere(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now) const;
+  NodeId elsewhere(const HerdId& herd, const Join& join, TimePoint now) const;
   void meet(const NodeId& from, const HerdId& herd, std::uint32_t members, TimePoint now,
             Outgoing& out);
   void probe(HerdState& state, TimePoint now, Outgoing& out);

@@ -76,6 +76,7 @@ Actions Member::holder_failed(const NodeId& node, TimePoint now) {
   if (state_ != State::holder) return actions;
   state_ = State::waiting;
   heard_ = now;
+  avoid(node);
   send(Lost{.stripe = 0, .parent = node, .why = LostWhy::refused, .have = have_}, actions);
   if (++lost_ > options_.most_lost) give_up("no holder gives the blob", actions);
   return actions;
@@ -120,6 +121,14 @@ Actions Member::finished(TimePoint /*now*/) {
   whole_ = true;
   fetching_ = false;  // it has come to its end
   end(Outcome::whole, actions);
+  return actions;
+}
+
+Actions Member::retire() {
+  Actions actions;
+  drop_children(actions);
+  const bool told = !std::exchange(retired_, true);
+  if (told && whole_) send(Ended{Outcome::left}, actions);
   return actions;
 }
 
