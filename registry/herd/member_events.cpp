@@ -167,8 +167,11 @@ void Member::watch_parents(TimePoint now, Actions& actions) {
       return give_up("nothing comes any more", actions);
     }
     if (link.parent.empty()) {
-      if (!link.asked || now - link.asked_at < options_.join_wait) continue;
-      if (heard_ < link.asked_at) return next_coordinator(now, actions);
+      // Either a Lost is under way, or an order never came: the coordinator thinks that it has.
+      const TimePoint since = link.asked ? link.asked_at : heard_;
+      if (now - since < options_.join_wait) continue;
+      if (link.asked && heard_ < link.asked_at) return next_coordinator(now, actions);
+      link.asked = true;
       link.asked_at = now;
       send(Lost{.stripe = s, .parent = self_, .why = LostWhy::closed, .have = have_}, actions);
     } else if (!link.spoke && now - link.since > options_.first_word) {

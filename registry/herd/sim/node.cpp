@@ -220,7 +220,8 @@ void Simulation::Node::tick() {
   const auto transfers = upload.transfers;
   for (const auto& transfer : transfers) {
     if (now - transfer->sent < kBeat) continue;
-    if (now - transfer->sent > kBlocked && transfer->next < sim.available(upload, *transfer)) {
+    const bool more = transfer->next < sim.available(upload, *transfer);
+    if (now - transfer->sent > kBlocked && (more || sim.nodes_[transfer->to]->hung)) {
       unasked(transfer->to, transfer->layer, transfer->stripe);
       continue;
     }

@@ -175,6 +175,19 @@ TEST_F(MemberTest, AParentThatHasMoreAndSendsNothingIsStuck) {
   EXPECT_EQ(sent<Lost>()[0].second.why, LostWhy::stuck);
 }
 
+TEST_F(MemberTest, AnOrderThatNeverCameIsAskedForAgain) {
+  start();
+  order(Stream{.epoch = 1, .head = "head", .sources = {{0, "parent", ""}}});
+  actions.clear();
+  for (int i = 0; i < 10; ++i) {
+    member->beat(0, "parent", 0, now);
+    pass(milliseconds(20));
+  }
+  ASSERT_EQ(sent<Lost>().size(), 1U);
+  EXPECT_EQ(sent<Lost>()[0].second.stripe, 1);
+  EXPECT_EQ(sent<Lost>()[0].second.parent, "self");
+}
+
 TEST_F(MemberTest, GivesUpWhenNoByteComesInTime) {
   start();
   order(Wait{.epoch = 1});
