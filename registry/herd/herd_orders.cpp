@@ -217,6 +217,10 @@ void HerdState::tick(TimePoint now, Outgoing& out) {
                        place->parents[0] == nullptr && place->parents[1] == nullptr;
     if (waits && remind) send(id, Wait{epoch_}, out);
   }
+  if (now - evened_ >= options_.reparent) {
+    evened_ = now;
+    shape_.shed_all(now);
+  }
   // Without a candidate nothing changes by waiting, except after a pause for the origin.
   if (!sourced() && now >= hold_until_) disturbed_ = true;
   settle(now, out);

@@ -74,6 +74,7 @@ class HerdState {
   TimePoint hold_until_{};
   TimePoint active_{};  ///< the last message of a member that isn't done
   TimePoint reminded_{};
+  TimePoint evened_{};  ///< the last look for those that have more children than their share
   TimePoint tell_at_ = TimePoint::max();
   std::vector<NodeId> buried_;  ///< to be taken out when no reference to them is held
 };

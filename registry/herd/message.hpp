@@ -48,14 +48,14 @@ struct Join {
   bool whole = false;       ///< small: no streaming, one GET, the others wait for it
   bool may_fetch = false;   ///< its own client asks for the blob with its own credentials
   bool fetching = false;    ///< it is fetching from the origin right now
-  bool done = false;       ///< it has all of it, verified, and serves it
-  bool slow = false;       ///< it was slower than others before: put it at the edge
+  bool done = false;        ///< it has all of it, verified, and serves it
+  bool slow = false;        ///< it was slower than others before: put it at the edge
   std::uint8_t units = 2;   ///< half-rate children that it would serve, 0 to 2 (upload caps)
   bool insist = false;      ///< redirected too often: take it in, whoever is nearer
   std::uint64_t epoch = 0;  ///< the latest one it knows, 0 for none
   PerStripe have = {};      ///< pieces of each stripe that it has, without a gap
   std::array<NodeId, kStripes> parents = {};  ///< whom it streams from now
-  std::vector<NodeId> avoid = {};             ///< nearer nodes that didn't answer it
+  std::vector<NodeId> avoid = {};             ///< coordinators and holders that failed it
 
   bool operator==(const Join&) const = default;
 };

@@ -129,6 +129,12 @@ void Shape::note_spare(Place& place) {
   place.spare_at = SIZE_MAX;
 }
 
+void Shape::shed_all(TimePoint now) {
+  for (const auto& [id, place] : places_) {
+    if (place->used() > place->units && !place->ghost) shed(*place, now);
+  }
+}
+
 std::vector<std::pair<Place*, Stripe>> Shape::orphans() const {
   std::vector<std::pair<Place*, Stripe>> orphans;
   for (const auto& [id, place] : places_) {

@@ -87,6 +87,8 @@ class Shape {
   void slow_down(Place& place, TimePoint now);
   /// Takes children away from one that has more than it should, and finds them other parents.
   void shed(Place& place, TimePoint now);
+  /// The same for all.
+  void shed_all(TimePoint now);
 
   /// Members that want a stripe and have no parent for it.
   std::vector<std::pair<Place*, Stripe>> orphans() const;

@@ -207,7 +207,7 @@ void Shape::shed(Place& place, TimePoint now) {
       return a->children[stripe].size() < b->children[stripe].size();
     });
     unlink(*child, stripe);
-    Place* parent = with_spare(*child, stripe, true, true, now);
+    Place* parent = with_spare(*child, stripe, true, false, now);
     if (parent == nullptr) {
       link(*child, stripe, place);  // nobody has room: too much is better than nothing
       return;

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/herd/coordinator.hpp"
+
+#include <gtest/gtest.h>
+
+#include "registry/herd/herd_state.hpp"
+#include "tests/registry/herd/samples.hpp"
+
+namespace hagring::herd {
+namespace {
+
+struct FewNodes final : Mesh {
+  std::vector<NodeId> nearest(const Key& place, std::size_t count) const override {
+    return rank(place, nodes, count);
+  }
+  NodeId holder(const HerdId&) const override { return known_holder; }
+
+  std::vector<NodeId> nodes;
+  NodeId known_holder;
+};
+
+class CoordinatorTest : public testing::Test {
+ protected:
+  CoordinatorTest() {
+    for (int i = 0; i < 8; ++i) mesh.nodes.push_back("node " + std::to_string(i));
+    ranked = rank(place_of(herd), mesh.nodes, 8);
+    make(ranked[0]);
+  }
+  void make(const NodeId& self, CoordinatorOptions options = {}) {
+    coordinator = std::make_unique<Coordinator>(options, self, mesh);
+  }
+  Outgoing says(const NodeId& from, Body body) {
+    return coordinator->receive(from, {herd, std::move(body)}, now);
+  }
+  Outgoing pass(Duration time) {
+    Outgoing out;
+    for (const TimePoint end = now + time; now < end;) {
+      now += milliseconds(1);
+      if (coordinator->next_tick() > now) continue;
+      const Outgoing more = coordinator->tick(now);
+      out.insert(out.end(), more.begin(), more.end());
+    }
+    return out;
+  }
+  template <typename T>
+  static std::vector<std::pair<NodeId, T>> of(const Outgoing& out) {
+    std::vector<std::pair<NodeId, T>> found;
+    for (const Send& send : out) {
+      if (const auto* each = std::get_if<T>(&send.message.body)) found.emplace_back(send.to, *each);
+    }
+    return found;
+  }
+  static Join fresh(bool may_fetch = true) { return {.size = 1 << 20, .may_fetch = may_fetch}; }
+
+  HerdId herd = sample_herd();
+  FewNodes mesh;
+  std::vector<NodeId> ranked;
+  std::unique_ptr<Coordinator> coordinator;
+  TimePoint now{std::chrono::hours(1)};
+};
+
+TEST_F(CoordinatorTest, TheFirstThatMayFetchesAtOnceTheOthersStream) {
+  EXPECT_EQ(of<Wait>(says("a", fresh(false))).size(), 1U);
+  const auto fetch = of<Fetch>(says("b", fresh()));
+  ASSERT_EQ(fetch.size(), 1U);
+  EXPECT_EQ(fetch[0].first, "b");
+  says("c", fresh());
+  const auto streams = of<Stream>(pass(milliseconds(5)));
+  ASSERT_EQ(streams.size(), 2U);
+  for (const auto& [to, stream] : streams) {
+    EXPECT_EQ(stream.sources.size(), 2U) << to;
+    EXPECT_EQ(stream.head, "b");
+  }
+}
+
+TEST_F(CoordinatorTest, OneThatIsNotTheNearestSendsToTheNearest) {
+  make(ranked[2]);
+  const auto out = says("a", fresh());
+  ASSERT_EQ(of<Redirect>(out).size(), 1U);
+  EXPECT_EQ(of<Redirect>(out)[0].second.to, ranked[0]);
+  Join join = fresh();
+  join.avoid = {ranked[0], ranked[1]};
+  EXPECT_TRUE(of<Redirect>(says("a", join)).empty());
+  EXPECT_EQ(coordinator->herds(), 1U);
+}
+
+TEST_F(CoordinatorTest, AStandInWaitsForTheFetcherThatThereMayBe) {
+  make(ranked[1]);
+  Join fresh_one = fresh();
+  fresh_one.avoid = {ranked[0]};
+  EXPECT_TRUE(of<Fetch>(says("new", fresh_one)).empty());
+  Join fetcher = fresh_one;
+  fetcher.epoch = 3;
+  fetcher.fetching = true;
+  fetcher.have = {4, 4};
+  const auto out = says("old", fetcher);
+  ASSERT_EQ(of<Fetch>(out).size(), 1U);
+  EXPECT_EQ(of<Fetch>(out)[0].first, "old");
+  EXPECT_EQ(of<Fetch>(out)[0].second.epoch, 4U);
+  EXPECT_TRUE(of<Fetch>(pass(milliseconds(200))).empty());
+}
+
+TEST_F(CoordinatorTest, OfTwoFetchersTheOneThatHasLessStops) {
+  says("a", fresh());
+  says("a", Progress{.have = {5, 5}});
+  Join other = fresh();
+  other.epoch = 1;
+  other.fetching = true;
+  other.have = {2, 2};
+  says("b", other);
+  const auto out = pass(milliseconds(5));
+  EXPECT_TRUE(of<Fetch>(out).empty());
+  ASSERT_FALSE(of<Stream>(out).empty());
+  EXPECT_EQ(of<Stream>(out)[0].first, "b");
+  other.have = {8, 8};
+  EXPECT_EQ(of<Fetch>(says("c", other)).size(), 1U) << "this one has more";
+}
+
+TEST_F(CoordinatorTest, AKnownHolderNeedsNoHerd) {
+  mesh.known_holder = "h";
+  const auto out = says("a", fresh());
+  ASSERT_EQ(of<Holder>(out).size(), 1U);
+  EXPECT_EQ(of<Holder>(out)[0].second.node, "h");
+  EXPECT_EQ(coordinator->herds(), 0U);
+  Join failed = fresh();
+  failed.avoid = {"h"};
+  says("a", failed);
+  EXPECT_EQ(coordinator->herds(), 1U);
+  EXPECT_EQ(of<Fetch>(pass(milliseconds(60))).size(), 1U);
+}
+
+TEST_F(CoordinatorTest, TheFetcherDeadTheOneWithMostBytesThatMayFetchGoesOn) {
+  says("head", fresh());
+  says("much, without credentials", fresh(false));
+  says("more", fresh());
+  says("less", fresh());
+  pass(milliseconds(5));
+  says("much, without credentials", Progress{.have = {7, 7}});
+  says("more", Progress{.have = {5, 4}});
+  says("less", Progress{.have = {3, 3}});
+  const auto out = coordinator->lost("head", now);
+  ASSERT_EQ(of<Fetch>(out).size(), 1U);
+  EXPECT_EQ(of<Fetch>(out)[0].first, "more");
+  EXPECT_EQ(of<Fetch>(out)[0].second.from, 9 * kPieceSize);
+  EXPECT_EQ(of<Fetch>(out)[0].second.epoch, 2U);
+}
+
+TEST_F(CoordinatorTest, ADeniedFetcherIsReplacedAndNotAskedAgain) {
+  says("a", fresh());
+  says("b", fresh());
+  auto out = says("a", Ended{Outcome::denied});
+  ASSERT_EQ(of<Fetch>(out).size(), 1U);
+  EXPECT_EQ(of<Fetch>(out)[0].first, "b");
+  says("b", Ended{Outcome::denied});
+  EXPECT_TRUE(of<Fetch>(pass(std::chrono::seconds(20))).empty());
+}
+
+TEST_F(CoordinatorTest, AnOriginThatFailsIsAskedAgainAfterGrowingPauses) {
+  says("a", fresh());
+  TimePoint last = now;
+  Duration pause{0};
+  for (int i = 0; i < 6; ++i) {
+    auto out = says("a", Ended{Outcome::origin_failed});
+    for (int ms = 0; ms < 20'000 && of<Fetch>(out).empty(); ++ms) {
+      out = pass(milliseconds(1));
+      const Outgoing more = says("a", Progress{});
+      out.insert(out.end(), more.begin(), more.end());
+    }
+    ASSERT_EQ(of<Fetch>(out).size(), 1U);
+    EXPECT_GE(now - last, pause) << i;
+    pause = now - last;
+    last = now;
+  }
+  EXPECT_GT(pause, milliseconds(1000));
+}
+
+TEST_F(CoordinatorTest, OneReportMovesItsSenderOnlyTwoThrowTheParentOut) {
+  says("head", fresh());
+  for (const char* node : {"a", "b", "c", "d", "e", "f"}) says(node, fresh());
+  pass(milliseconds(30));
+  const HerdState* state = coordinator->find(herd);
+  const Place* parent = nullptr;
+  for (const auto& [id, place] : state->shape().places()) {
+    if (!place->head && place->used() == 2) parent = place.get();
+  }
+  ASSERT_NE(parent, nullptr);
+  const NodeId name = parent->id;
+  const Stripe stripe = parent->children[0].empty() ? 1 : 0;
+  ASSERT_EQ(parent->children[stripe].size(), 2U);
+  const NodeId one = parent->children[stripe][0]->id;
+  const NodeId two = parent->children[stripe][1]->id;
+  auto out = says(one, Lost{.stripe = stripe, .parent = name, .why = LostWhy::silent});
+  EXPECT_NE(state->shape().find(name), nullptr);
+  EXPECT_FALSE(of<Stream>(out).empty());
+  says(two, Lost{.stripe = stripe, .parent = name, .why = LostWhy::silent});
+  EXPECT_EQ(state->shape().find(name), nullptr);
+}
+
+TEST_F(CoordinatorTest, TheNearerOfTwoCoordinatorsGoesOn) {
+  make(ranked[1]);
+  Join join = fresh();
+  join.avoid = {ranked[0]};
+  says("a", join);
+  EXPECT_TRUE(of<Redirect>(says(ranked[2], Probe{.epoch = 1, .head = "x"})).empty());
+  const auto out = says(ranked[0], Probe{.epoch = 1, .head = "x"});
+  ASSERT_EQ(of<Redirect>(out).size(), 1U);
+  EXPECT_EQ(of<Redirect>(out)[0].second.to, ranked[0]);
+  EXPECT_EQ(coordinator->herds(), 0U);
+}
+
+TEST_F(CoordinatorTest, ANearerNodeSendsToTheOneThatCoordinatesAlready) {
+  says(ranked[1], Probe{.epoch = 1, .head = "x"});
+  const auto out = says("a", fresh());
+  ASSERT_EQ(of<Redirect>(out).size(), 1U);
+  EXPECT_EQ(of<Redirect>(out)[0].second.to, ranked[1]);
+  pass(std::chrono::seconds(6));
+  EXPECT_EQ(of<Fetch>(says("a", fresh())).size(), 1U) << "that one hasn't been heard of since";
+}
+
+TEST_F(CoordinatorTest, SmallBlobsHaveOneFetcherAndHoldersThatGrow) {
+  make(ranked[0], {.per_holder = 2});
+  Join join{.whole = true, .may_fetch = true};
+  EXPECT_EQ(of<Fetch>(says("a", join)).size(), 1U);
+  for (const char* node : {"b", "c", "d", "e"}) {
+    EXPECT_EQ(of<Wait>(says(node, join)).size(), 1U);
+  }
+  EXPECT_EQ(of<Holder>(says("a", Ended{Outcome::whole})).size(), 2U);
+  EXPECT_EQ(of<Holder>(says("b", Ended{Outcome::whole})).size(), 2U);
+}
+
+TEST_F(CoordinatorTest, MembersAndHerdsAreBounded) {
+  make(ranked[0], {.most_herds = 1, .most_members = 2});
+  says("a", fresh());
+  says("b", fresh());
+  EXPECT_TRUE(says("c", fresh()).empty());
+  const Message other{sample_herd('b'), Join{.insist = true}};
+  EXPECT_TRUE(coordinator->receive("a", other, now).empty());
+  EXPECT_EQ(coordinator->herds(), 1U);
+}
+
+TEST_F(CoordinatorTest, TheSilentAreThrownOutAndAnEmptyHerdIsForgotten) {
+  says("a", fresh());
+  says("b", fresh());
+  pass(std::chrono::seconds(3));
+  EXPECT_EQ(coordinator->herds(), 0U);
+}
+
+TEST_F(CoordinatorTest, AFinishedHerdIsForgottenAfterAWhile) {
+  says("a", fresh());
+  says("a", Ended{Outcome::whole});
+  pass(std::chrono::seconds(10));
+  EXPECT_EQ(coordinator->herds(), 1U);
+  says("late", fresh());
+  EXPECT_EQ(of<Stream>(pass(milliseconds(5))).size(), 1U) << "from the one that has it";
+  says("late", Ended{Outcome::whole});
+  pass(std::chrono::seconds(31));
+  EXPECT_EQ(coordinator->herds(), 0U);
+  EXPECT_EQ(coordinator->next_tick(), TimePoint::max());
+}
+
+TEST_F(CoordinatorTest, WordsOfNonMembersDoNoHarm) {
+  EXPECT_EQ(of<Redirect>(says("x", Progress{})).size(), 1U);
+  EXPECT_TRUE(says("x", Ended{Outcome::whole}).empty());
+  says("a", fresh());
+  EXPECT_EQ(of<Redirect>(says("x", Lost{.parent = "a"})).size(), 1U);
+  EXPECT_EQ(of<Redirect>(says("x", Progress{})).size(), 1U);
+}
+
+}  // namespace
+}  // namespace hagring::herd

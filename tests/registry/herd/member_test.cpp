@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/herd/member.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/registry/herd/samples.hpp"
+
+namespace hagring::herd {
+namespace {
+
+class MemberTest : public testing::Test {
+ protected:
+  void start(MemberFacts facts = {.size = 8 * kPieceSize, .may_fetch = true}) {
+    member.emplace(MemberOptions{}, sample_herd(), "self", facts, load);
+    add(member->start({"first", "second", "third"}, now));
+  }
+  void add(const Actions& more) { actions.insert(actions.end(), more.begin(), more.end()); }
+  void order(Body body, const NodeId& from = "first") {
+    actions.clear();
+    add(member->receive(from, body, now));
+  }
+  void pass(Duration time) {
+    for (const TimePoint end = now + time; now < end;) {
+      now += milliseconds(20);
+      add(member->tick(now));
+    }
+  }
+  void streams() {
+    order(
+        Stream{.epoch = 1, .head = "head", .sources = {{0, "parent", "backup"}, {1, "other", ""}}});
+  }
+  template <typename T>
+  std::vector<T> of() const {
+    std::vector<T> found;
+    for (const Action& action : actions) {
+      if (const auto* each = std::get_if<T>(&action)) found.push_back(*each);
+    }
+    return found;
+  }
+  template <typename T>
+  std::vector<std::pair<NodeId, T>> sent() const {
+    std::vector<std::pair<NodeId, T>> found;
+    for (const Send& send : of<Send>()) {
+      if (const auto* each = std::get_if<T>(&send.message.body)) found.emplace_back(send.to, *each);
+    }
+    return found;
+  }
+
+  TimePoint now{std::chrono::hours(1)};
+  Load load;
+  std::optional<Member> member;
+  Actions actions;
+};
+
+TEST_F(MemberTest, JoinsAtTheNearestAndGoesOnWhereThatIsSilent) {
+  start();
+  ASSERT_EQ(sent<Join>().size(), 1U);
+  EXPECT_EQ(sent<Join>()[0].first, "first");
+  actions.clear();
+  pass(milliseconds(140));
+  EXPECT_TRUE(sent<Join>().empty());
+  pass(milliseconds(40));
+  ASSERT_EQ(sent<Join>().size(), 1U);
+  EXPECT_EQ(sent<Join>()[0].first, "second");
+  EXPECT_EQ(sent<Join>()[0].second.avoid, std::vector<NodeId>{"first"});
+}
+
+TEST_F(MemberTest, WithNobodyToAskItGivesUpAtOnceOrAfterAll) {
+  member.emplace(MemberOptions{}, sample_herd(), "self", MemberFacts{}, load);
+  add(member->start({}, now));
+  EXPECT_EQ(of<GiveUp>().size(), 1U);
+  actions.clear();
+  start();
+  pass(std::chrono::seconds(1));
+  EXPECT_EQ(sent<Join>().size(), 3U);
+  EXPECT_EQ(of<GiveUp>().size(), 1U);
+  pass(std::chrono::seconds(20));
+  EXPECT_EQ(of<GiveUp>().size(), 1U) << "once";
+}
+
+TEST_F(MemberTest, FetchesFromTheFirstByteThatItLacks) {
+  start();
+  streams();
+  add(member->arrived(0, 0, now));
+  add(member->arrived(1, 0, now));
+  add(member->arrived(0, 1, now));
+  order(Fetch{.epoch = 2});
+  ASSERT_EQ(of<FetchOrigin>().size(), 1U);
+  EXPECT_EQ(of<FetchOrigin>()[0].from, 3 * kPieceSize);
+  EXPECT_EQ(of<Unsubscribe>().size(), 2U);
+  EXPECT_TRUE(member->fetching());
+}
+
+TEST_F(MemberTest, NeverFetchesWithoutCredentialsOfItsOwnClient) {
+  start({.size = 8 * kPieceSize, .may_fetch = false});
+  order(Fetch{.epoch = 1});
+  EXPECT_TRUE(of<FetchOrigin>().empty());
+  ASSERT_EQ(sent<Ended>().size(), 1U);
+  EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::denied);
+  // Nor when the client has gone meanwhile.
+  start();
+  streams();
+  EXPECT_TRUE(member->child_asks(0, "child", now));
+  add(member->client_gone(now));
+  order(Fetch{.epoch = 2});
+  EXPECT_TRUE(of<FetchOrigin>().empty());
+}
+
+TEST_F(MemberTest, TakesOrdersFromItsCoordinatorOnlyAndNoOldOnes) {
+  start();
+  order(Fetch{.epoch = 5}, "stranger");
+  EXPECT_TRUE(actions.empty());
+  order(Wait{.epoch = 3});
+  order(Fetch{.epoch = 2});
+  EXPECT_TRUE(actions.empty());
+}
+
+TEST_F(MemberTest, GoesWhereItIsSentAndInsistsAfterSomeTimes) {
+  start();
+  NodeId at = "first";
+  for (int i = 0; i < 4; ++i) {
+    const NodeId next = "next " + std::to_string(i);
+    order(Redirect{next}, at);
+    ASSERT_EQ(sent<Join>().size(), 1U);
+    EXPECT_EQ(sent<Join>()[0].first, next);
+    EXPECT_FALSE(sent<Join>()[0].second.insist);
+    at = next;
+  }
+  order(Redirect{"yet another"}, at);
+  ASSERT_EQ(sent<Join>().size(), 1U);
+  EXPECT_EQ(sent<Join>()[0].first, at);
+  EXPECT_TRUE(sent<Join>()[0].second.insist);
+}
+
+TEST_F(MemberTest, ASilentParentsBackupIsAskedAtOnceAndTheCoordinatorTold) {
+  start();
+  streams();
+  add(member->arrived(0, 0, now));
+  member->beat(1, "other", 0, now);
+  actions.clear();
+  for (int i = 0; i < 7; ++i) {
+    pass(milliseconds(20));
+    add(member->arrived(1, static_cast<std::uint64_t>(i), now));
+  }
+  ASSERT_EQ(sent<Lost>().size(), 1U);
+  EXPECT_EQ(sent<Lost>()[0].second.parent, "parent");
+  EXPECT_EQ(sent<Lost>()[0].second.why, LostWhy::silent);
+  ASSERT_EQ(of<Subscribe>().size(), 1U);
+  EXPECT_EQ(of<Subscribe>()[0].parent, "backup");
+  EXPECT_EQ(of<Subscribe>()[0].next, 1U);
+}
+
+TEST_F(MemberTest, BeatsAndBytesOfAPieceAreNoSilence) {
+  start();
+  streams();
+  actions.clear();
+  for (int i = 0; i < 50; ++i) {
+    member->beat(0, "parent", 0, now);
+    member->heard(1, "other", now);
+    pass(milliseconds(20));
+  }
+  EXPECT_TRUE(sent<Lost>().empty());
+}
+
+TEST_F(MemberTest, AParentThatHasMoreAndSendsNothingIsStuck) {
+  start();
+  streams();
+  actions.clear();
+  for (int i = 0; i < 60; ++i) {
+    member->beat(0, "parent", 3, now);
+    member->beat(1, "other", 0, now);
+    pass(milliseconds(20));
+  }
+  ASSERT_EQ(sent<Lost>().size(), 1U);
+  EXPECT_EQ(sent<Lost>()[0].second.why, LostWhy::stuck);
+}
+
+TEST_F(MemberTest, AnOrderThatNeverCameIsAskedForAgain) {
+  start();
+  order(Stream{.epoch = 1, .head = "head", .sources = {{0, "parent", ""}}});
+  actions.clear();
+  for (int i = 0; i < 10; ++i) {
+    member->beat(0, "parent", 0, now);
+    pass(milliseconds(20));
+  }
+  ASSERT_EQ(sent<Lost>().size(), 1U);
+  EXPECT_EQ(sent<Lost>()[0].second.stripe, 1);
+  EXPECT_EQ(sent<Lost>()[0].second.parent, "self");
+}
+
+TEST_F(MemberTest, GivesUpWhenNoByteComesInTime) {
+  start();
+  order(Wait{.epoch = 1});
+  for (int i = 0; i < 90 && of<GiveUp>().empty(); ++i) {
+    pass(milliseconds(100));
+    add(member->receive("first", Wait{.epoch = 1}, now));
+  }
+  ASSERT_EQ(of<GiveUp>().size(), 1U);
+  EXPECT_LT(now - TimePoint(std::chrono::hours(1)), std::chrono::seconds(9));
+}
+
+TEST_F(MemberTest, ServesNoMoreThanTwiceItsShareAndNoneOfItsParents) {
+  start();
+  streams();
+  EXPECT_FALSE(member->child_asks(0, "parent", now));
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_TRUE(member->child_asks(0, "child " + std::to_string(i), now));
+  }
+  EXPECT_FALSE(member->child_asks(1, "one more", now));
+  EXPECT_TRUE(member->child_asks(0, "child 1", now)) << "it comes again";
+  EXPECT_EQ(load.children(), 4U);
+  order(Relieve{0, "child 2"});
+  ASSERT_EQ(of<DropChild>().size(), 1U);
+  EXPECT_EQ(of<DropChild>()[0].child, "child 2");
+  EXPECT_TRUE(member->child_asks(1, "one more", now));
+  member.reset();
+  EXPECT_EQ(load.children(), 0U);
+}
+
+TEST_F(MemberTest, OneWithoutUnitsServesNobody) {
+  start({.size = 8 * kPieceSize, .units = 0});
+  EXPECT_FALSE(member->child_asks(0, "child", now));
+}
+
+TEST_F(MemberTest, GoesOnForItsChildrenWhenItsClientHasGone) {
+  start();
+  order(Fetch{.epoch = 1});
+  ASSERT_TRUE(member->child_asks(0, "child", now));
+  actions.clear();
+  add(member->client_gone(now));
+  pass(milliseconds(40));
+  EXPECT_TRUE(of<StopFetch>().empty());
+  member->child_left(0, "child");
+  pass(milliseconds(40));
+  EXPECT_EQ(of<StopFetch>().size(), 1U);
+  EXPECT_EQ(sent<Ended>().size(), 1U);
+  EXPECT_TRUE(member->over());
+}
+
+TEST_F(MemberTest, LeavesAParentWhenTheStripeIsComplete) {
+  start();
+  streams();
+  actions.clear();
+  for (std::uint64_t i = 0; i < 4; ++i) add(member->arrived(0, i, now));
+  ASSERT_EQ(of<Unsubscribe>().size(), 1U);
+  add(member->arrived(0, 7, now));
+  EXPECT_EQ(member->have()[0], 4U) << "no gaps";
+  add(member->finished(now));
+  ASSERT_EQ(sent<Ended>().size(), 1U);
+  EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::whole);
+}
+
+TEST_F(MemberTest, WhenTheDigestIsWrongNobodyIsServedOn) {
+  start();
+  streams();
+  ASSERT_TRUE(member->child_asks(0, "child", now));
+  actions.clear();
+  add(member->corrupt(now));
+  EXPECT_EQ(of<DropChild>().size(), 1U);
+  EXPECT_EQ(of<GiveUp>().size(), 1U);
+  EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::corrupt);
+  EXPECT_FALSE(member->child_asks(0, "child", now));
+}
+
+TEST_F(MemberTest, AStalledOriginIsReportedOnceAndTheFetchGoesOn) {
+  start();
+  order(Fetch{.epoch = 1});
+  add(member->arrived(0, 0, now));
+  actions.clear();
+  pass(std::chrono::seconds(7));
+  ASSERT_EQ(sent<Ended>().size(), 1U);
+  EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::origin_failed);
+  EXPECT_TRUE(of<StopFetch>().empty());
+  streams();
+  EXPECT_EQ(of<StopFetch>().size(), 1U) << "another one fetches";
+}
+
+TEST_F(MemberTest, AHolderIsAskedOnceAndIfItFailsTheCoordinatorIsTold) {
+  start();
+  order(Holder{"holder"});
+  ASSERT_EQ(of<FetchHolder>().size(), 1U);
+  pass(std::chrono::seconds(1));
+  order(Redirect{"first"});  // the answer to Progress where there is no herd
+  EXPECT_TRUE(actions.empty());
+  add(member->holder_failed("holder", now));
+  ASSERT_EQ(sent<Lost>().size(), 1U);
+  EXPECT_EQ(sent<Lost>()[0].second.parent, "holder");
+  order(Redirect{"first"});
+  ASSERT_EQ(sent<Join>().size(), 1U);
+  EXPECT_EQ(sent<Join>()[0].second.avoid, std::vector<NodeId>{"holder"});
+}
+
+TEST_F(MemberTest, OneThatIsDeletedTellsThatItServesNoMore) {
+  start();
+  streams();
+  add(member->finished(now));
+  ASSERT_TRUE(member->child_asks(0, "child", now));
+  actions.clear();
+  add(member->retire());
+  EXPECT_EQ(of<DropChild>().size(), 1U);
+  ASSERT_EQ(sent<Ended>().size(), 1U);
+  EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::left);
+}
+
+TEST_F(MemberTest, TellsAStandInWhatItHas) {
+  start();
+  streams();
+  add(member->arrived(0, 0, now));
+  actions.clear();
+  add(member->coordinator_lost("first", now));
+  ASSERT_EQ(sent<Join>().size(), 1U);
+  EXPECT_EQ(sent<Join>()[0].first, "second");
+  EXPECT_EQ(sent<Join>()[0].second.epoch, 1U);
+  EXPECT_EQ(sent<Join>()[0].second.have, (PerStripe{1, 0}));
+  EXPECT_EQ(sent<Join>()[0].second.parents[1], "other");
+  EXPECT_TRUE(of<Unsubscribe>().empty()) << "its streams go on";
+}
+
+}  // namespace
+}  // namespace hagring::herd
