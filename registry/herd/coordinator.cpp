@@ -16,6 +16,10 @@ constexpr int kHintProbes = 5;
 /// How many of the nearest are looked at for one that is nearer than this node.
 constexpr std::size_t kLookedAt = 4;
 
+bool avoids(const Join& join, const NodeId& node) {
+  return std::find(join.avoid.begin(), join.avoid.end(), node) != join.avoid.end();
+}
+
 }  // namespace
 
 Coordinator::Coordinator(CoordinatorOptions options, NodeId self, const Mesh& mesh)
@@ -64,11 +68,8 @@ Outgoing Coordinator::receive(const NodeId& from, const Message& message, TimePo
 }
 
 /// Whom a joining node should rather ask; none: it belongs here.
-NodeId Coordinator::elsewhere(const NodeId& from, const HerdId& herd, const Join& join,
-                              TimePoint now) const {
-  const auto avoided = [&](const NodeId& node) {
-    return std::find(join.avoid.begin(), join.avoid.end(), node) != join.avoid.end();
-  };
+NodeId Coordinator::elsewhere(const HerdId& herd, const Join& join, TimePoint now) const {
+  const auto avoided = [&](const NodeId& node) { return avoids(join, node); };
   if (join.insist) return {};
   const auto hint = hints_.find(herd);
   if (hint != hints_.end() && hint->second.until > now && !avoided(hint->second.coordinator)) {
@@ -78,17 +79,17 @@ NodeId Coordinator::elsewhere(const NodeId& from, const HerdId& herd, const Join
   for (const NodeId& node : mesh_.nearest(place, kLookedAt)) {
     if (node != self_ && !avoided(node) && nearer(place, node, self_)) return node;
   }
-  (void)from;
   return {};
 }
 
 HerdState* Coordinator::create(const NodeId& from, const HerdId& herd, const Join& join,
                                TimePoint now, Outgoing& out) {
-  if (const NodeId other = elsewhere(from, herd, join, now); !other.empty()) {
+  if (const NodeId other = elsewhere(herd, join, now); !other.empty()) {
     out.push_back({from, {herd, Redirect{other}}});
     return nullptr;
   }
-  if (const NodeId holder = mesh_.holder(herd); !holder.empty() && holder != from) {
+  const NodeId holder = mesh_.holder(herd);
+  if (!holder.empty() && holder != from && !avoids(join, holder)) {
     out.push_back({from, {herd, Holder{holder}}});
     return nullptr;
   }

@@ -24,7 +24,7 @@ struct CoordinatorOptions {
   /// Members send Progress this often, or more rarely in a large herd: the coordinator takes about
   /// `progress_rate` of them a second.
   Duration progress = milliseconds(50);
-  unsigned progress_rate = 2000;
+  unsigned progress_rate = 10'000;
   /// A member that a stand-in knows from its children's re-joins only, and that hasn't come itself
   /// within this time, is taken for dead.
   Duration rejoin = milliseconds(1000);
@@ -87,7 +87,7 @@ class Coordinator {
   void join(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now, Outgoing& out);
   HerdState* create(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now,
                     Outgoing& out);
-  NodeId elsewhere(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now) const;
+  NodeId elsewhere(const HerdId& herd, const Join& join, TimePoint now) const;
   void meet(const NodeId& from, const HerdId& herd, std::uint32_t members, TimePoint now,
             Outgoing& out);
   void probe(HerdState& state, TimePoint now, Outgoing& out);

@@ -160,13 +160,14 @@ void HerdState::take(const NodeId& from, const Progress& progress, TimePoint now
 }
 
 void HerdState::blame(Place& parent, const NodeId& reporter, LostWhy why, TimePoint now) {
-  if (why == LostWhy::refused || why == LostWhy::lied) return;
+  // One that has finished and refuses serves no more; others may be full.
+  if (why == LostWhy::lied || (why == LostWhy::refused && !parent.done)) return;
   // Threat: a liar that reports good parents. One report moves its sender only.
   auto& reporters = parent.reporters;
   if (std::find(reporters.begin(), reporters.end(), reporter) == reporters.end()) {
     reporters.push_back(reporter);
   }
-  const bool unheard = now - parent.heard > 3 * progress_every();
+  const bool unheard = !parent.done && now - parent.heard > 3 * progress_every();
   if (unheard || reporters.size() > 1) buried_.push_back(parent.id);
 }
 

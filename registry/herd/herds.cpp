@@ -23,6 +23,7 @@ Herds::Herds(Parts parts, HerdsOptions options)
     : parts_(std::move(parts)),
       options_(std::move(options)),
       budget_(std::make_shared<SpoolBudget>(options_.spools)),
+      worth_(parts_.clock),
       coordinator_(options_.coordinator, parts_.self, parts_.mesh),
       tasks_(parts_.control, "herds"),
       timer_(parts_.control) {}
@@ -122,6 +123,7 @@ std::shared_ptr<Party> Herds::find(const HerdId& herd) const {
 awaitable<std::shared_ptr<Party>> Herds::join(registry::MirrorParts& parts, Party::About about,
                                               bool& made) {
   if (auto party = find(about.id)) co_return party;
+  if (!worth_.may_join()) co_return nullptr;
   const auto home = co_await asio::this_coro::executor;
   using Nodes = std::vector<NodeId>;
   const auto coordinators = co_await run_on<Nodes>(

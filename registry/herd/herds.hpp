@@ -12,6 +12,7 @@
 #include "registry/herd/finished_spools.hpp"
 #include "registry/herd/neighbours.hpp"
 #include "registry/herd/party.hpp"
+#include "registry/herd/worth.hpp"
 
 namespace hagring::herd {
 
@@ -22,7 +23,7 @@ struct HerdsOptions {
   /// Blobs up to this size, and manifests, go to others only when they are whole.
   std::uint64_t small = 256UL * 1024;
   /// For advice on what to do, whatever the logic's own time-outs say.
-  Duration advice = std::chrono::seconds(9);
+  Duration advice = std::chrono::seconds(7);
   /// Without a byte for so long a client leaves the herd and goes on by itself.
   Duration stall = std::chrono::seconds(10);
   std::size_t most_parties = 512;
@@ -68,6 +69,7 @@ class Herds {
   const NodeId& self() const { return parts_.self; }
   Notary& notary() { return parts_.notary; }
   const std::shared_ptr<Load>& load() const { return load_; }
+  Worth& worth() { return worth_; }
   HerdCounters& counters() { return counters_; }
   const HerdCounters& counters() const { return counters_; }
   const SpoolBudget& spools() const { return *budget_; }
@@ -110,6 +112,7 @@ class Herds {
   const HerdsOptions options_;
   const std::shared_ptr<SpoolBudget> budget_;  ///< shared by all spools
   HerdCounters counters_;
+  Worth worth_;
   const std::shared_ptr<Load> load_ = std::make_shared<Load>();  ///< shared by all parties
   mutable std::mutex mutex_;
   std::map<HerdId, std::shared_ptr<Party>> parties_;

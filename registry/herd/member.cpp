@@ -50,12 +50,14 @@ void Member::join(TimePoint now, Actions& actions) {
   send(std::move(join), actions);
 }
 
+void Member::avoid(const NodeId& node) {
+  if (avoid_.size() >= kMaxNodesInMessage) avoid_.erase(avoid_.begin());
+  avoid_.push_back(node);
+}
+
 /// The coordinator doesn't answer, or is dead: the next nearest stands in.
 void Member::next_coordinator(TimePoint now, Actions& actions) {
-  if (!coordinator_.empty()) {
-    if (avoid_.size() >= kMaxNodesInMessage) avoid_.erase(avoid_.begin());
-    avoid_.push_back(std::exchange(coordinator_, {}));
-  }
+  if (!coordinator_.empty()) avoid(std::exchange(coordinator_, {}));
   const auto avoided = [&](const NodeId& node) {
     return std::find(avoid_.begin(), avoid_.end(), node) != avoid_.end();
   };
@@ -99,6 +101,8 @@ Actions Member::coordinator_lost(const NodeId& node, TimePoint now) {
 }
 
 void Member::take(const Redirect& order, TimePoint now, Actions& actions) {
+  // It gets the finished blob already: whoever coordinates has nothing to add.
+  if (state_ == State::holder) return;
   // A coordinator sends nobody to a node that he told it to avoid, unless it has heard from that
   // itself: then two that coordinated have met.
   std::erase(avoid_, order.to);

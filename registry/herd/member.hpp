@@ -148,8 +148,13 @@ class Member {
   /// The own client has gone. A fetch goes on while there are children; else the member leaves.
   Actions client_gone(TimePoint now);
 
-  /// The whole blob is there and its digest right; this node serves it as a finished one now.
+  /// The whole blob is there and its digest right; this node serves it as a finished one now. Worth
+  /// keeping for a while (CoordinatorOptions::idle): late ones get it here, and it tells when the
+  /// node's links are busy elsewhere. Then retire().
   Actions finished(TimePoint now);
+
+  /// It is about to be deleted: the coordinator is told that nobody is served here any more.
+  Actions retire();
 
   /// The whole blob is there, each piece as the head signed it, and the digest is wrong.
   Actions corrupt(TimePoint now);
@@ -214,6 +219,7 @@ class Member {
   Progress progress(TimePoint now);
   bool busy() const { return load_.children() > children_.size(); }
   void drop_children(Actions& actions);
+  void avoid(const NodeId& node);
 
   MemberOptions options_;
   HerdId herd_;
@@ -224,6 +230,7 @@ class Member {
   bool gave_up_ = false;
   bool client_gone_ = false;
   bool insist_ = false;
+  bool retired_ = false;
   bool whole_ = false;       ///< it has all of it, verified
   bool stall_told_ = false;  ///< the origin's silence was reported
   unsigned redirects_ = 0;

@@ -76,6 +76,7 @@ Actions Member::holder_failed(const NodeId& node, TimePoint now) {
   if (state_ != State::holder) return actions;
   state_ = State::waiting;
   heard_ = now;
+  avoid(node);
   send(Lost{.stripe = 0, .parent = node, .why = LostWhy::refused, .have = have_}, actions);
   if (++lost_ > options_.most_lost) give_up("no holder gives the blob", actions);
   return actions;
@@ -123,6 +124,14 @@ Actions Member::finished(TimePoint /*now*/) {
   return actions;
 }
 
+Actions Member::retire() {
+  Actions actions;
+  drop_children(actions);
+  const bool told = !std::exchange(retired_, true);
+  if (told && whole_) send(Ended{Outcome::left}, actions);
+  return actions;
+}
+
 Actions Member::corrupt(TimePoint /*now*/) {
   Actions actions;
   if (state_ == State::ended) return actions;
@@ -158,8 +167,11 @@ void Member::watch_parents(TimePoint now, Actions& actions) {
       return give_up("nothing comes any more", actions);
     }
     if (link.parent.empty()) {
-      if (!link.asked || now - link.asked_at < options_.join_wait) continue;
-      if (heard_ < link.asked_at) return next_coordinator(now, actions);
+      // Either a Lost is under way, or an order never came: the coordinator thinks that it has.
+      const TimePoint since = link.asked ? link.asked_at : heard_;
+      if (now - since < options_.join_wait) continue;
+      if (link.asked && heard_ < link.asked_at) return next_coordinator(now, actions);
+      link.asked = true;
       link.asked_at = now;
       send(Lost{.stripe = s, .parent = self_, .why = LostWhy::closed, .have = have_}, actions);
     } else if (!link.spoke && now - link.since > options_.first_word) {

@@ -55,7 +55,7 @@ struct Join {
   std::uint64_t epoch = 0;  ///< the latest one it knows, 0 for none
   PerStripe have = {};      ///< pieces of each stripe that it has, without a gap
   std::array<NodeId, kStripes> parents = {};  ///< whom it streams from now
-  std::vector<NodeId> avoid = {};             ///< nearer nodes that didn't answer it
+  std::vector<NodeId> avoid = {};             ///< coordinators and holders that failed it
 
   bool operator==(const Join&) const = default;
 };

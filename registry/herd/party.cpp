@@ -261,7 +261,10 @@ void Party::act(const GiveUp& action) {
   herds_.counters().given_up.fetch_add(1, std::memory_order_relaxed);
   log::info("herd", "{}: on alone: {}", id_.digest.to_string(), action.why);
   const auto shared = spool();
-  if (!shared) return become(State::alone);
+  if (!shared) {
+    herds_.worth().in_vain();
+    return become(State::alone);
+  }
   if (fetching_) return;
   if (again_ && !children_.empty()) {
     return fetch_from(first_missing_byte(shared->have()), std::nullopt);
@@ -317,6 +320,7 @@ void Party::finished(bool kept) {
   const auto shared = spool();
   const bool whole = shared && shared->whole();
   if (whole) herds_.keep(id_.digest, shared);
+  if (whole || kept) herds_.worth().useful();
   serves_on_ = whole && !whole_;
   // What isn't kept here can't be given to others before the runtime has committed it.
   apply(whole || kept ? member_.finished(now()) : member_.client_gone(now()));

@@ -8,6 +8,9 @@
 namespace hagring::herd {
 namespace {
 
+/// Without an answer for so long a parent has been left as silent (MemberOptions::first_word).
+constexpr auto kUnreachable = std::chrono::milliseconds(400);
+
 LostWhy why_of(const error_code& error) {
   if (error == Errc::bad_message || error == Errc::too_large) return LostWhy::lied;
   return error == Errc::not_found ? LostWhy::refused : LostWhy::closed;
@@ -18,13 +21,20 @@ LostWhy why_of(const error_code& error) {
 awaitable<void> Party::follow(std::shared_ptr<Activity> activity, Subscribe what) {
   Result<void> done(Errc::unavailable);
   const auto peer = co_await herds_.whereabouts(what.parent);
-  if (peer && !activity->stopped) {
+  if (peer && !activity->stopped && !parts_.conduct.may_ask(peer->key())) {
+    done = Errc::not_found;
+  } else if (peer && !activity->stopped) {
     auto request =
         registry::peer_read(*peer, "GET", request_.repository + "/blobs/" + id_.digest.to_string(),
                             request_.registry, {});
     request.headers.add(std::string(kStripeField),
                         to_string({.stripe = what.stripe, .next = what.next, .zone = id_.zone}));
+    const auto begun = now();
     auto exchange = co_await parts_.fetcher.ask(*peer, std::move(request));
+    // It was left before its time to connect was over: others needn't find that out again.
+    if (!exchange && activity->stopped && now() - begun >= kUnreachable) {
+      parts_.conduct.out_of_reach(peer->key(), "doesn't answer to a member of its herd");
+    }
     if (exchange) {
       done = co_await read_stripe(activity, what, *exchange);
     } else {

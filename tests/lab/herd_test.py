@@ -2,6 +2,8 @@
 """Nodes that want the same new image at the same time: it is fetched from the origin once."""
 
 import collections
+import os
+import pathlib
 import signal
 import threading
 import unittest
@@ -13,16 +15,32 @@ from lab.content import ContentMismatch
 from lab.cri import CallError
 
 SIZE = 8 << 20
-#: Pieces of the layer that all have when the origin's link gets too slow to be of any use.
+PIECE = 64 << 10
+#: So many bytes of the layer come fast, the rest of it at that rate.
+FAST = 3 << 20
+RATE = 400_000
+#: Pieces of the layer that all have then.
 HELD_AT = 40
-MEGABITS = 16
-HELD_MEGABITS = 0.05
 
 
 def herd_of(node, digest: str) -> dict:
     """What the node's agent says of its part in a blob's herd; {} if it has none."""
     herds = node.agent.status()["herds"] or {"now": []}
     return next((herd for herd in herds["now"] if herd["digest"] == digest), {})
+
+
+def spoil_spool(node) -> None:
+    """Overwrites the beginning of what the node's agent has of layers, earlier ones among them."""
+    spoilt = 0
+    for link in pathlib.Path(f"/proc/{node.agent.pid}/fd").iterdir():
+        target = os.readlink(link)
+        if target.startswith(node.agent.state_dir) and target.endswith("(deleted)") \
+                and link.stat().st_size > SIZE // 8:
+            with open(link, "r+b") as spool:
+                spool.write(bytes(4 * PIECE))
+            spoilt += 1
+    if not spoilt:
+        raise AssertionError(f"{node.name} has no spool")
 
 
 class _Herd(EventTest):
@@ -56,7 +74,7 @@ class _Herd(EventTest):
         self.layer = made.layers[0]
 
     def tearDown(self):
-        self.release()
+        self.origin.set_faults("")
 
     def fetched(self, since: float, nodes=None) -> dict:
         """How often the origin has been asked for each piece of content, and has sent it."""
@@ -95,21 +113,19 @@ class _Herd(EventTest):
         return end
 
     def begin_and_hold(self, nodes):
-        """begin(), and holds the origin in mid-layer when all have some of it."""
-        self.origin.limit(MEGABITS)
+        """begin(), with an origin that gets slow in mid-layer, and for nothing else; when all have what
+        has come fast there are some 12 s to do something."""
+        self.origin.set_faults(
+            f"location ~ /blobs/{self.layer} {{ limit_rate_after {FAST}; limit_rate {RATE};"
+            f"{self.origin.location()} }}")
         end = self.begin(nodes)
         self.wait_until_all_have(nodes)
-        self.origin.limit(HELD_MEGABITS)
         return end
 
     def wait_until_all_have(self, nodes) -> None:
         """Waits until all nodes have a part of the layer."""
         wait_until(lambda: all(herd_of(node, self.layer).get("pieces", 0) >= HELD_AT
                                for node in nodes), 30, "all have what has come")
-
-    def release(self) -> None:
-        """The origin goes on."""
-        self.origin.limit(None)
 
     def roles(self, nodes) -> dict:
         """The nodes by what they are in the layer's herd."""
@@ -151,7 +167,6 @@ class HerdTest(_Herd):
         end = self.begin_and_hold(self.nodes[:3])
         end_late = self.begin(self.nodes[3:])
         self.wait_until_all_have(self.nodes)
-        self.release()
         self.assertEqual(end() | end_late(), {})
         self.assert_fetched_once(since)
 
@@ -162,7 +177,6 @@ class HerdTest(_Herd):
         others = [node for node in self.nodes if node is not fetcher]
         fetcher.agent.kill()
         self.addCleanup(self.revive, fetcher)
-        self.release()
         self.assertEqual(end(), {})
         self.assertEqual(self.asked_by(others, since), [206])
 
@@ -174,7 +188,6 @@ class HerdTest(_Herd):
         others = [node for node in self.nodes if node is not middle]
         middle.agent.kill()
         self.addCleanup(self.revive, middle)
-        self.release()
         self.assertEqual(end(), {})
         self.assertEqual(self.asked_by(others, since), [200])
 
@@ -185,7 +198,6 @@ class HerdTest(_Herd):
         others = [node for node in self.nodes if node is not fetcher]
         fetcher.agent.process.signal(signal.SIGSTOP)
         self.addCleanup(fetcher.agent.process.signal, signal.SIGCONT)
-        self.release()
         for node in others:
             wait_until(lambda n=node: n.containerd.client.image_status(self.name), 60,
                        f"{node.name} has the image")
@@ -200,7 +212,6 @@ class HerdTest(_Herd):
         fetcher, = self.roles(self.nodes)["fetches"]
         fetcher.containerd.kill()
         self.addCleanup(self.restart, fetcher)
-        self.release()
         self.assertEqual(list(end()), [fetcher.name])
         # It goes on for the others.
         self.assertEqual(self.asked_by([fetcher], since), [200])
@@ -218,6 +229,23 @@ class HerdTest(_Herd):
             self.addCleanup(node.run, "umount", folder)
         # Nothing is shared, and every pull is as without the others.
         self.assertEqual(self.begin(self.nodes)(), {})
+
+
+    def test_8_liars_are_found_out(self):
+        since = self.origin.now()
+        end = self.begin_and_hold(self.nodes[:3])
+        late = self.nodes[3]
+        # Their own clients have had these bytes.
+        for liar in self.nodes[:3]:
+            spoil_spool(liar)
+        end_late = self.begin([late])
+        wait_until(lambda: any("false pieces" in entry["state"]
+                               for entry in late.agent.status()["shunned"]), 20,
+                   "the late one has found out a liar")
+        # What is wrong is neither committed nor passed on.
+        self.assertEqual(end() | end_late(), {})
+        self.assertEqual(len(self.asked_by(self.nodes[:3], since)), 1)
+        self.assertEqual(self.asked_by([late], since), [206])
 
 
 USERS = {"alice": "wonderland", "bob": "builder"}

@@ -11,6 +11,8 @@
 
 #include "registry/herd/data_frame.hpp"
 #include "registry/herd/finished_spools.hpp"
+#include "registry/herd/worth.hpp"
+#include "tests/support/manual_clock.hpp"
 #include "tests/support/memory_store.hpp"
 #include "tests/support/run.hpp"
 
@@ -172,6 +174,22 @@ TEST_F(SpoolTest, FinishedOneIsReadUntilTheRuntimeHasIt) {
   EXPECT_EQ(test::run(context, both.sources(digest)).error(), Errc::not_found);
   EXPECT_EQ(finished.size(), 0U);
   EXPECT_EQ(test::run(context, both.open(digest)).error(), Errc::not_found);
+}
+
+TEST(Worth, PausesAfterWaitsInVain) {
+  test::ManualClock clock;
+  Worth worth(clock, {.most_in_vain = 2, .pause = 60s});
+  worth.in_vain();
+  EXPECT_TRUE(worth.may_join());
+  worth.useful();
+  worth.in_vain();
+  EXPECT_TRUE(worth.may_join()) << "not in a row";
+  worth.in_vain();
+  EXPECT_FALSE(worth.may_join());
+  clock.advance(60s);
+  EXPECT_TRUE(worth.may_join());
+  worth.in_vain();
+  EXPECT_FALSE(worth.may_join()) << "the first one after it is enough";
 }
 
 TEST(StripeRequest, IsReadAsItWasWritten) {

@@ -153,8 +153,8 @@ void NodeAgent::start() {
                      set.error().message());
   }
   peer_server_.bind();
-  if (herds_) herds_->start();
   node_.start();
+  if (herds_) herds_->start();
   peer_server_.start();
   trust_.install();
   listener_.start();
@@ -358,6 +358,7 @@ std::unique_ptr<herd::Herds> NodeAgent::make_herds() {
   options.small = config_.herd_small;
   // An origin that falls silent is given up by the herd, then by a member whose herd does nothing,
   // at last by the client itself.
+  options.member.first_byte = 6s;  // below HerdsOptions::advice
   options.member.origin_stall = config_.stall_timeout;
   options.member.starved = config_.stall_timeout + 5s;
   options.stall = config_.stall_timeout + 10s;

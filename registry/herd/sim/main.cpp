@@ -35,7 +35,9 @@ void add_cluster_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--nodes", simulation.nodes, "nodes that pull the image")
       ->check(CLI::Range(1, 20'000))
       ->capture_default_str();
-  app.add_option("--seed", simulation.seed, "from which all chance comes")->capture_default_str();
+  app.add_option("--seed", simulation.seed, "from which all chance comes")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--spread-ms", arguments.spread_ms, "time over which they start")
       ->check(CLI::Range(0.0, 60'000.0))
       ->capture_default_str();

@@ -12,8 +12,6 @@ constexpr auto kBeat = milliseconds(20);
 /// A child that takes nothing for this long is dropped.
 constexpr auto kBlocked = std::chrono::seconds(5);
 
-std::size_t number_of(const NodeId& id) { return std::stoul(id.substr(5)); }
-
 }  // namespace
 
 Simulation::Node::Node(Simulation& simulation, std::size_t node_number, NodeId node_id,
@@ -65,7 +63,9 @@ void Simulation::Node::begin_layers() {
 }
 
 void Simulation::Node::run(std::size_t layer, const Actions& actions) {
-  for (const Action& action : actions) act(layer, action);
+  for (const Action& action : actions) {
+    std::visit([&](const auto& each) { act(layer, each); }, action);
+  }
 }
 
 void Simulation::Node::send_all(const Outgoing& out) {
@@ -83,105 +83,6 @@ void Simulation::Node::arm() {
     armed_ = TimePoint::max();
     if (alive && !hung) send_all(coordinator.tick(sim.events_.now()));
   });
-}
-
-void Simulation::Node::act(std::size_t layer, const Action& action) {
-  Layer& state = layers[layer];
-  if (const auto* send = std::get_if<Send>(&action)) {
-    sim.deliver(number, *send);
-  } else if (const auto* sub = std::get_if<Subscribe>(&action)) {
-    const std::size_t parent = number_of(sub->parent);
-    const std::uint64_t subscription = ++state.subscription[sub->stripe];
-    if (!sim.reaches(number, parent)) {
-      if (!sim.nodes_[parent]->alive) {
-        sim.events_.after(2 * sim.options_.latency,
-                          [this, parent, layer, s = sub->stripe, subscription] {
-                            refused(parent, layer, s, LostWhy::closed, subscription);
-                          });
-      }
-      return;
-    }
-    sim.events_.after(sim.contact(number, parent),
-                      [this, parent, layer, s = sub->stripe, next = sub->next, subscription] {
-                        // Given up while the connection was being made.
-                        if (layers[layer].subscription[s] != subscription) return;
-                        if (!sim.reaches(number, parent)) return;
-                        sim.nodes_[parent]->asked(number, layer, s, next, subscription);
-                      });
-  } else if (const auto* unsub = std::get_if<Unsubscribe>(&action)) {
-    const std::size_t parent = number_of(unsub->parent);
-    ++state.subscription[unsub->stripe];
-    sim.events_.after(sim.options_.latency, [this, parent, layer, s = unsub->stripe] {
-      if (sim.reaches(number, parent)) sim.nodes_[parent]->unasked(number, layer, s);
-    });
-  } else if (const auto* origin = std::get_if<FetchOrigin>(&action)) {
-    if (!may_fetch) sim.broken(id + " without credentials asks the origin");
-    state.fetching = true;
-    fetch(layer, origin->from / kPieceSize);
-  } else if (std::holds_alternative<StopFetch>(action)) {
-    stop_fetch(layer);
-  } else if (const auto* have = std::get_if<FetchHolder>(&action)) {
-    holder(layer, have->node);
-  } else if (const auto* drop = std::get_if<DropChild>(&action)) {
-    const std::size_t child = number_of(drop->child);
-    std::uint64_t subscription = 0;
-    for (const auto& each : upload.transfers) {
-      if (each->to != child || each->layer != layer || each->stripe != drop->stripe) continue;
-      each->ended = true;
-      subscription = each->number;
-    }
-    std::erase_if(upload.transfers, [](const auto& each) { return each->ended; });
-    sim.events_.after(sim.options_.latency, [this, child, layer, s = drop->stripe, subscription] {
-      if (sim.reaches(number, child)) {
-        sim.nodes_[child]->refused(number, layer, s, LostWhy::refused, subscription);
-      }
-    });
-  } else if (std::holds_alternative<GiveUp>(action)) {
-    ++sim.outcomes_.gave_up;
-    state.alone = true;
-    fetch(layer, first_missing_byte(state.member->have()) / kPieceSize);
-  }
-}
-
-void Simulation::Node::fetch(std::size_t layer, std::uint64_t from) {
-  Layer& state = layers[layer];
-  ++sim.outcomes_.origin_requests;
-  auto transfer = std::make_shared<Transfer>();
-  transfer->to = number;
-  transfer->layer = layer;
-  transfer->next = from;
-  state.origin = transfer;
-  sim.events_.after(2 * sim.options_.latency, [this, transfer] {
-    sim.origin_->transfers.push_back(transfer);
-    sim.pump(*sim.origin_);
-  });
-}
-
-void Simulation::Node::stop_fetch(std::size_t layer) {
-  Layer& state = layers[layer];
-  state.fetching = false;
-  if (!state.origin) return;
-  state.origin->ended = true;
-  // What it fetched is of use to it only as far as nobody else fetches it again.
-  sim.allowed_extra_ += state.fetched;
-  state.origin.reset();
-}
-
-void Simulation::Node::holder(std::size_t layer, const NodeId& node) {
-  const std::size_t from = number_of(node);
-  const auto bytes = static_cast<double>(sim.options_.layers[layer]);
-  const Duration took = std::chrono::duration_cast<Duration>(
-      std::chrono::duration<double>(bytes / std::min(rate, sim.nodes_[from]->rate)));
-  sim.events_.after(sim.contact(number, from) + sim.options_.latency + took,
-                    [this, from, layer, node] {
-                      if (!alive || hung) return;
-                      Layer& state = layers[layer];
-                      if (!sim.reaches(number, from)) {
-                        run(layer, state.member->holder_failed(node, sim.events_.now()));
-                      } else if (!state.done) {
-                        layer_done(layer);
-                      }
-                    });
 }
 
 void Simulation::Node::asked(std::size_t child, std::size_t layer, Stripe stripe,
@@ -319,7 +220,8 @@ void Simulation::Node::tick() {
   const auto transfers = upload.transfers;
   for (const auto& transfer : transfers) {
     if (now - transfer->sent < kBeat) continue;
-    if (now - transfer->sent > kBlocked && transfer->next < sim.available(upload, *transfer)) {
+    const bool more = transfer->next < sim.available(upload, *transfer);
+    if (now - transfer->sent > kBlocked && (more || sim.nodes_[transfer->to]->hung)) {
       unasked(transfer->to, transfer->layer, transfer->stripe);
       continue;
     }

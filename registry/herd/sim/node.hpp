@@ -90,10 +90,15 @@ class Simulation::Node final : public Mesh {
   std::uint64_t messages = 0;
 
  private:
-  void act(std::size_t layer, const Action& action);
+  void act(std::size_t layer, const Send& action);
+  void act(std::size_t layer, const Subscribe& action);
+  void act(std::size_t layer, const Unsubscribe& action);
+  void act(std::size_t layer, const FetchOrigin& action);
+  void act(std::size_t layer, const StopFetch& action);
+  void act(std::size_t layer, const FetchHolder& action);
+  void act(std::size_t layer, const DropChild& action);
+  void act(std::size_t layer, const GiveUp& action);
   void fetch(std::size_t layer, std::uint64_t from);
-  void stop_fetch(std::size_t layer);
-  void holder(std::size_t layer, const NodeId& node);
   void layer_done(std::size_t layer);
   std::size_t layer_of(const HerdId& herd) const;
   bool slow_known_ = false;

@@ -122,6 +122,11 @@ TEST_F(CoordinatorTest, AKnownHolderNeedsNoHerd) {
   ASSERT_EQ(of<Holder>(out).size(), 1U);
   EXPECT_EQ(of<Holder>(out)[0].second.node, "h");
   EXPECT_EQ(coordinator->herds(), 0U);
+  Join failed = fresh();
+  failed.avoid = {"h"};
+  says("a", failed);
+  EXPECT_EQ(coordinator->herds(), 1U);
+  EXPECT_EQ(of<Fetch>(pass(milliseconds(60))).size(), 1U);
 }
 
 TEST_F(CoordinatorTest, TheFetcherDeadTheOneWithMostBytesThatMayFetchGoesOn) {

@@ -175,6 +175,19 @@ TEST_F(MemberTest, AParentThatHasMoreAndSendsNothingIsStuck) {
   EXPECT_EQ(sent<Lost>()[0].second.why, LostWhy::stuck);
 }
 
+TEST_F(MemberTest, AnOrderThatNeverCameIsAskedForAgain) {
+  start();
+  order(Stream{.epoch = 1, .head = "head", .sources = {{0, "parent", ""}}});
+  actions.clear();
+  for (int i = 0; i < 10; ++i) {
+    member->beat(0, "parent", 0, now);
+    pass(milliseconds(20));
+  }
+  ASSERT_EQ(sent<Lost>().size(), 1U);
+  EXPECT_EQ(sent<Lost>()[0].second.stripe, 1);
+  EXPECT_EQ(sent<Lost>()[0].second.parent, "self");
+}
+
 TEST_F(MemberTest, GivesUpWhenNoByteComesInTime) {
   start();
   order(Wait{.epoch = 1});
@@ -260,6 +273,33 @@ TEST_F(MemberTest, AStalledOriginIsReportedOnceAndTheFetchGoesOn) {
   EXPECT_TRUE(of<StopFetch>().empty());
   streams();
   EXPECT_EQ(of<StopFetch>().size(), 1U) << "another one fetches";
+}
+
+TEST_F(MemberTest, AHolderIsAskedOnceAndIfItFailsTheCoordinatorIsTold) {
+  start();
+  order(Holder{"holder"});
+  ASSERT_EQ(of<FetchHolder>().size(), 1U);
+  pass(std::chrono::seconds(1));
+  order(Redirect{"first"});  // the answer to Progress where there is no herd
+  EXPECT_TRUE(actions.empty());
+  add(member->holder_failed("holder", now));
+  ASSERT_EQ(sent<Lost>().size(), 1U);
+  EXPECT_EQ(sent<Lost>()[0].second.parent, "holder");
+  order(Redirect{"first"});
+  ASSERT_EQ(sent<Join>().size(), 1U);
+  EXPECT_EQ(sent<Join>()[0].second.avoid, std::vector<NodeId>{"holder"});
+}
+
+TEST_F(MemberTest, OneThatIsDeletedTellsThatItServesNoMore) {
+  start();
+  streams();
+  add(member->finished(now));
+  ASSERT_TRUE(member->child_asks(0, "child", now));
+  actions.clear();
+  add(member->retire());
+  EXPECT_EQ(of<DropChild>().size(), 1U);
+  ASSERT_EQ(sent<Ended>().size(), 1U);
+  EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::left);
 }
 
 TEST_F(MemberTest, TellsAStandInWhatItHas) {
