@@ -45,6 +45,13 @@ struct CoordinatorOptions {
   unsigned idle_percent = 25;
   /// A parent that a node lost isn't given to it again for this long.
   Duration avoid = std::chrono::seconds(2);
+  /// A head that got less than this from the origin, in bytes a second over `head_window`, is
+  /// replaced by another that may fetch and hasn't been tried, so many times a herd: each costs the
+  /// origin a request, and no byte that it has given to the new head before. The window is shorter
+  /// than MemberOptions::floor_window: better one asks than all.
+  std::uint64_t head_floor = 256 * 1024;
+  Duration head_window = std::chrono::seconds(3);
+  unsigned most_slow_heads = 2;
   /// The longest pause between attempts at an origin that fails.
   Duration origin_pause = std::chrono::seconds(8);
 };

@@ -140,6 +140,10 @@ void Member::take(const Stream& order, TimePoint now, Actions& actions) {
   if (facts_.size == 0) facts_.size = order.size;
   if (order.sources.empty()) return;
   stop_fetch(actions);
+  if (state_ != State::streaming) {
+    floor_since_ = now;
+    floor_bytes_ = 0;
+  }
   state_ = State::streaming;
   for (const Source& source : order.sources) follow(source, now, actions);
 }

@@ -196,6 +196,37 @@ TEST_F(CoordinatorTest, OneReportMovesItsSenderOnlyTwoThrowTheParentOut) {
   EXPECT_EQ(state->shape().find(name), nullptr);
 }
 
+TEST_F(CoordinatorTest, ASlowHeadIsReplacedTwiceAtMost) {
+  for (const char* node : {"a", "b", "c", "d"}) {
+    says(node, Join{.size = 1 << 30, .may_fetch = true});
+  }
+  pass(milliseconds(5));
+  std::map<NodeId, std::uint64_t> have;
+  Outgoing out;
+  const auto report = [&](std::uint64_t pieces_a_second, int seconds) {
+    out.clear();
+    for (int i = 0; i < 10 * seconds; ++i) {
+      const auto more = pass(milliseconds(100));
+      out.insert(out.end(), more.begin(), more.end());
+      const NodeId head = coordinator->find(herd)->head();
+      if (i % 10 == 9) have[head] += pieces_a_second / 2;
+      for (const char* node : {"a", "b", "c", "d"}) {
+        says(node, Progress{.have = {have[node], have[node]}});
+      }
+    }
+  };
+  report(6, 8);
+  EXPECT_TRUE(of<Fetch>(out).empty()) << "384 KiB/s is enough";
+  report(2, 5);
+  ASSERT_EQ(of<Fetch>(out).size(), 1U);
+  EXPECT_NE(of<Fetch>(out)[0].first, "a");
+  bool stopped = false;
+  for (const auto& [to, stream] : of<Stream>(out)) stopped = stopped || to == "a";
+  EXPECT_TRUE(stopped) << "the former one streams";
+  report(2, 30);
+  EXPECT_EQ(of<Fetch>(out).size(), 1U) << "then all are as slow";
+}
+
 TEST_F(CoordinatorTest, TheNearerOfTwoCoordinatorsGoesOn) {
   make(ranked[1]);
   Join join = fresh();
