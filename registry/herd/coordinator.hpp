@@ -39,6 +39,10 @@ struct CoordinatorOptions {
   Duration hold = milliseconds(50);
   /// A member that nothing is heard of for this long (or for ten Progress) is taken for dead.
   Duration silent = std::chrono::seconds(2);
+  /// A member that another lost as its parent, and that hasn't been heard of for this long (or for
+  /// three Progress), is taken for dead at once. More than MemberOptions::silent would leave a dead
+  /// one to its second child's report.
+  Duration unheard = milliseconds(500);
   /// A member that could take in more gets another parent this often at most.
   Duration reparent = milliseconds(150);
   /// It could, if its node doesn't take in so many percent of what it once did.

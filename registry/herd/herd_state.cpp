@@ -167,7 +167,8 @@ void HerdState::blame(Place& parent, const NodeId& reporter, LostWhy why, TimePo
   if (std::find(reporters.begin(), reporters.end(), reporter) == reporters.end()) {
     reporters.push_back(reporter);
   }
-  const bool unheard = !parent.done && now - parent.heard > 3 * progress_every();
+  const Duration limit = std::max<Duration>(options_.unheard, 3 * progress_every());
+  const bool unheard = !parent.done && now - parent.heard > limit;
   if (unheard || reporters.size() > 1) buried_.push_back(parent.id);
 }
 

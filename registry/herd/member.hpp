@@ -17,8 +17,9 @@ using std::chrono::milliseconds;
 struct MemberOptions {
   /// A Join or Lost that isn't answered for this long: the next nearest node is asked.
   Duration join_wait = milliseconds(150);
-  /// A parent that sends neither piece nor beat for this long is left.
-  Duration silent = milliseconds(100);
+  /// A parent that sends neither piece nor beat for this long is left. A disk that stalls, a loaded
+  /// machine, or a piece on 2 Mbit/s (270 ms) mustn't look like death.
+  Duration silent = milliseconds(500);
   /// A parent that says it has more, and sends none of it for this long, is left.
   Duration stuck = std::chrono::seconds(1);
   /// A parent that isn't heard of at all for this long after Subscribe is left: it may have to be

@@ -10,7 +10,7 @@ namespace {
 /// Timers are looked at this often.
 constexpr auto kTick = milliseconds(20);
 /// Progress is sent though nothing has changed: the coordinator takes the silent for dead.
-constexpr auto kAlive = milliseconds(500);
+constexpr auto kAlive = milliseconds(200);
 /// A coordinator that told to wait, and says nothing more, is left.
 constexpr auto kCoordinatorSilent = std::chrono::seconds(3);
 
