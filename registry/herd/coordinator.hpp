@@ -98,13 +98,14 @@ class Coordinator {
   void join(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now, Outgoing& out);
   HerdState* create(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now,
                     Outgoing& out);
+  NodeId hinted(const HerdId& herd, TimePoint now) const;
   NodeId elsewhere(const HerdId& herd, const Join& join, TimePoint now) const;
   void meet(const NodeId& from, const HerdId& herd, std::uint32_t members, TimePoint now,
             Outgoing& out);
   void probe(HerdState& state, TimePoint now, Outgoing& out);
 
   std::map<HerdId, std::unique_ptr<HerdState>> herds_;
-  std::map<HerdId, Hint> hints_;  ///< herds that others are known to coordinate
+  std::map<HerdId, Hint> hints_;  ///< herds that others say they coordinate
   TimePoint ticked_{};
   TimePoint told_next_ = TimePoint::max();  ///< when the first herd's gathering ends
 };

@@ -40,7 +40,7 @@ class HerdState {
  private:
   Place& enter(const NodeId& from, const Join& join, TimePoint now);
   void resume(Place& place, const Join& join, TimePoint now, Outgoing& out);
-  void meet_fetcher(Place& place, TimePoint now, Outgoing& out);
+  void meet_fetcher(Place& place, bool awaited, TimePoint now, Outgoing& out);
   void update(Place& place, const PerStripe& have, TimePoint now);
   void learn_size(std::uint64_t size_bytes);
   void settle(TimePoint now, Outgoing& out);

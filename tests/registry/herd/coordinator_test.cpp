@@ -112,8 +112,40 @@ TEST_F(CoordinatorTest, OfTwoFetchersTheOneThatHasLessStops) {
   EXPECT_TRUE(of<Fetch>(out).empty());
   ASSERT_FALSE(of<Stream>(out).empty());
   EXPECT_EQ(of<Stream>(out)[0].first, "b");
+  // One that has more, and that others stream from.
+  Join child = fresh();
+  child.epoch = 1;
+  child.have = {7, 7};
+  child.parents = {"c", "c"};
+  says("child", child);
   other.have = {8, 8};
   EXPECT_EQ(of<Fetch>(says("c", other)).size(), 1U) << "this one has more";
+}
+
+TEST_F(CoordinatorTest, NobodyBecomesTheHeadBySayingSo) {
+  says("a", fresh());
+  for (const char* node : {"b", "c", "d", "e"}) says(node, fresh());
+  pass(milliseconds(5));
+  says("a", Progress{.have = {5, 5}});
+  Join liar = fresh();
+  liar.epoch = 1;
+  liar.fetching = true;
+  liar.have = {8, 8};
+  for (const char* node : {"stranger", "b", "c", "d", "e"}) {
+    EXPECT_TRUE(of<Fetch>(says(node, liar)).empty()) << node;
+    for (const auto& [to, stream] : of<Stream>(pass(milliseconds(5)))) EXPECT_NE(to, "a") << node;
+    EXPECT_EQ(coordinator->find(herd)->head(), "a") << node;
+  }
+}
+
+TEST_F(CoordinatorTest, EpochsDoNotWrap) {
+  says("a", fresh());
+  Join join = fresh();
+  join.epoch = UINT64_MAX;
+  says("b", join);
+  const auto out = coordinator->lost("a", now);
+  ASSERT_EQ(of<Fetch>(out).size(), 1U);
+  EXPECT_EQ(of<Fetch>(out)[0].second.epoch, kMaxEpoch + 1);
 }
 
 TEST_F(CoordinatorTest, AKnownHolderNeedsNoHerd) {
@@ -239,13 +271,38 @@ TEST_F(CoordinatorTest, TheNearerOfTwoCoordinatorsGoesOn) {
   EXPECT_EQ(coordinator->herds(), 0U);
 }
 
-TEST_F(CoordinatorTest, ANearerNodeSendsToTheOneThatCoordinatesAlready) {
+TEST_F(CoordinatorTest, ANearerNodeTakesOverWhatAFartherOneHasBegun) {
   says(ranked[1], Probe{.epoch = 1, .head = "x"});
   const auto out = says("a", fresh());
+  EXPECT_TRUE(of<Redirect>(out).empty());
+  EXPECT_TRUE(of<Fetch>(out).empty()) << "who fetches there may come";
+  const auto probes = of<Probe>(out);
+  const auto told = [&](const auto& probe) { return probe.first == ranked[1]; };
+  EXPECT_TRUE(std::any_of(probes.begin(), probes.end(), told)) << "so that it hands over";
+  Join fetcher = fresh();
+  fetcher.epoch = 1;
+  fetcher.fetching = true;
+  EXPECT_EQ(of<Fetch>(says("x", fetcher)).size(), 1U);
+}
+
+TEST_F(CoordinatorTest, AHerdThatIsMadeUpCostsAMomentOnly) {
+  says(ranked[5], Probe{.epoch = 1, .head = "x"});
+  EXPECT_TRUE(of<Redirect>(says("a", fresh())).empty());
+  EXPECT_EQ(of<Fetch>(pass(milliseconds(120))).size(), 1U);
+}
+
+TEST_F(CoordinatorTest, OneThatIsNearerIsBelievedUntilItGivesAMemberNothing) {
+  make(ranked[1]);
+  std::erase(mesh.nodes, ranked[0]);
+  mesh.known_holder = "h";  // so that no herd begins here
+  says(ranked[0], Probe{.epoch = 1, .head = "x"});
+  const auto out = says("a", fresh());
   ASSERT_EQ(of<Redirect>(out).size(), 1U);
-  EXPECT_EQ(of<Redirect>(out)[0].second.to, ranked[1]);
-  pass(std::chrono::seconds(6));
-  EXPECT_EQ(of<Fetch>(says("a", fresh())).size(), 1U) << "that one hasn't been heard of since";
+  EXPECT_EQ(of<Redirect>(out)[0].second.to, ranked[0]);
+  Join failed = fresh();
+  failed.avoid = {ranked[0]};
+  EXPECT_TRUE(of<Redirect>(says("a", failed)).empty());
+  EXPECT_TRUE(of<Redirect>(says("b", fresh())).empty()) << "nobody else is sent there";
 }
 
 TEST_F(CoordinatorTest, SmallBlobsHaveOneFetcherAndHoldersThatGrow) {
