@@ -71,19 +71,26 @@ Outgoing Coordinator::receive(const NodeId& from, const Message& message, TimePo
 NodeId Coordinator::elsewhere(const HerdId& herd, const Join& join, TimePoint now) const {
   const auto avoided = [&](const NodeId& node) { return avoids(join, node); };
   if (join.insist) return {};
-  const auto hint = hints_.find(herd);
-  if (hint != hints_.end() && hint->second.until > now && !avoided(hint->second.coordinator)) {
-    return hint->second.coordinator;
-  }
   const Key place = place_of(herd);
+  // Threat: a Probe for a herd that isn't there. Only a nearer node may send joiners to itself.
+  const NodeId begun = hinted(herd, now);
+  if (!begun.empty() && nearer(place, begun, self_)) return begun;
   for (const NodeId& node : mesh_.nearest(place, kLookedAt)) {
     if (node != self_ && !avoided(node) && nearer(place, node, self_)) return node;
   }
   return {};
 }
 
+/// Who says that it coordinates a herd already; none.
+NodeId Coordinator::hinted(const HerdId& herd, TimePoint now) const {
+  const auto hint = hints_.find(herd);
+  return hint != hints_.end() && hint->second.until > now ? hint->second.coordinator : NodeId();
+}
+
 HerdState* Coordinator::create(const NodeId& from, const HerdId& herd, const Join& join,
                                TimePoint now, Outgoing& out) {
+  // It was asked, and gave this member nothing.
+  if (avoids(join, hinted(herd, now))) hints_.erase(herd);
   if (const NodeId other = elsewhere(herd, join, now); !other.empty()) {
     out.push_back({from, {herd, Redirect{other}}});
     return nullptr;
@@ -96,8 +103,13 @@ HerdState* Coordinator::create(const NodeId& from, const HerdId& herd, const Joi
   // No answer: the node goes to the next nearest.
   if (herds_.size() >= options_.most_herds) return nullptr;
   auto state = std::make_unique<HerdState>(options_, herd, self_, join.whole, now);
-  if (join.epoch != 0 || !join.avoid.empty()) state->hold_until(now + options_.hold);
+  const NodeId begun = hinted(herd, now);
   hints_.erase(herd);
+  if (join.epoch != 0 || !join.avoid.empty() || !begun.empty()) {
+    state->hold_until(now + options_.hold);
+  }
+  // One that is farther hands its herd over to this nearer one, with whoever fetches there.
+  if (!begun.empty()) out.push_back({begun, {herd, Probe{}}});
   return (herds_[herd] = std::move(state)).get();
 }
 

@@ -39,12 +39,23 @@ struct CoordinatorOptions {
   Duration hold = milliseconds(50);
   /// A member that nothing is heard of for this long (or for ten Progress) is taken for dead.
   Duration silent = std::chrono::seconds(2);
+  /// A member that another lost as its parent, and that hasn't been heard of for this long (or for
+  /// three Progress), is taken for dead at once. More than MemberOptions::silent would leave a dead
+  /// one to its second child's report.
+  Duration unheard = milliseconds(500);
   /// A member that could take in more gets another parent this often at most.
   Duration reparent = milliseconds(150);
   /// It could, if its node doesn't take in so many percent of what it once did.
   unsigned idle_percent = 25;
   /// A parent that a node lost isn't given to it again for this long.
   Duration avoid = std::chrono::seconds(2);
+  /// A head that got less than this from the origin, in bytes a second over `head_window`, is
+  /// replaced by another that may fetch and hasn't been tried, so many times a herd: each costs the
+  /// origin a request, and no byte that it has given to the new head before. The window is shorter
+  /// than MemberOptions::floor_window: better one asks than all.
+  std::uint64_t head_floor = 256 * 1024;
+  Duration head_window = std::chrono::seconds(3);
+  unsigned most_slow_heads = 2;
   /// The longest pause between attempts at an origin that fails.
   Duration origin_pause = std::chrono::seconds(8);
 };
@@ -87,13 +98,14 @@ class Coordinator {
   void join(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now, Outgoing& out);
   HerdState* create(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now,
                     Outgoing& out);
+  NodeId hinted(const HerdId& herd, TimePoint now) const;
   NodeId elsewhere(const HerdId& herd, const Join& join, TimePoint now) const;
   void meet(const NodeId& from, const HerdId& herd, std::uint32_t members, TimePoint now,
             Outgoing& out);
   void probe(HerdState& state, TimePoint now, Outgoing& out);
 
   std::map<HerdId, std::unique_ptr<HerdState>> herds_;
-  std::map<HerdId, Hint> hints_;  ///< herds that others are known to coordinate
+  std::map<HerdId, Hint> hints_;  ///< herds that others say they coordinate
   TimePoint ticked_{};
   TimePoint told_next_ = TimePoint::max();  ///< when the first herd's gathering ends
 };

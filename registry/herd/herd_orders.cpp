@@ -199,6 +199,35 @@ void HerdState::find_hungry(Place& place, unsigned idle_percent, TimePoint now) 
   }
 }
 
+/// A head that is slow, and neither dead nor stalled, would bind all to its rate.
+void HerdState::watch_head(TimePoint now, Outgoing& out) {
+  Place* head = shape_.head();
+  const auto count = [](const PerStripe& have) { return have[0] + have[1]; };
+  const double enough = static_cast<double>(options_.head_floor) *
+                        std::chrono::duration<double>(options_.head_window).count();
+  const bool anew =
+      head == nullptr || head->id != watched_ || whole_ || count(head->have) < count(head_had_) ||
+      static_cast<double>((count(head->have) - count(head_had_)) * kPieceSize) >= enough;
+  if (anew) {
+    watched_ = head == nullptr ? NodeId() : head->id;
+    head_since_ = now;
+    head_had_ = head == nullptr ? PerStripe{} : head->have;
+    return;
+  }
+  const bool finished = head->complete[0] && head->complete[1];
+  if (finished || now - head_since_ <= options_.head_window) return;
+  if (slow_heads_ >= options_.most_slow_heads) return;
+  head->origin_failed = true;  // the others come first
+  Place* next = candidate();
+  if (next == nullptr || next == head || next->origin_failed || next->units == 0 || next->slow) {
+    head->origin_failed = false;
+    return;
+  }
+  ++slow_heads_;
+  name_head(*next, out);
+  shape_.place(*head, now);
+}
+
 void HerdState::tick(TimePoint now, Outgoing& out) {
   if (now >= tell_at_) tell_changed(out);
   const bool remind = now - reminded_ >= kRemind;
@@ -221,6 +250,7 @@ void HerdState::tick(TimePoint now, Outgoing& out) {
     evened_ = now;
     shape_.shed_all(now);
   }
+  watch_head(now, out);
   // Without a candidate nothing changes by waiting, except after a pause for the origin.
   if (!sourced() && now >= hold_until_) disturbed_ = true;
   settle(now, out);

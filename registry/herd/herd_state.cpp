@@ -68,12 +68,14 @@ Place& HerdState::enter(const NodeId& from, const Join& join, TimePoint now) {
 
 void HerdState::join(const NodeId& from, const Join& join, TimePoint now, Outgoing& out) {
   active_ = now;
+  const Place* known = shape_.find(from);
+  const bool awaited = known != nullptr && known->ghost && known->used() > 0;
   Place& place = enter(from, join, now);
-  epoch_ = std::max(epoch_, join.epoch);
+  epoch_ = std::max(epoch_, std::min(join.epoch, kMaxEpoch));
   if (join.done) {
     finish(place);
   } else if (join.fetching) {
-    meet_fetcher(place, now, out);
+    meet_fetcher(place, awaited, now, out);
   } else if (join.epoch != 0) {
     resume(place, join, now, out);
   } else if (!whole_ && sourced()) {
@@ -112,12 +114,15 @@ void HerdState::resume(Place& place, const Join& join, TimePoint now, Outgoing& 
        out);
 }
 
-/// Two that fetch: the one that has less stops, and streams from the other's tree.
-void HerdState::meet_fetcher(Place& place, TimePoint now, Outgoing& out) {
+/// Two that fetch: the one that has less stops, and streams from the other's tree. Threat: one that
+/// makes up what it has, and would be everybody's head. A head is replaced only by one that others
+/// have named as their parent (`awaited`) before it came.
+void HerdState::meet_fetcher(Place& place, bool awaited, TimePoint now, Outgoing& out) {
   Place* head = shape_.head();
   disturbed_ = true;
-  if (head == nullptr || head == &place ||
-      first_missing_byte(head->have) < first_missing_byte(place.have)) {
+  const bool more =
+      head != nullptr && first_missing_byte(head->have) < first_missing_byte(place.have);
+  if (head == nullptr || head == &place || (awaited && more)) {
     name_head(place, out);
     if (head != nullptr && head != &place) shape_.place(*head, now);
     return;
@@ -167,7 +172,8 @@ void HerdState::blame(Place& parent, const NodeId& reporter, LostWhy why, TimePo
   if (std::find(reporters.begin(), reporters.end(), reporter) == reporters.end()) {
     reporters.push_back(reporter);
   }
-  const bool unheard = !parent.done && now - parent.heard > 3 * progress_every();
+  const Duration limit = std::max<Duration>(options_.unheard, 3 * progress_every());
+  const bool unheard = !parent.done && now - parent.heard > limit;
   if (unheard || reporters.size() > 1) buried_.push_back(parent.id);
 }
 

@@ -40,7 +40,7 @@ class HerdState {
  private:
   Place& enter(const NodeId& from, const Join& join, TimePoint now);
   void resume(Place& place, const Join& join, TimePoint now, Outgoing& out);
-  void meet_fetcher(Place& place, TimePoint now, Outgoing& out);
+  void meet_fetcher(Place& place, bool awaited, TimePoint now, Outgoing& out);
   void update(Place& place, const PerStripe& have, TimePoint now);
   void learn_size(std::uint64_t size_bytes);
   void settle(TimePoint now, Outgoing& out);
@@ -57,6 +57,7 @@ class HerdState {
   void blame(Place& parent, const NodeId& reporter, LostWhy why, TimePoint now);
   void bury(Place& place, Outgoing& out);
   void find_slow(Place& place, TimePoint now);
+  void watch_head(TimePoint now, Outgoing& out);
   void find_hungry(Place& place, unsigned idle_percent, TimePoint now);
   Duration progress_every() const;
   std::uint32_t progress_ms() const;
@@ -71,6 +72,10 @@ class HerdState {
   std::uint64_t epoch_ = 0;
   bool disturbed_ = false;  ///< somebody may be without a parent, or all without a head
   unsigned origin_failures_ = 0;
+  NodeId watched_ = {};      ///< the head whose rate is measured
+  TimePoint head_since_{};   ///< since then it has got less than a window's worth
+  PerStripe head_had_{};     ///< what it had then
+  unsigned slow_heads_ = 0;  ///< that were replaced
   TimePoint hold_until_{};
   TimePoint active_{};  ///< the last message of a member that isn't done
   TimePoint reminded_{};

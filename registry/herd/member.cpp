@@ -117,7 +117,7 @@ void Member::take(const Redirect& order, TimePoint now, Actions& actions) {
 
 void Member::take(const Fetch& order, TimePoint now, Actions& actions) {
   if (order.epoch < epoch_) return;
-  epoch_ = order.epoch;
+  epoch_ = std::min(order.epoch, kMaxEpoch);
   redirects_ = 0;
   progress_every_ = milliseconds(order.progress_ms);
   if (!facts_.may_fetch || (client_gone_ && !fetching_)) {
@@ -134,18 +134,22 @@ void Member::take(const Fetch& order, TimePoint now, Actions& actions) {
 
 void Member::take(const Stream& order, TimePoint now, Actions& actions) {
   if (order.epoch < epoch_) return;
-  epoch_ = order.epoch;
+  epoch_ = std::min(order.epoch, kMaxEpoch);
   redirects_ = 0;
   progress_every_ = milliseconds(order.progress_ms);
   if (facts_.size == 0) facts_.size = order.size;
   if (order.sources.empty()) return;
   stop_fetch(actions);
+  if (state_ != State::streaming) {
+    floor_since_ = now;
+    floor_bytes_ = 0;
+  }
   state_ = State::streaming;
   for (const Source& source : order.sources) follow(source, now, actions);
 }
 
 void Member::take(const Wait& order, TimePoint /*now*/, Actions& /*actions*/) {
-  epoch_ = std::max(epoch_, order.epoch);
+  epoch_ = std::max(epoch_, std::min(order.epoch, kMaxEpoch));
   if (state_ == State::joining) state_ = State::waiting;
 }
 

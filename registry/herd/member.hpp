@@ -17,8 +17,9 @@ using std::chrono::milliseconds;
 struct MemberOptions {
   /// A Join or Lost that isn't answered for this long: the next nearest node is asked.
   Duration join_wait = milliseconds(150);
-  /// A parent that sends neither piece nor beat for this long is left.
-  Duration silent = milliseconds(100);
+  /// A parent that sends neither piece nor beat for this long is left. A disk that stalls, a loaded
+  /// machine, or a piece on 2 Mbit/s (270 ms) mustn't look like death.
+  Duration silent = milliseconds(500);
   /// A parent that says it has more, and sends none of it for this long, is left.
   Duration stuck = std::chrono::seconds(1);
   /// A parent that isn't heard of at all for this long after Subscribe is left: it may have to be
@@ -28,6 +29,12 @@ struct MemberOptions {
   unsigned most_lost = 8;
   /// A stripe that has got nothing for this long, whatever its parents say: the member gives up.
   Duration starved = std::chrono::seconds(20);
+  /// A member whose client waits, and that streams less than `floor` bytes a second over
+  /// `floor_window`, gives up: a slow head or parent binds nobody to its rate. Low on purpose: a
+  /// node whose own link is slow gets nothing better from the origin, and takes it from all others.
+  /// Three layers at a time on a fairly shared 2 Mbit/s come to 81 KiB/s each. 0: never.
+  std::uint64_t floor = 64 * 1024;
+  Duration floor_window = std::chrono::seconds(5);
   /// An origin that has sent nothing for this long is reported, and somebody else may fetch.
   Duration origin_stall = std::chrono::seconds(5);
   /// Without a byte after this time the member gives up: containerd 2.3 cuts requests that have no
@@ -213,6 +220,7 @@ class Member {
   void end(Outcome outcome, Actions& actions);
   void watch_parents(TimePoint now, Actions& actions);
   void watch_waits(TimePoint now, Actions& actions);
+  void watch_rate(TimePoint now, Actions& actions);
   bool needed() const;
   bool complete(Stripe stripe) const;
   bool orphaned(Stripe stripe) const;
@@ -247,8 +255,10 @@ class Member {
   bool answered_ = false;  ///< by the coordinator, since the last Join
   TimePoint started_{};
   TimePoint joined_{};
-  TimePoint heard_{};   ///< of the coordinator
-  TimePoint origin_{};  ///< the last piece while fetching
+  TimePoint heard_{};              ///< of the coordinator
+  TimePoint origin_{};             ///< the last piece while fetching
+  TimePoint floor_since_{};        ///< since then less than a window's worth has come
+  std::uint64_t floor_bytes_ = 0;  ///< so much
   TimePoint ticked_{};
   TimePoint reported_at_{};
   Duration progress_every_ = milliseconds(50);

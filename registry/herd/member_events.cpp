@@ -10,7 +10,7 @@ namespace {
 /// Timers are looked at this often.
 constexpr auto kTick = milliseconds(20);
 /// Progress is sent though nothing has changed: the coordinator takes the silent for dead.
-constexpr auto kAlive = milliseconds(500);
+constexpr auto kAlive = milliseconds(200);
 /// A coordinator that told to wait, and says nothing more, is left.
 constexpr auto kCoordinatorSilent = std::chrono::seconds(3);
 
@@ -21,6 +21,7 @@ Actions Member::arrived(Stripe stripe, std::uint64_t index, TimePoint now) {
   if (stripe >= kStripes || index != have_[stripe]) return actions;
   ++have_[stripe];
   load_.took(kPieceSize, now);
+  floor_bytes_ += kPieceSize;
   Link& link = links_[stripe];
   link.piece = link.stuck_since = now;
   lost_ = 0;
@@ -203,6 +204,25 @@ void Member::watch_waits(TimePoint now, Actions& actions) {
   }
 }
 
+/// Whether enough comes, whoever is slow. A fetcher is at the origin already: the coordinator
+/// judges it. Before the first byte it is first_byte that counts; one that the origin denies gets
+/// nothing there.
+void Member::watch_rate(TimePoint now, Actions& actions) {
+  const auto window = std::chrono::duration<double>(options_.floor_window).count();
+  const bool enough =
+      static_cast<double>(floor_bytes_) >= static_cast<double>(options_.floor) * window;
+  const bool waits = state_ == State::streaming && !client_gone_ && facts_.may_fetch;
+  if (!waits || enough || have_ == PerStripe{}) {
+    floor_since_ = now;
+    floor_bytes_ = 0;
+    return;
+  }
+  const bool all_there = complete(0) && complete(1);
+  if (!all_there && now - floor_since_ > options_.floor_window) {
+    give_up("less comes than the origin would give", actions);
+  }
+}
+
 Actions Member::tick(TimePoint now) {
   Actions actions;
   ticked_ = now;
@@ -215,6 +235,7 @@ Actions Member::tick(TimePoint now) {
   }
   watch_waits(now, actions);
   watch_parents(now, actions);
+  watch_rate(now, actions);
   const bool due =
       now >= reported_at_ + progress_every_ && (have_ != reported_ || now - reported_at_ >= kAlive);
   if (due && answered_ && state_ != State::joining && state_ != State::alone) {

@@ -22,6 +22,9 @@ inline constexpr std::size_t kMaxNodesInMessage = 16;
 /// The largest blob that is taken for real.
 inline constexpr std::uint64_t kMaxBlob = std::uint64_t{1} << 40;
 
+/// No higher epoch is believed: one that makes up the highest of all would make them wrap.
+inline constexpr std::uint64_t kMaxEpoch = std::uint64_t{1} << 48;
+
 /// Why a parent is lost.
 enum class LostWhy : std::uint8_t {
   closed = 1,  ///< the connection ended, or couldn't be made

@@ -26,6 +26,7 @@ struct Arguments {
   double latency_ms = 1;
   double spread_ms = 0;
   double partition_ms = 0;
+  double floor_kib = 64;
   std::string fault = "none";
   bool json = false;
 };
@@ -82,6 +83,10 @@ void add_trouble_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--partition-ms", arguments.partition_ms,
                  "a third of the nodes is split off from 100 ms on for so long")
       ->check(CLI::Range(0.0, 60'000.0));
+  app.add_option("--floor-kib", arguments.floor_kib,
+                 "a member that streams less a second goes on alone; 0: never")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
   app.add_flag("--json", arguments.json, "the report as JSON");
 }
 
@@ -98,6 +103,7 @@ void apply(Arguments& arguments) {
   simulation.rate = arguments.rate_mbit * 1e6 / 8;
   simulation.latency = in_ms(arguments.latency_ms);
   simulation.handshake = in_ms(4 * arguments.latency_ms);
+  simulation.member_options.floor = static_cast<std::uint64_t>(arguments.floor_kib * 1024);
   simulation.spread = in_ms(arguments.spread_ms);
   if (arguments.partition_ms > 0) {
     simulation.partition_from = milliseconds(100);

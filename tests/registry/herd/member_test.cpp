@@ -138,10 +138,15 @@ TEST_F(MemberTest, ASilentParentsBackupIsAskedAtOnceAndTheCoordinatorTold) {
   add(member->arrived(0, 0, now));
   member->beat(1, "other", 0, now);
   actions.clear();
-  for (int i = 0; i < 7; ++i) {
-    pass(milliseconds(20));
-    add(member->arrived(1, static_cast<std::uint64_t>(i), now));
-  }
+  const auto other_goes_on = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      pass(milliseconds(20));
+      member->beat(1, "other", 0, now);
+    }
+  };
+  other_goes_on(24);
+  EXPECT_TRUE(sent<Lost>().empty()) << "a loaded machine isn't a dead one";
+  other_goes_on(3);
   ASSERT_EQ(sent<Lost>().size(), 1U);
   EXPECT_EQ(sent<Lost>()[0].second.parent, "parent");
   EXPECT_EQ(sent<Lost>()[0].second.why, LostWhy::silent);
@@ -197,6 +202,51 @@ TEST_F(MemberTest, GivesUpWhenNoByteComesInTime) {
   }
   ASSERT_EQ(of<GiveUp>().size(), 1U);
   EXPECT_LT(now - TimePoint(std::chrono::hours(1)), std::chrono::seconds(9));
+}
+
+TEST_F(MemberTest, GivesUpWhatComesSlowlyForeverAndOnlyThat) {
+  for (const std::uint64_t kib_a_second : {48U, 81U}) {
+    actions.clear();
+    start({.size = 1 << 30, .may_fetch = true});
+    streams();
+    add(member->arrived(0, 0, now));
+    const TimePoint begin = now;
+    std::uint64_t sent_pieces = 1;
+    while (now - begin < std::chrono::seconds(60) && of<GiveUp>().empty()) {
+      member->beat(0, "parent", member->have()[0], now);
+      member->beat(1, "other", member->have()[1], now);
+      pass(milliseconds(20));
+      const auto ms = std::chrono::duration_cast<milliseconds>(now - begin).count();
+      const auto bytes = static_cast<std::uint64_t>(ms) * kib_a_second * 1024 / 1000;
+      for (; sent_pieces < bytes / kPieceSize; ++sent_pieces) {
+        const auto stripe = static_cast<Stripe>(sent_pieces % kStripes);
+        add(member->arrived(stripe, sent_pieces / kStripes, now));
+      }
+    }
+    EXPECT_EQ(of<GiveUp>().size(), kib_a_second == 48 ? 1U : 0U) << kib_a_second;
+    if (kib_a_second == 48) EXPECT_LT(now - begin, std::chrono::seconds(6));
+  }
+}
+
+TEST_F(MemberTest, RateCountsOnlyWhileItsClientWaitsForAStream) {
+  start({.size = 1 << 30, .may_fetch = true});
+  streams();
+  ASSERT_TRUE(member->child_asks(0, "child", now));
+  add(member->client_gone(now));
+  const auto slowly = [&] {
+    for (int i = 0; i < 400; ++i) {
+      member->beat(0, "parent", member->have()[0], now);
+      member->beat(1, "other", member->have()[1], now);
+      if (i % 50 == 0) add(member->arrived(0, member->have()[0], now));
+      pass(milliseconds(20));
+    }
+  };
+  slowly();
+  EXPECT_TRUE(of<GiveUp>().empty()) << "nobody waits";
+  start({.size = 1 << 30, .may_fetch = true});
+  order(Fetch{.epoch = 1});
+  slowly();
+  EXPECT_TRUE(of<GiveUp>().empty()) << "it is at the origin already";
 }
 
 TEST_F(MemberTest, ServesNoMoreThanTwiceItsShareAndNoneOfItsParents) {
