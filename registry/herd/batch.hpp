@@ -90,6 +90,17 @@ class Ledger {
   /// good, one of them lied; with a single one it is clear who.
   std::vector<NodeId> signers() const;
 
+  /// An order of the coordinator named this node as the head (Member::head after each message).
+  /// Others' words are taken, too: a late joiner isn't told of heads that were before it, and of
+  /// two coordinators that meet each has named its own.
+  void named(const NodeId& head);
+
+  /// Whom to avoid after a wrong digest, until more is known: those of signers() that no order
+  /// named (a parent that signs what it made up is one of them); all of signers() if each was
+  /// named. Never those whose batches came and weren't used. Then, as soon as the right bytes are
+  /// at hand (the client has got them from the origin), liars() piece by piece: only that is proof.
+  std::vector<NodeId> suspects() const;
+
   /// With the right content at hand (from the origin): who signed a wrong hash for this piece.
   std::vector<NodeId> liars(Stripe stripe, std::uint64_t index, const PieceHash& right) const;
 
@@ -108,6 +119,7 @@ class Ledger {
   std::array<Entries, kStripes> entries_;
   std::array<Batch, kStripes> open_;                              ///< own, not signed yet
   std::array<std::map<std::uint64_t, Shared>, kStripes> chosen_;  ///< on whose word, by index
+  std::vector<NodeId> named_;                                     ///< the latest kMostNamed
   PerStripe taken_{};                                             ///< pieces up to here were taken
 };
 

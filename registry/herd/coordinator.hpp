@@ -16,6 +16,8 @@ struct CoordinatorOptions {
   std::size_t most_herds = 1024;
   /// Members of one herd; further ones likewise.
   std::size_t most_members = 20'000;
+  /// Nodes that members of one herd name as their parents, and that haven't come themselves.
+  std::size_t most_ghosts = 4096;
   /// A leaf that joined within this time has so little that another may take its place.
   Duration fresh = milliseconds(10);
   /// Members that join within this time are told together whom to stream from: in a burst each

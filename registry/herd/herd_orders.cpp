@@ -10,6 +10,8 @@ namespace {
 
 /// Members that can get nothing yet are told so this often.
 constexpr auto kRemind = std::chrono::seconds(1);
+/// Everybody is looked at this often at most.
+constexpr auto kLook = milliseconds(20);
 /// A fetcher that has so many pieces of a stripe isn't replaced by a better one.
 constexpr std::uint64_t kMuch = 64;
 /// So many pieces behind both of its parents, so many reports long, a member is slow, if ...
@@ -102,11 +104,7 @@ void HerdState::settle(TimePoint now, Outgoing& out) {
 
 /// Brings everything in order after a change: a head, a parent for each.
 void HerdState::arrange(TimePoint now, Outgoing& out) {
-  while (!buried_.empty()) {
-    const NodeId id = std::move(buried_.back());
-    buried_.pop_back();
-    if (Place* place = shape_.find(id)) bury(*place, out);
-  }
+  bury(out);
   if (disturbed_) {
     Place* next = nullptr;
     if (now >= hold_until_ && !sourced()) next = candidate();
@@ -230,6 +228,14 @@ void HerdState::watch_head(TimePoint now, Outgoing& out) {
 
 void HerdState::tick(TimePoint now, Outgoing& out) {
   if (now >= tell_at_) tell_changed(out);
+  // Another herd's burst makes for ticks, too: these needn't cost a look at everybody.
+  if (now - looked_ >= kLook) look(now, out);
+  settle(now, out);
+}
+
+/// At everybody: who is silent, or waits, or has too many children; and at the head.
+void HerdState::look(TimePoint now, Outgoing& out) {
+  looked_ = now;
   const bool remind = now - reminded_ >= kRemind;
   if (remind) reminded_ = now;
   const Duration silent = std::max<Duration>(options_.silent, 10 * progress_every());
@@ -246,6 +252,7 @@ void HerdState::tick(TimePoint now, Outgoing& out) {
                        place->parents[0] == nullptr && place->parents[1] == nullptr;
     if (waits && remind) send(id, Wait{epoch_}, out);
   }
+  bury(out);  // first: nobody looks for places for the children of the dead
   if (now - evened_ >= options_.reparent) {
     evened_ = now;
     shape_.shed_all(now);
@@ -253,7 +260,6 @@ void HerdState::tick(TimePoint now, Outgoing& out) {
   watch_head(now, out);
   // Without a candidate nothing changes by waiting, except after a pause for the origin.
   if (!sourced() && now >= hold_until_) disturbed_ = true;
-  settle(now, out);
 }
 
 void HerdState::hand_over(const NodeId& to, Outgoing& out) const {

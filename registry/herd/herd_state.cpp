@@ -8,6 +8,8 @@ namespace {
 
 /// Parents that a member lost and that it isn't given again for a while.
 constexpr std::size_t kMostAvoided = 4;
+/// So many children a node has at most, whatever they say when they come from another coordinator.
+constexpr std::size_t kMostAdopted = 8;
 /// How much a new measurement of a rate counts.
 constexpr double kNewRate = 0.5;
 
@@ -53,7 +55,7 @@ Place& HerdState::enter(const NodeId& from, const Join& join, TimePoint now) {
     shape_.remove(*known);
   }
   Place& place = shape_.add(from, now);
-  place.ghost = false;
+  shape_.embody(place);
   place.suspect = false;
   place.may_fetch = join.may_fetch;
   place.slow = join.slow;
@@ -83,7 +85,10 @@ void HerdState::join(const NodeId& from, const Join& join, TimePoint now, Outgoi
   } else {
     disturbed_ = true;
   }
-  arrange(now, out);
+  // Those that come from another coordinator come all at once, and have parents: each of them is no
+  // reason to look at all the others.
+  const bool resumes = join.epoch != 0 && !join.fetching && !join.done;
+  if (!resumes) arrange(now, out);
   tell_at_ = std::min(tell_at_, now + options_.gather);
   const bool placed = place.head || place.done || place.parents[0] != nullptr ||
                       place.parents[1] != nullptr || !place.holder.empty();
@@ -96,10 +101,12 @@ void HerdState::resume(Place& place, const Join& join, TimePoint now, Outgoing& 
     const NodeId& id = join.parents[s];
     if (id.empty() || id == place.id || shape_.size() >= options_.most_members) continue;
     Place* parent = shape_.find(id);
-    if (parent == nullptr) {
-      parent = &shape_.add(id, now);
-      parent->ghost = true;
-    }
+    // Threat: parents that don't exist. Each member has two at a time: those that it names no more
+    // go (take_deserted).
+    if (parent == nullptr && shape_.ghosts() >= options_.most_ghosts) continue;
+    if (parent == nullptr) parent = &shape_.add_ghost(id, now);
+    // No node has more: MemberOptions::children_per_unit.
+    if (parent->children[0].size() + parent->children[1].size() >= kMostAdopted) continue;
     if (parent->group != s && parent->children[parent->group].empty()) parent->group = s;
     shape_.adopt(place, s, *parent);
   }
@@ -253,16 +260,40 @@ void HerdState::gone(const NodeId& node, TimePoint now, Outgoing& out) {
   settle(now, out);
 }
 
-void HerdState::bury(Place& place, Outgoing& out) {
-  release_holder(place);
-  for (Stripe s = 0; s < kStripes; ++s) {
-    // A hung node's connection is open: its parent would feed it on.
-    if (place.parents[s] != nullptr) send(place.parents[s]->id, Relieve{s, place.id}, out);
+/// Takes out all that are to go, in one pass over those that stay.
+void HerdState::bury(Outgoing& out) {
+  const auto deserted = shape_.take_deserted();
+  std::vector<Place*> dead;
+  for (const NodeId& id : std::exchange(buried_, {})) {
+    if (Place* place = shape_.find(id)) dead.push_back(place);
   }
-  for (const auto& [id, other] : shape_.places()) {
-    if (other->holder == place.id) other->holder.clear();
+  for (const NodeId& id : deserted) {
+    Place* place = shape_.find(id);
+    const bool still = place != nullptr && place->ghost && place->children[0].empty() &&
+                       place->children[1].empty();
+    if (still) dead.push_back(place);
   }
-  shape_.remove(place);
+  if (dead.empty()) return;
+  std::sort(dead.begin(), dead.end(), [](auto* a, auto* b) { return a->id < b->id; });
+  dead.erase(std::unique(dead.begin(), dead.end()), dead.end());
+  if (whole_) {
+    const auto gone = [&](const NodeId& id) {
+      const auto at = std::lower_bound(dead.begin(), dead.end(), id,
+                                       [](auto* place, const NodeId& i) { return place->id < i; });
+      return at != dead.end() && (*at)->id == id;
+    };
+    for (const auto& [id, other] : shape_.places()) {
+      if (!other->holder.empty() && gone(other->holder)) other->holder.clear();
+    }
+  }
+  for (Place* place : dead) {
+    release_holder(*place);
+    for (Stripe s = 0; s < kStripes; ++s) {
+      // A hung node's connection is open: its parent would feed it on.
+      if (place->parents[s] != nullptr) send(place->parents[s]->id, Relieve{s, place->id}, out);
+    }
+    shape_.remove(*place);
+  }
   disturbed_ = true;
 }
 

@@ -55,8 +55,9 @@ class HerdState {
   void finish(Place& place);
   void origin_failed(Place& place, bool denied, TimePoint now);
   void blame(Place& parent, const NodeId& reporter, LostWhy why, TimePoint now);
-  void bury(Place& place, Outgoing& out);
+  void bury(Outgoing& out);
   void find_slow(Place& place, TimePoint now);
+  void look(TimePoint now, Outgoing& out);
   void watch_head(TimePoint now, Outgoing& out);
   void find_hungry(Place& place, unsigned idle_percent, TimePoint now);
   Duration progress_every() const;
@@ -79,6 +80,7 @@ class HerdState {
   TimePoint hold_until_{};
   TimePoint active_{};  ///< the last message of a member that isn't done
   TimePoint reminded_{};
+  TimePoint looked_{};
   TimePoint evened_{};  ///< the last look for those that have more children than their share
   TimePoint tell_at_ = TimePoint::max();
   std::vector<NodeId> buried_;  ///< to be taken out when no reference to them is held

@@ -8,6 +8,8 @@ namespace {
 
 /// Different signed hashes that one piece may have: one for each head there was, within reason.
 constexpr std::size_t kMostHeads = 8;
+/// Heads that the coordinator named, the latest of them.
+constexpr std::size_t kMostNamed = 32;
 /// How far ahead of the pieces that were taken a batch may be, in pieces of the stripe.
 constexpr std::uint64_t kMostAhead = 4 * kMaxBatch;
 
@@ -125,6 +127,23 @@ std::vector<NodeId> Ledger::signers() const {
   }
   sort_once(signers);
   return signers;
+}
+
+void Ledger::named(const NodeId& head) {
+  if (head.empty() || std::find(named_.begin(), named_.end(), head) != named_.end()) return;
+  if (named_.size() >= kMostNamed) named_.erase(named_.begin());
+  named_.push_back(head);
+}
+
+std::vector<NodeId> Ledger::suspects() const {
+  auto all = signers();
+  // What it fetched itself needs nobody's word.
+  std::erase(all, self_);
+  auto unnamed = all;
+  std::erase_if(unnamed, [&](const NodeId& node) {
+    return std::find(named_.begin(), named_.end(), node) != named_.end();
+  });
+  return unnamed.empty() ? all : unnamed;
 }
 
 std::vector<NodeId> Ledger::liars(Stripe stripe, std::uint64_t index,

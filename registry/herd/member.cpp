@@ -124,6 +124,7 @@ void Member::take(const Fetch& order, TimePoint now, Actions& actions) {
     return send(Ended{Outcome::denied}, actions);
   }
   leave_parents(actions);
+  head_ = self_;
   state_ = State::fetching;
   if (fetching_) return;
   fetching_ = true;
@@ -137,6 +138,7 @@ void Member::take(const Stream& order, TimePoint now, Actions& actions) {
   epoch_ = std::min(order.epoch, kMaxEpoch);
   redirects_ = 0;
   progress_every_ = milliseconds(order.progress_ms);
+  if (!order.head.empty()) head_ = order.head;
   if (facts_.size == 0) facts_.size = order.size;
   if (order.sources.empty()) return;
   stop_fetch(actions);

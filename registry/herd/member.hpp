@@ -177,6 +177,8 @@ class Member {
   const PerStripe& have() const { return have_; }
   const HerdId& herd() const { return herd_; }
   const NodeId& coordinator() const { return coordinator_; }
+  /// Who fetches, by the coordinator's latest order; empty if none said so.
+  const NodeId& head() const { return head_; }
   const NodeId& parent(Stripe stripe) const { return links_[stripe].parent; }
   std::size_t children(Stripe stripe) const;
 
@@ -247,6 +249,7 @@ class Member {
   PerStripe have_{};
   std::array<Link, kStripes> links_;
   std::vector<Child> children_;
+  NodeId head_ = {};
   NodeId coordinator_ = {};
   std::vector<NodeId> all_;     ///< that may coordinate, nearest first
   std::vector<NodeId> ranked_;  ///< those of them not asked yet

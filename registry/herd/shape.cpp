@@ -6,6 +6,13 @@
 
 namespace hagring::herd {
 
+namespace {
+
+/// So many at a time: each of their children is a look at all that have units to spare.
+constexpr std::size_t kMostShed = 64;
+
+}  // namespace
+
 double Place::position(Stripe stripe, TimePoint now) const {
   if (done) return std::numeric_limits<double>::max();
   const double seconds = std::chrono::duration<double>(now - have_at).count();
@@ -33,7 +40,16 @@ Place& Shape::add(const NodeId& id, TimePoint now) {
   return *slot;
 }
 
+Place& Shape::add_ghost(const NodeId& id, TimePoint now) {
+  Place& place = add(id, now);
+  ghosts_ += std::exchange(place.ghost, true) ? 0 : 1;
+  return place;
+}
+
+void Shape::embody(Place& place) { ghosts_ -= std::exchange(place.ghost, false) ? 1 : 0; }
+
 void Shape::remove(Place& place) {
+  embody(place);
   for (Stripe s = 0; s < kStripes; ++s) {
     unlink(place, s);
     while (!place.children[s].empty()) unlink(*place.children[s].back(), s);
@@ -41,8 +57,9 @@ void Shape::remove(Place& place) {
   if (head_ == &place) head_ = nullptr;
   place.units = 0;
   note_spare(place);
-  std::erase(fresh_, &place);
-  std::erase(changed_, &place);
+  // Many may go at once: each must not search lists that it isn't in.
+  if (place.fresh > 0) std::erase(fresh_, &place);
+  if (place.changed[0] || place.changed[1]) std::erase(changed_, &place);
   places_.erase(NodeId(place.id));  // a copy: the node must not name itself while it goes
 }
 
@@ -78,6 +95,8 @@ void Shape::unlink(Place& child, Stripe stripe) {
   if (parent == nullptr) return;
   std::erase(parent->children[stripe], &child);
   note_spare(*parent);
+  const bool deserted = parent->children[0].empty() && parent->children[1].empty();
+  if (parent->ghost && deserted) deserted_.push_back(parent->id);
 }
 
 void Shape::detach(Place& place, Stripe stripe) { unlink(place, stripe); }
@@ -130,8 +149,11 @@ void Shape::note_spare(Place& place) {
 }
 
 void Shape::shed_all(TimePoint now) {
+  std::size_t looks = 0;
   for (const auto& [id, place] : places_) {
-    if (place->used() > place->units && !place->ghost) shed(*place, now);
+    if (place->used() <= place->units || place->ghost) continue;
+    shed(*place, now);
+    if (++looks == kMostShed) return;  // the others next time
   }
 }
 

@@ -43,6 +43,7 @@ struct Place {
   bool origin_failed = false;          ///< the origin failed for it
   NodeId holder = {};                  ///< small blobs: who gives it the blob
   std::size_t giving = 0;              ///< small blobs: how many it gives it to
+  std::size_t fresh = 0;               ///< how often it is in the list of the fresh
   std::size_t spare_at = SIZE_MAX;     ///< its place in the list of those with units to spare
 
   /// Children that take a unit. Slow ones take so little that one more costs hardly anything.
@@ -63,6 +64,13 @@ class Shape {
 
   Place* find(const NodeId& id) const;
   Place& add(const NodeId& id, TimePoint now);
+  /// The same for a node that others stream from and that hasn't come itself.
+  Place& add_ghost(const NodeId& id, TimePoint now);
+  /// It has come itself.
+  void embody(Place& place);
+  std::size_t ghosts() const { return ghosts_; }
+  /// Ghosts that nobody streams from any more.
+  std::vector<NodeId> take_deserted() { return std::exchange(deserted_, {}); }
   /// Takes a member out. Those that streamed from it have no parent then: see orphans().
   void remove(Place& place);
 
@@ -122,6 +130,8 @@ class Shape {
   std::vector<Place*> spare_;  ///< those with a unit to spare
   std::deque<Place*> fresh_;   ///< in the order in which they joined
   std::vector<Place*> changed_;
+  std::vector<NodeId> deserted_;
+  std::size_t ghosts_ = 0;
   Place* head_ = nullptr;
 };
 

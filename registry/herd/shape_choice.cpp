@@ -84,7 +84,10 @@ Place* Shape::with_spare(const Place& child, Stripe stripe, bool cross, bool lag
 /// feed others belongs above what can't, or each stripe becomes a chain. `below` is the depth that
 /// it would have otherwise.
 bool Shape::push_down_fresh(Place& place, Stripe stripe, unsigned below_depth, TimePoint now) {
-  while (!fresh_.empty() && now - fresh_.front()->joined > fresh_time_) fresh_.pop_front();
+  while (!fresh_.empty() && now - fresh_.front()->joined > fresh_time_) {
+    --fresh_.front()->fresh;
+    fresh_.pop_front();
+  }
   if (free_units(place, stripe, false) == 0 || place.have[stripe] > 0 || place.slow) return false;
   Place* best = nullptr;
   std::tuple<bool, unsigned> best_rank;
@@ -185,6 +188,7 @@ void Shape::place(Place& place, TimePoint now) {
   attach(place, other, now);
   attach(place, place.group, now);
   fresh_.push_back(&place);
+  ++place.fresh;
 }
 
 void Shape::slow_down(Place& place, TimePoint now) {

@@ -326,6 +326,52 @@ TEST_F(CoordinatorTest, MembersAndHerdsAreBounded) {
   EXPECT_EQ(coordinator->herds(), 1U);
 }
 
+TEST_F(CoordinatorTest, NobodyFillsAHerdWithParentsThatDoNotExist) {
+  says("a", fresh());
+  const HerdState* state = coordinator->find(herd);
+  const auto invent = [](const NodeId& name) {
+    Join join = fresh();
+    join.epoch = 1;
+    join.parents = {name + " 0", name + " 1"};
+    return join;
+  };
+  for (int i = 0; i < 1000; ++i) {
+    const NodeId name = "made up " + std::to_string(i);
+    says("liar", invent(name));
+    if (i % 3 == 1) says("liar", Lost{.stripe = 0, .parent = name + " 0"});
+    if (i % 3 == 2) says("liar", Ended{Outcome::left});
+    EXPECT_LE(state->members(), 6U);
+  }
+  pass(milliseconds(60));
+  EXPECT_LE(state->members(), 4U);
+  make(ranked[0], {.most_ghosts = 10});
+  for (int i = 0; i < 100; ++i) {
+    const NodeId name = "node " + std::to_string(i);
+    says(name, invent(name));
+  }
+  EXPECT_EQ(coordinator->find(herd)->shape().ghosts(), 10U);
+}
+
+/// 20,000 that re-join and then die at once: seconds, if each of them meant a look at all others.
+TEST_F(CoordinatorTest, MassesThatComeAndGoTakeNoTimeEach) {
+  says("head", fresh());
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 19'000; ++i) {
+    Join join = fresh();
+    join.epoch = 1;
+    join.have = {1, 1};
+    const NodeId parent = i == 0 ? "head" : "node " + std::to_string((i - 1) / 4);
+    join.parents = {parent, parent};
+    says("node " + std::to_string(i), join);
+  }
+  EXPECT_EQ(coordinator->find(herd)->members(), 19'001U);
+  now += std::chrono::seconds(25);
+  coordinator->tick(now);
+  EXPECT_EQ(coordinator->herds(), 0U);
+  const auto took = std::chrono::steady_clock::now() - begin;
+  EXPECT_LT(took, std::chrono::seconds(2)) << "a tenth of a second, without checks of the memory";
+}
+
 TEST_F(CoordinatorTest, TheSilentAreThrownOutAndAnEmptyHerdIsForgotten) {
   says("a", fresh());
   says("b", fresh());

@@ -126,6 +126,24 @@ TEST(HerdLedger, BlameFallsOnTheHeadThatSignedAndNotOnThoseThatPassedItOn) {
   EXPECT_TRUE(last.ledger.liars(0, 4, piece(4)).empty());
 }
 
+TEST(HerdLedger, SuspectsAreThoseThatNobodyNamed) {
+  Node head("head");
+  Node stranger("stranger");
+  Node unused("unused");
+  Node relay("relay");
+  relay.ledger.named("head");
+  ASSERT_EQ(relay.ledger.take(fetch(head, 4)[0]), Verdict::good);
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_EQ(relay.ledger.check(0, static_cast<std::uint64_t>(i), piece(i)), Verdict::good);
+  }
+  EXPECT_EQ(relay.ledger.suspects(), std::vector<NodeId>{"head"}) << "there is no other";
+  ASSERT_EQ(relay.ledger.take(fetch(unused, 6)[0]), Verdict::good);
+  ASSERT_EQ(relay.ledger.take(fetch(stranger, 6, 5)[0]), Verdict::good);
+  ASSERT_EQ(relay.ledger.check(0, 5, piece(1005)), Verdict::good);
+  EXPECT_EQ(relay.ledger.suspects(), std::vector<NodeId>{"stranger"});
+  EXPECT_EQ(relay.ledger.liars(0, 5, piece(5)), std::vector<NodeId>{"stranger"});
+}
+
 TEST(HerdLedger, AParentCannotFillItWithBatches) {
   Node relay("relay");
   std::vector<std::unique_ptr<Node>> heads;

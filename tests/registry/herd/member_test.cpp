@@ -115,6 +115,19 @@ TEST_F(MemberTest, TakesOrdersFromItsCoordinatorOnlyAndNoOldOnes) {
   EXPECT_TRUE(actions.empty());
 }
 
+TEST_F(MemberTest, KnowsWhoFetchesFromOrdersOfItsCoordinatorOnly) {
+  start();
+  EXPECT_TRUE(member->head().empty());
+  streams();
+  EXPECT_EQ(member->head(), "head");
+  order(Stream{.epoch = 2, .head = "liar"}, "stranger");
+  EXPECT_EQ(member->head(), "head");
+  order(Stream{.epoch = 2, .head = "next"});
+  EXPECT_EQ(member->head(), "next");
+  order(Fetch{.epoch = 3});
+  EXPECT_EQ(member->head(), "self");
+}
+
 TEST_F(MemberTest, GoesWhereItIsSentAndInsistsAfterSomeTimes) {
   start();
   NodeId at = "first";
