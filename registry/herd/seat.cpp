@@ -60,31 +60,37 @@ Party::About about(const Inquiry& inquiry, const Digest& digest, const HerdsOpti
           .again = again(inquiry)};
 }
 
-/// Gets the finished content from the node that has it.
-awaitable<Result<registry::Found>> answer_from_holder(Inquiry& inquiry, const Digest& digest,
-                                                      Seat& seat) {
+/// Gets the finished content from the node that has it. nullopt: that node doesn't give it.
+/// Found::no: the origin is to decide whether this client may have it.
+awaitable<Result<std::optional<registry::Found>>> answer_from_holder(Inquiry& inquiry,
+                                                                     const Digest& digest,
+                                                                     Seat& seat) {
   const auto peer = seat.holder();
-  if (!peer) co_return registry::Found::no;
+  if (!peer) co_return std::nullopt;
   auto stream =
       co_await inquiry.parts.fetcher.open_at(*peer, registry::content_request(inquiry, digest),
                                              registry::origin_continuation(inquiry, digest));
   if (!stream) {
     if (is_cancelled(stream.error())) co_return stream.error();
-    co_return registry::Found::no;
+    co_return std::nullopt;
   }
+  // Whether it is private has come with the head of the holder's answer.
+  CO_TRY(const auto permission, co_await registry::may_have(inquiry, digest));
+  if (permission == registry::Permission::withheld) co_return registry::Found::no;
   if (stream->size() > registry::kMaxManifestBytes &&
       inquiry.route.kind == registry::Route::Kind::manifest) {
-    co_return registry::Found::no;
+    co_return std::nullopt;
   }
   const bool small = stream->size() <= inquiry.parts.herds->options().small;
   if (!small && inquiry.route.kind != registry::Route::Kind::manifest) {
-    co_return co_await registry::answer_from_stream(inquiry, digest, *stream);
+    CO_TRY(const auto answered, co_await registry::answer_from_stream(inquiry, digest, *stream));
+    co_return answered == registry::Found::yes ? std::optional(answered) : std::nullopt;
   }
   auto content = co_await registry::collect_verified(inquiry, digest, *stream);
   if (!content) {
     const auto error = content.error();
     if (is_cancelled(error) || error == Errc::bad_message) co_return error;
-    co_return registry::Found::no;
+    co_return std::nullopt;
   }
   seat.keep(digest, *content);
   CO_CHECK(co_await registry::answer_with(inquiry, digest, *std::move(content)));
@@ -107,9 +113,9 @@ awaitable<Result<registry::Found>> answer_from_spool(Inquiry& inquiry, const Dig
 }
 
 /// What the digest has said of it, for the herd.
-void conclude(const Inquiry& inquiry, const Result<registry::Found>& answered, Seat& seat) {
+void conclude(const Inquiry& inquiry, const error_code& error, Seat& seat) {
   if (inquiry.pull.verified) return seat.finished();
-  if (!answered && answered.error() == Errc::bad_message) seat.corrupt();
+  if (error == Errc::bad_message) seat.corrupt();
 }
 
 }  // namespace
@@ -204,16 +210,20 @@ awaitable<Result<registry::Found>> answer_from_herd(Inquiry& inquiry, const Dige
     if (advice == Advice::fetch || advice == Advice::alone) co_return registry::Found::no;
     CO_TRY(const auto permission, co_await registry::may_have(inquiry, digest));
     if (permission == registry::Permission::withheld) co_return registry::Found::no;
-    const auto answered = advice == Advice::stream
-                              ? co_await answer_from_spool(inquiry, digest, seat)
-                              : co_await answer_from_holder(inquiry, digest, seat);
-    conclude(inquiry, answered, seat);
+    Result<std::optional<registry::Found>> answered(std::nullopt);
+    if (advice == Advice::stream) {
+      const auto streamed = co_await answer_from_spool(inquiry, digest, seat);
+      if (streamed) answered = std::optional(*streamed);
+      if (!streamed) answered = streamed.error();
+    } else {
+      answered = co_await answer_from_holder(inquiry, digest, seat);
+    }
+    conclude(inquiry, answered.error(), seat);
     if (!answered && answered.error() == Errc::bad_message && !inquiry.answer.begun()) {
       co_return registry::Found::no;
     }
-    if (!answered || *answered == registry::Found::yes || advice == Advice::stream) {
-      co_return answered;
-    }
+    if (!answered) co_return answered.error();
+    if (*answered) co_return **answered;
     seat.holder_failed();
   }
   co_return registry::Found::no;

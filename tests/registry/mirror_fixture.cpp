@@ -73,7 +73,8 @@ void MirrorTest::start() {
                               .hooks = hooks,
                               .sizes = &sizes,
                               .privacy = &privacy,
-                              .grants = &grants});
+                              .grants = &grants,
+                              .herds = herds});
 }
 
 std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> MirrorTest::connect() {
