@@ -124,6 +124,9 @@ awaitable<std::shared_ptr<Party>> Herds::join(registry::MirrorParts& parts, Part
                                               bool& made) {
   if (auto party = find(about.id)) co_return party;
   if (!worth_.may_join()) co_return nullptr;
+  if (about.facts.size > 0 && !Spool::has_room(options_.folder, about.facts.size, *budget_)) {
+    co_return nullptr;
+  }
   const auto home = co_await asio::this_coro::executor;
   using Nodes = std::vector<NodeId>;
   const auto coordinators = co_await run_on<Nodes>(

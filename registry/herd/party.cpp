@@ -210,12 +210,18 @@ void Party::act(const Unsubscribe& action) {
 void Party::act(const FetchOrigin& action) {
   epoch_ = action.epoch;
   herds_.counters().fetches.fetch_add(1, std::memory_order_relaxed);
-  const auto now_is = state();
-  const bool asking = now_is == State::offered || now_is == State::fetching;
-  if (asking && !spool()) return;
-  if (now_is == State::waiting && !spool() && action.from == 0) return become(State::offered);
+  if (!spool()) return offer(action.from);
   herds_.counters().promotions.fetch_add(1, std::memory_order_relaxed);
   fetch_from(action.from, std::nullopt);
+}
+
+/// The first byte is a client's to ask for: its answer tells the size, without which there is no
+/// spool. A client that gets the blob at a holder takes the offer up when that fails.
+void Party::offer(std::uint64_t from) {
+  const auto now_is = state();
+  if (now_is == State::offered || now_is == State::fetching) return;
+  if (from == 0 && now_is != State::alone && seats_ > 0) return become(State::offered);
+  apply(member_.origin_failed(true, now()));
 }
 
 void Party::act(const StopFetch&) {
@@ -295,14 +301,35 @@ std::shared_ptr<Spool> Party::feed(std::optional<registry::Exchange>& exchange,
                                    std::uint64_t size) {
   if (ended_ || state() != State::fetching || spool()) return nullptr;
   auto shared = adopt(size);
-  if (!shared) return nullptr;
+  if (!shared) {
+    leave_herd();
+    return nullptr;
+  }
   fetch_from(0, std::exchange(exchange, std::nullopt));
   become(State::streaming);
   return shared;
 }
 
+void Party::not_shareable() {
+  if (state() == State::fetching && !spool()) leave_herd();
+}
+
+void Party::leave_herd() {
+  for (const auto& child : std::exchange(children_, {})) {
+    child->state = Child::State::dropped;
+    member_.child_left(child->stripe, child->node);
+  }
+  child_count_ = 0;
+  // Before it is said that it leaves: a member that fetches stays for others.
+  if (member_.fetching()) apply(member_.origin_failed(true, now()));
+  apply(member_.client_gone(now()));
+  become(State::alone);
+}
+
 void Party::origin_refused(bool denied) {
-  if (state() == State::fetching && !spool()) become(State::waiting);
+  // Of an order that is withdrawn, or that another client has carried out, nobody waits for news.
+  if (state() != State::fetching || spool()) return;
+  become(State::waiting);
   apply(member_.origin_failed(denied, now()));
 }
 

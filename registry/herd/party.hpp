@@ -84,6 +84,8 @@ class Party : public std::enable_shared_from_this<Party> {
   /// and can be shared: `exchange` is empty then.
   std::shared_ptr<Spool> feed(std::optional<registry::Exchange>& exchange, std::uint64_t size);
   void origin_refused(bool denied);
+  /// The origin's answer is of a form that can't be shared (coded, of no known length).
+  void not_shareable();
   void holder_failed();
   /// A client has all of it, verified. `kept`: it is among the finished spools already.
   void finished(bool kept = false);
@@ -115,6 +117,9 @@ class Party : public std::enable_shared_from_this<Party> {
   void act(const FetchHolder& action);
   void act(const DropChild& action);
   void act(const GiveUp& action);
+  void offer(std::uint64_t from);
+  /// What comes can't be kept here: clients go on by themselves, nobody waits for this node.
+  void leave_herd();
 
   std::shared_ptr<Activity> start(Work work);
   void become(State state);

@@ -68,7 +68,7 @@ awaitable<void> Party::fetch(std::shared_ptr<Activity> activity,
 
 /// With no client left that would find it out: only what is verified can be served on as a whole.
 void Party::verify_without_client() {
-  if (finished_ || std::exchange(verifying_, true)) return;
+  if (finished_ || !spool() || std::exchange(verifying_, true)) return;
   start([this](std::shared_ptr<Activity> activity) { return verify(std::move(activity)); });
 }
 
@@ -92,10 +92,11 @@ awaitable<void> Party::verify(std::shared_ptr<Activity> activity) {
 
 /// The rest of the content from a byte on, however the origin gives it.
 awaitable<Result<registry::Exchange>> Party::ask_again(std::uint64_t from) {
-  if (!again_) co_return Errc::unavailable;
+  const auto shared = spool();
+  if (!again_ || !shared) co_return Errc::unavailable;
   CO_TRY(auto exchange, co_await again_(registry::ByteRange{.first = from}, false));
   const auto& response = exchange.response;
-  const auto size = spool()->size();
+  const auto size = shared->size();
   if (is_denial(response.status)) co_return std::move(exchange);
   const auto coding = response.headers.get("Content-Encoding");
   if (coding && *coding != "identity") co_return Errc::bad_message;
@@ -127,6 +128,7 @@ awaitable<Result<registry::Exchange>> Party::ask_again(std::uint64_t from) {
 awaitable<Result<void>> Party::pump(const std::shared_ptr<Activity>& activity,
                                     registry::Exchange& exchange, std::uint64_t& offset) {
   const auto shared = spool();
+  if (!shared) co_return Errc::unavailable;
   auto& connection = exchange.connection();
   Bytes buffer(kPieceSize);
   while (offset < shared->size()) {

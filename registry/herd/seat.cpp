@@ -145,16 +145,20 @@ awaitable<Advice> Seat::advice() {
 
 std::shared_ptr<registry::SharedSource> Seat::feed(std::optional<registry::Exchange>& exchange,
                                                    std::uint64_t size) {
-  if (!asking_) return nullptr;
+  if (!std::exchange(asking_, false)) return nullptr;
   auto spool = party_->feed(exchange, size);
   if (!spool) return nullptr;
-  asking_ = false;
   return std::make_shared<SpoolSource>(party_, std::move(spool), herds_.options().stall);
 }
 
 void Seat::refused(bool denied) {
   if (!std::exchange(asking_, false)) return;
   party_->post([denied](Party& party) { party.origin_refused(denied); });
+}
+
+void Seat::not_shareable() {
+  if (!std::exchange(asking_, false)) return;
+  party_->post([](Party& party) { party.not_shareable(); });
 }
 
 std::shared_ptr<registry::SharedSource> Seat::source() {

@@ -27,6 +27,8 @@ class Seat {
                                                std::uint64_t size);
   /// After Advice::fetch: the origin has no content for this client, or can't be reached.
   void refused(bool denied);
+  /// The same: it gives the content in a form that can't be shared.
+  void not_shareable();
   /// After Advice::stream.
   std::shared_ptr<registry::SharedSource> source();
   std::uint64_t size() const;
