@@ -27,12 +27,13 @@ Party::Party(Herds& herds, registry::MirrorParts& parts, asio::any_io_executor h
       id_(std::move(about.id)),
       request_(std::move(about.request)),
       whole_(about.facts.whole),
-      again_(std::move(about.again)),
       load_(herds.load()),
       member_(herds.options().member, id_, herds.self(), about.facts, *load_),
       ledger_(id_, herds.self(), herds.notary()),
       timer_(home_),
-      tasks_(home_, "herd") {}
+      tasks_(home_, "herd") {
+  sit(std::move(about.again));
+}
 
 Party::~Party() = default;
 
@@ -47,7 +48,8 @@ void Party::post(std::function<void(Party&)> work) {
 awaitable<void> Party::run(std::vector<NodeId> coordinators) {
   apply(member_.start(std::move(coordinators), now()));
   while (!is_over() && !co_await asked_to_stop()) {
-    const auto next = std::min(member_.next_tick(), used_ + kLinger);
+    auto next = std::min(member_.next_tick(), next_seal());
+    if (member_.over()) next = std::min(next, used_ + kLinger);
     timer_.expires_at(std::max(next, now() + kBriefestTick));
     co_await timer_.async_wait(kTuple);
     if (now() >= member_.next_tick()) apply(member_.tick(now()));
@@ -220,7 +222,7 @@ void Party::act(const FetchOrigin& action) {
 void Party::offer(std::uint64_t from) {
   const auto now_is = state();
   if (now_is == State::offered || now_is == State::fetching) return;
-  if (from == 0 && now_is != State::alone && seats_ > 0) return become(State::offered);
+  if (from == 0 && now_is != State::alone && !agains_.empty()) return become(State::offered);
   apply(member_.origin_failed(true, now()));
 }
 
@@ -273,7 +275,7 @@ void Party::act(const GiveUp& action) {
     return become(State::alone);
   }
   if (fetching_) return;
-  if (again_ && !children_.empty()) {
+  if (!agains_.empty() && !children_.empty()) {
     return fetch_from(first_missing_byte(shared->have()), std::nullopt);
   }
   shared->fail(Errc::unavailable);
@@ -288,10 +290,16 @@ void Party::receive(const NodeId& from, const Body& body) {
 
 void Party::coordinator_lost(const NodeId& node) { apply(member_.coordinator_lost(node, now())); }
 
-void Party::leave() {
+void Party::sit(Again again) {
+  ++seats_;
+  if (again) agains_.push_back(std::move(again));
+}
+
+void Party::leave(const Again& again) {
+  std::erase(agains_, again);
   if (seats_ == 0 || --seats_ > 0) return;
   const auto shared = spool();
-  if (shared && shared->whole() && !finished_ && !children_.empty()) {
+  if (shared && shared->whole() && !finished_ && (verifying_ || !children_.empty())) {
     return verify_without_client();
   }
   apply(member_.client_gone(now()));
@@ -343,10 +351,12 @@ void Party::holder_failed() {
   apply(member_.holder_failed(node, now()));
 }
 
-void Party::finished(bool kept) {
-  if (std::exchange(finished_, true)) return;
+void Party::finished(bool kept, bool from_spool) {
+  if (finished_) return;
   const auto shared = spool();
   const bool whole = shared && shared->whole();
+  if (whole && !from_spool) return verify_without_client();
+  finished_ = true;
   if (whole) herds_.keep(id_.digest, shared);
   if (whole || kept) herds_.worth().useful();
   serves_on_ = whole && !whole_;
@@ -361,6 +371,12 @@ void Party::corrupt() {
 
 void Party::child_asks(const std::shared_ptr<Child>& child) {
   const bool taken = member_.child_asks(child->stripe, child->node, now());
+  // Its former stream is dead: the end of that isn't to be taken for the end of this one.
+  std::erase_if(children_, [&](const auto& one) {
+    const bool former = one->node == child->node && one->stripe == child->stripe;
+    if (former) one->state = Child::State::dropped;
+    return former;
+  });
   if (taken) children_.push_back(child);
   child_count_ = children_.size();
   child->state = taken ? Child::State::accepted : Child::State::refused;
@@ -375,12 +391,12 @@ void Party::child_left(const std::shared_ptr<Child>& child) {
 }
 
 SharedBytes Party::encoded(const Batch& batch) {
-  // Pieces come batch by batch: the last one serves most of them.
-  if (!last_batch_ || *last_batch_ != batch) {
-    last_batch_ = std::make_shared<const Batch>(batch);
-    last_encoded_ = std::make_shared<const Bytes>(encode(batch));
+  // Pieces come batch by batch, stripe beside stripe: the last one serves most of them.
+  auto& last = last_batches_[batch.stripe];
+  if (!last.encoded || last.batch != batch) {
+    last = {.batch = batch, .encoded = std::make_shared<const Bytes>(encode(batch))};
   }
-  return last_encoded_;
+  return last.encoded;
 }
 
 }  // namespace hagring::herd

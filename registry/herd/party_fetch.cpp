@@ -43,6 +43,7 @@ awaitable<void> Party::fetch(std::shared_ptr<Activity> activity,
   for (unsigned tries = 0; tries < kMostTries && in_vain < kMostInVain; ++tries) {
     const auto before = offset;
     if (!begun) {
+      if (agains_.empty()) break;
       auto again = co_await ask_again(offset);
       if (activity->stopped) co_return;
       denied = again && is_denial(again->response.status);
@@ -86,15 +87,17 @@ awaitable<void> Party::verify(std::shared_ptr<Activity> activity) {
     if (activity->stopped || co_await asked_to_stop()) co_return;
   }
   verifying_ = false;
-  id_.digest.matches(hasher) ? finished() : corrupt();
+  id_.digest.matches(hasher) ? finished(false, true) : corrupt();
   if (seats_ == 0) apply(member_.client_gone(now()));
 }
 
 /// The rest of the content from a byte on, however the origin gives it.
 awaitable<Result<registry::Exchange>> Party::ask_again(std::uint64_t from) {
   const auto shared = spool();
-  if (!again_ || !shared) co_return Errc::unavailable;
-  CO_TRY(auto exchange, co_await again_(registry::ByteRange{.first = from}, false));
+  if (agains_.empty() || !shared) co_return Errc::unavailable;
+  // Held: its client may leave meanwhile.
+  const auto again = agains_.front();
+  CO_TRY(auto exchange, co_await (*again)(registry::ByteRange{.first = from}, false));
   const auto& response = exchange.response;
   const auto size = shared->size();
   if (is_denial(response.status)) co_return std::move(exchange);
@@ -177,6 +180,12 @@ void Party::cover(Spool& shared, const std::vector<Batch>& batches) {
 void Party::seal_when_quiet() {
   const auto shared = spool();
   if (shared && fetching_ && now() - fed_ >= kGather) cover(*shared, ledger_.flush());
+}
+
+/// When seal_when_quiet() may have something to do.
+TimePoint Party::next_seal() const {
+  const auto quiet = fed_ + kGather;
+  return fetching_ && quiet > now() ? quiet : TimePoint::max();
 }
 
 void Party::report_arrivals(const Spool& shared) {

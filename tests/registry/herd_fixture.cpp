@@ -38,8 +38,9 @@ std::vector<Outcome> FakeMesh::ended() const {
   return all;
 }
 
-HerdTest::HerdTest(HerdsOptions how)
-    : herd_part({.control = context.get_executor(),
+HerdTest::HerdTest(HerdsOptions how, bool hangs)
+    : control(hangs ? hung : context),
+      herd_part({.control = control.get_executor(),
                  .clock = clock,
                  .self = "self",
                  .mesh = mesh,
@@ -54,7 +55,7 @@ HerdTest::HerdTest(HerdsOptions how)
 
 HerdTest::~HerdTest() {
   stop_background();
-  test::run(context, herd_part.stop());
+  test::run(control, herd_part.stop());
   test::run(context, other.server.drain());
 }
 

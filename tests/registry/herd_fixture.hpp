@@ -40,7 +40,8 @@ class FakeMesh final : public Neighbours, public Mesh, public Notary {
 
 /// A mirror whose node takes part in herds that another node coordinates.
 struct HerdTest : registry::PrivateTest {
-  explicit HerdTest(HerdsOptions how = {});
+  /// `hangs`: the control thread does nothing.
+  explicit HerdTest(HerdsOptions how = {}, bool hangs = false);
   ~HerdTest() override;
 
   /// The coordinator answers a node's Join with this, and nothing else.
@@ -52,6 +53,8 @@ struct HerdTest : registry::PrivateTest {
   registry::Reply get_of(const std::string& path, const std::string& credentials = "");
 
   test::FakeRegistry other{context, clock};  ///< the node "other", which the router doesn't name
+  asio::io_context hung;
+  asio::io_context& control;
   FakeMesh mesh{context};
   FinishedSpools finished{clock, std::chrono::minutes(1)};
   Herds herd_part;
