@@ -98,12 +98,14 @@ awaitable<Result<void>> answer_from_origin(Inquiry& inquiry, const Digest& diges
   inquiry.pull.source = PullSource::origin;
   auto request = content_request(inquiry, digest);
   const auto what = begun(inquiry, exchange.response, request.size);
+  const bool is_whole = what && what->part.first == 0 && !what->part.end;
+  const bool shareable = seat != nullptr && is_whole && what->before == 0 && what->size > 0;
+  // Now, not when this client has got it all: the others wait.
+  if (seat != nullptr && !shareable) seat->not_shareable();
   if (!what) co_return co_await hand_on(inquiry, digest, std::move(exchange));
   request.size = what->size;
   CO_CHECK(co_await inquiry.answer.head(head_of(exchange.response, *what)));
-  const bool is_whole = what->part.first == 0 && !what->part.end;
   std::optional<Exchange> own(std::move(exchange));
-  const bool shareable = seat != nullptr && is_whole && what->before == 0 && what->size > 0;
   auto shared = shareable ? seat->feed(own, what->size) : nullptr;
   auto again = origin_continuation(inquiry, digest);
   auto stream =

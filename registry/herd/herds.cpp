@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/run_on.hpp"
 
@@ -14,6 +15,8 @@ using namespace std::chrono_literals;
 /// Between two looks for finished spools that are too old.
 constexpr auto kSweep = 1s;
 constexpr auto kBriefestTick = 1ms;
+/// For the control thread to answer a client's thread: no pull waits for it.
+constexpr auto kControl = 300ms;
 /// Coordinators that a member knows: the nearest, and those that stand in for it.
 constexpr std::size_t kCoordinators = 4;
 
@@ -124,12 +127,16 @@ awaitable<std::shared_ptr<Party>> Herds::join(registry::MirrorParts& parts, Part
                                               bool& made) {
   if (auto party = find(about.id)) co_return party;
   if (!worth_.may_join()) co_return nullptr;
+  if (about.facts.size > 0 && !Spool::has_room(options_.folder, about.facts.size, *budget_)) {
+    co_return nullptr;
+  }
   const auto home = co_await asio::this_coro::executor;
   using Nodes = std::vector<NodeId>;
-  const auto coordinators = co_await run_on<Nodes>(
-      parts_.control, tasks_, [this, place = place_of(about.id)]() -> awaitable<Result<Nodes>> {
-        co_return parts_.mesh.nearest(place, kCoordinators);
-      });
+  auto nearest = run_on<Nodes>(parts_.control, tasks_,
+                               [this, place = place_of(about.id)]() -> awaitable<Result<Nodes>> {
+                                 co_return parts_.mesh.nearest(place, kCoordinators);
+                               });
+  const auto coordinators = co_await with_deadline(parts_.clock, kControl, std::move(nearest));
   const auto is_self = [this](const NodeId& node) { return node == parts_.self; };
   if (!coordinators || std::ranges::all_of(*coordinators, is_self)) co_return nullptr;
   std::shared_ptr<Party> party;
@@ -139,7 +146,6 @@ awaitable<std::shared_ptr<Party>> Herds::join(registry::MirrorParts& parts, Part
     if (found != parties_.end()) co_return found->second;
     if (parties_.size() >= options_.most_parties) co_return nullptr;
     party = std::make_shared<Party>(*this, parts, home, std::move(about));
-    party->sit();
     made = true;
     parties_.emplace(party->id(), party);
   }
@@ -155,10 +161,11 @@ void Herds::forget(const Party& party) {
 
 awaitable<std::optional<registry::Peer>> Herds::whereabouts(NodeId node) {
   using Place = std::optional<registry::Peer>;
-  const auto place = co_await run_on<Place>(
-      parts_.control, tasks_, [this, node = std::move(node)]() -> awaitable<Result<Place>> {
-        co_return parts_.neighbours.whereabouts(node);
-      });
+  auto asked = run_on<Place>(parts_.control, tasks_,
+                             [this, node = std::move(node)]() -> awaitable<Result<Place>> {
+                               co_return parts_.neighbours.whereabouts(node);
+                             });
+  const auto place = co_await with_deadline(parts_.clock, kControl, std::move(asked));
   co_return place ? *place : Place();
 }
 

@@ -27,12 +27,13 @@ Party::Party(Herds& herds, registry::MirrorParts& parts, asio::any_io_executor h
       id_(std::move(about.id)),
       request_(std::move(about.request)),
       whole_(about.facts.whole),
-      again_(std::move(about.again)),
       load_(herds.load()),
       member_(herds.options().member, id_, herds.self(), about.facts, *load_),
       ledger_(id_, herds.self(), herds.notary()),
       timer_(home_),
-      tasks_(home_, "herd") {}
+      tasks_(home_, "herd") {
+  sit(std::move(about.again));
+}
 
 Party::~Party() = default;
 
@@ -47,7 +48,8 @@ void Party::post(std::function<void(Party&)> work) {
 awaitable<void> Party::run(std::vector<NodeId> coordinators) {
   apply(member_.start(std::move(coordinators), now()));
   while (!is_over() && !co_await asked_to_stop()) {
-    const auto next = std::min(member_.next_tick(), used_ + kLinger);
+    auto next = std::min(member_.next_tick(), next_seal());
+    if (member_.over()) next = std::min(next, used_ + kLinger);
     timer_.expires_at(std::max(next, now() + kBriefestTick));
     co_await timer_.async_wait(kTuple);
     if (now() >= member_.next_tick()) apply(member_.tick(now()));
@@ -209,12 +211,18 @@ void Party::act(const Unsubscribe& action) {
 void Party::act(const FetchOrigin& action) {
   epoch_ = action.epoch;
   herds_.counters().fetches.fetch_add(1, std::memory_order_relaxed);
-  const auto now_is = state();
-  const bool asking = now_is == State::offered || now_is == State::fetching;
-  if (asking && !spool()) return;
-  if (now_is == State::waiting && !spool() && action.from == 0) return become(State::offered);
+  if (!spool()) return offer(action.from);
   herds_.counters().promotions.fetch_add(1, std::memory_order_relaxed);
   fetch_from(action.from, std::nullopt);
+}
+
+/// The first byte is a client's to ask for: its answer tells the size, without which there is no
+/// spool. A client that gets the blob at a holder takes the offer up when that fails.
+void Party::offer(std::uint64_t from) {
+  const auto now_is = state();
+  if (now_is == State::offered || now_is == State::fetching) return;
+  if (from == 0 && now_is != State::alone && !agains_.empty()) return become(State::offered);
+  apply(member_.origin_failed(true, now()));
 }
 
 void Party::act(const StopFetch&) {
@@ -266,7 +274,7 @@ void Party::act(const GiveUp& action) {
     return become(State::alone);
   }
   if (fetching_) return;
-  if (again_ && !children_.empty()) {
+  if (!agains_.empty() && !children_.empty()) {
     return fetch_from(first_missing_byte(shared->have()), std::nullopt);
   }
   shared->fail(Errc::unavailable);
@@ -277,14 +285,21 @@ void Party::act(const GiveUp& action) {
 void Party::receive(const NodeId& from, const Body& body) {
   log::debug("herd", "{}: {} from another node", id_.digest.to_string(), name_of(body));
   apply(member_.receive(from, body, now()));
+  ledger_.named(member_.head());
 }
 
 void Party::coordinator_lost(const NodeId& node) { apply(member_.coordinator_lost(node, now())); }
 
-void Party::leave() {
+void Party::sit(Again again) {
+  ++seats_;
+  if (again) agains_.push_back(std::move(again));
+}
+
+void Party::leave(const Again& again) {
+  std::erase(agains_, again);
   if (seats_ == 0 || --seats_ > 0) return;
   const auto shared = spool();
-  if (shared && shared->whole() && !finished_ && !children_.empty()) {
+  if (shared && shared->whole() && !finished_ && (verifying_ || !children_.empty())) {
     return verify_without_client();
   }
   apply(member_.client_gone(now()));
@@ -294,14 +309,35 @@ std::shared_ptr<Spool> Party::feed(std::optional<registry::Exchange>& exchange,
                                    std::uint64_t size) {
   if (ended_ || state() != State::fetching || spool()) return nullptr;
   auto shared = adopt(size);
-  if (!shared) return nullptr;
+  if (!shared) {
+    leave_herd();
+    return nullptr;
+  }
   fetch_from(0, std::exchange(exchange, std::nullopt));
   become(State::streaming);
   return shared;
 }
 
+void Party::not_shareable() {
+  if (state() == State::fetching && !spool()) leave_herd();
+}
+
+void Party::leave_herd() {
+  for (const auto& child : std::exchange(children_, {})) {
+    child->state = Child::State::dropped;
+    member_.child_left(child->stripe, child->node);
+  }
+  child_count_ = 0;
+  // Before it is said that it leaves: a member that fetches stays for others.
+  if (member_.fetching()) apply(member_.origin_failed(true, now()));
+  apply(member_.client_gone(now()));
+  become(State::alone);
+}
+
 void Party::origin_refused(bool denied) {
-  if (state() == State::fetching && !spool()) become(State::waiting);
+  // Of an order that is withdrawn, or that another client has carried out, nobody waits for news.
+  if (state() != State::fetching || spool()) return;
+  become(State::waiting);
   apply(member_.origin_failed(denied, now()));
 }
 
@@ -315,10 +351,12 @@ void Party::holder_failed() {
   apply(member_.holder_failed(node, now()));
 }
 
-void Party::finished(bool kept) {
-  if (std::exchange(finished_, true)) return;
+void Party::finished(bool kept, bool from_spool) {
+  if (finished_) return;
   const auto shared = spool();
   const bool whole = shared && shared->whole();
+  if (whole && !from_spool) return verify_without_client();
+  finished_ = true;
   if (whole) herds_.keep(id_.digest, shared);
   if (whole || kept) herds_.worth().useful();
   serves_on_ = whole && !whole_;
@@ -333,6 +371,12 @@ void Party::corrupt() {
 
 void Party::child_asks(const std::shared_ptr<Child>& child) {
   const bool taken = member_.child_asks(child->stripe, child->node, now());
+  // Its former stream is dead: the end of that isn't to be taken for the end of this one.
+  std::erase_if(children_, [&](const auto& one) {
+    const bool former = one->node == child->node && one->stripe == child->stripe;
+    if (former) one->state = Child::State::dropped;
+    return former;
+  });
   if (taken) children_.push_back(child);
   child_count_ = children_.size();
   child->state = taken ? Child::State::accepted : Child::State::refused;
@@ -347,12 +391,12 @@ void Party::child_left(const std::shared_ptr<Child>& child) {
 }
 
 SharedBytes Party::encoded(const Batch& batch) {
-  // Pieces come batch by batch: the last one serves most of them.
-  if (!last_batch_ || *last_batch_ != batch) {
-    last_batch_ = std::make_shared<const Batch>(batch);
-    last_encoded_ = std::make_shared<const Bytes>(encode(batch));
+  // Pieces come batch by batch, stripe beside stripe: the last one serves most of them.
+  auto& last = last_batches_[batch.stripe];
+  if (!last.encoded || last.batch != batch) {
+    last = {.batch = batch, .encoded = std::make_shared<const Bytes>(encode(batch))};
   }
-  return last_encoded_;
+  return last.encoded;
 }
 
 }  // namespace hagring::herd

@@ -37,8 +37,9 @@ struct Child {
   std::atomic<State> state = State::asking;
 };
 
-/// How the client's request is sent to the origin once more, for a part; owns all it refers to.
-using Again = registry::Continuation;
+/// How a client's request is sent to the origin once more, for a part; owns all it refers to. Its
+/// seat's, and gone with it: nothing is asked for in the name of who has left.
+using Again = std::shared_ptr<const registry::Continuation>;
 
 /// One blob's herd as this node takes part in it: carries out what its Member says, moves pieces
 /// from parents and from the origin into the spool. Lives on one data thread, its home, that of the
@@ -49,7 +50,7 @@ class Party : public std::enable_shared_from_this<Party> {
     HerdId id;
     registry::ContentRequest request;  ///< for parents; a blob unless `facts.whole`
     MemberFacts facts;
-    Again again;  ///< empty: this node's client can't be used to fetch
+    Again again;  ///< of the client that asks first
   };
   Party(Herds& herds, registry::MirrorParts& parts, asio::any_io_executor home, About about);
   ~Party();
@@ -78,15 +79,19 @@ class Party : public std::enable_shared_from_this<Party> {
   // At home:
   void receive(const NodeId& from, const Body& body);
   void coordinator_lost(const NodeId& node);
-  void sit() { ++seats_; }
-  void leave();
+  /// `again`: null for a client of another thread, whose origin is that thread's.
+  void sit(Again again);
+  void leave(const Again& again);
   /// The origin's answer to an advice to fetch: the whole content. Takes it, if it is still wanted
   /// and can be shared: `exchange` is empty then.
   std::shared_ptr<Spool> feed(std::optional<registry::Exchange>& exchange, std::uint64_t size);
   void origin_refused(bool denied);
+  /// The origin's answer is of a form that can't be shared (coded, of no known length).
+  void not_shareable();
   void holder_failed();
   /// A client has all of it, verified. `kept`: it is among the finished spools already.
-  void finished(bool kept = false);
+  /// `from_spool`: all that it has came from the spool; else that is verified by itself.
+  void finished(bool kept, bool from_spool);
   void corrupt();
   void child_asks(const std::shared_ptr<Child>& child);
   void child_left(const std::shared_ptr<Child>& child);
@@ -115,6 +120,9 @@ class Party : public std::enable_shared_from_this<Party> {
   void act(const FetchHolder& action);
   void act(const DropChild& action);
   void act(const GiveUp& action);
+  void offer(std::uint64_t from);
+  /// What comes can't be kept here: clients go on by themselves, nobody waits for this node.
+  void leave_herd();
 
   std::shared_ptr<Activity> start(Work work);
   void become(State state);
@@ -145,6 +153,7 @@ class Party : public std::enable_shared_from_this<Party> {
   awaitable<void> verify(std::shared_ptr<Activity> activity);
   void cover(Spool& shared, const std::vector<Batch>& batches);
   void seal_when_quiet();
+  TimePoint next_seal() const;
   void fetch_from(std::uint64_t from, std::optional<registry::Exchange> begun);
 
   SharedBytes encoded(const Batch& batch);
@@ -156,8 +165,7 @@ class Party : public std::enable_shared_from_this<Party> {
   const asio::any_io_executor home_;
   const HerdId id_;
   const registry::ContentRequest request_;
-  const bool whole_;  ///< nobody is given any of it before it is all there
-  Again again_;
+  const bool whole_;                  ///< nobody is given any of it before it is all there
   const std::shared_ptr<Load> load_;  ///< the node's, of all parties
   Member member_;
   Ledger ledger_;
@@ -168,6 +176,7 @@ class Party : public std::enable_shared_from_this<Party> {
   std::vector<std::shared_ptr<Activity>> activities_;
   std::vector<std::shared_ptr<Child>> children_;
   std::size_t seats_ = 0;
+  std::vector<Again> agains_;  ///< of the seats that can be used from home
   std::uint64_t epoch_ = 0;
   bool gave_up_ = false;
   bool finished_ = false;
@@ -177,8 +186,11 @@ class Party : public std::enable_shared_from_this<Party> {
   TimePoint fed_{};         ///< the last piece from the origin
   PerStripe reported_{};    ///< to the member
   std::array<TimePoint, kStripes> sealed_at_{};
-  std::shared_ptr<const Batch> last_batch_;  ///< …and its encoding, for the pieces that follow
-  SharedBytes last_encoded_;
+  struct Encoded {
+    Batch batch = {};
+    SharedBytes encoded = {};
+  };
+  std::array<Encoded, kStripes> last_batches_;
 
   Bell bell_;
   std::atomic<bool> ended_ = false;

@@ -43,6 +43,7 @@ awaitable<void> Party::fetch(std::shared_ptr<Activity> activity,
   for (unsigned tries = 0; tries < kMostTries && in_vain < kMostInVain; ++tries) {
     const auto before = offset;
     if (!begun) {
+      if (agains_.empty()) break;
       auto again = co_await ask_again(offset);
       if (activity->stopped) co_return;
       denied = again && is_denial(again->response.status);
@@ -68,7 +69,7 @@ awaitable<void> Party::fetch(std::shared_ptr<Activity> activity,
 
 /// With no client left that would find it out: only what is verified can be served on as a whole.
 void Party::verify_without_client() {
-  if (finished_ || std::exchange(verifying_, true)) return;
+  if (finished_ || !spool() || std::exchange(verifying_, true)) return;
   start([this](std::shared_ptr<Activity> activity) { return verify(std::move(activity)); });
 }
 
@@ -86,16 +87,19 @@ awaitable<void> Party::verify(std::shared_ptr<Activity> activity) {
     if (activity->stopped || co_await asked_to_stop()) co_return;
   }
   verifying_ = false;
-  id_.digest.matches(hasher) ? finished() : corrupt();
+  id_.digest.matches(hasher) ? finished(false, true) : corrupt();
   if (seats_ == 0) apply(member_.client_gone(now()));
 }
 
 /// The rest of the content from a byte on, however the origin gives it.
 awaitable<Result<registry::Exchange>> Party::ask_again(std::uint64_t from) {
-  if (!again_) co_return Errc::unavailable;
-  CO_TRY(auto exchange, co_await again_(registry::ByteRange{.first = from}, false));
+  const auto shared = spool();
+  if (agains_.empty() || !shared) co_return Errc::unavailable;
+  // Held: its client may leave meanwhile.
+  const auto again = agains_.front();
+  CO_TRY(auto exchange, co_await (*again)(registry::ByteRange{.first = from}, false));
   const auto& response = exchange.response;
-  const auto size = spool()->size();
+  const auto size = shared->size();
   if (is_denial(response.status)) co_return std::move(exchange);
   const auto coding = response.headers.get("Content-Encoding");
   if (coding && *coding != "identity") co_return Errc::bad_message;
@@ -127,6 +131,7 @@ awaitable<Result<registry::Exchange>> Party::ask_again(std::uint64_t from) {
 awaitable<Result<void>> Party::pump(const std::shared_ptr<Activity>& activity,
                                     registry::Exchange& exchange, std::uint64_t& offset) {
   const auto shared = spool();
+  if (!shared) co_return Errc::unavailable;
   auto& connection = exchange.connection();
   Bytes buffer(kPieceSize);
   while (offset < shared->size()) {
@@ -175,6 +180,12 @@ void Party::cover(Spool& shared, const std::vector<Batch>& batches) {
 void Party::seal_when_quiet() {
   const auto shared = spool();
   if (shared && fetching_ && now() - fed_ >= kGather) cover(*shared, ledger_.flush());
+}
+
+/// When seal_when_quiet() may have something to do.
+TimePoint Party::next_seal() const {
+  const auto quiet = fed_ + kGather;
+  return fetching_ && quiet > now() ? quiet : TimePoint::max();
 }
 
 void Party::report_arrivals(const Spool& shared) {

@@ -43,7 +43,9 @@ awaitable<void> Party::follow(std::shared_ptr<Activity> activity, Subscribe what
   }
   const auto shared = spool();
   // What went wrong here, on this node's disk, isn't the parent's doing.
-  if (activity->stopped || done || (shared && shared->failure())) co_return;
+  if (activity->stopped || done || is_cancelled(done.error()) || (shared && shared->failure())) {
+    co_return;
+  }
   const auto why = why_of(done.error());
   log::info("herd", "{}: parent {} of stripe {} is lost: {}", id_.digest.to_string(),
             peer ? peer->name : "(unknown)", what.stripe, done.error().message());
@@ -101,8 +103,8 @@ Result<void> Party::take_about(const DataFrame& frame) {
   const bool had = spool() != nullptr;
   if (!adopt(about.size)) {
     if (had) return Errc::bad_message;
-    // It can't be shared here: the client goes on by itself.
-    become(State::alone);
+    // Its parents are all right: it isn't they who are lost.
+    leave_herd();
     return Errc::cancelled;
   }
   if (state() != State::streaming) become(State::streaming);

@@ -15,8 +15,13 @@ using registry::Inquiry;
 /// The spool as a client's stream reads it.
 class SpoolSource final : public registry::SharedSource {
  public:
-  SpoolSource(std::shared_ptr<Party> party, std::shared_ptr<Spool> spool, Duration stall)
-      : party_(std::move(party)), spool_(std::move(spool)), stall_(stall) {}
+  /// `given` counts what it has given.
+  SpoolSource(std::shared_ptr<Party> party, std::shared_ptr<Spool> spool,
+              std::shared_ptr<std::uint64_t> given, Duration stall)
+      : party_(std::move(party)),
+        spool_(std::move(spool)),
+        given_(std::move(given)),
+        stall_(stall) {}
 
   awaitable<Result<std::size_t>> read(std::uint64_t offset, MutableBytes into) override {
     const auto piece = offset / kPieceSize;
@@ -24,7 +29,11 @@ class SpoolSource final : public registry::SharedSource {
     const bool ready =
         co_await spool_->bell().wait(end, [&] { return spool_->has(piece) || spool_->failure(); });
     if (co_await asked_to_stop()) co_return Errc::cancelled;
-    if (spool_->has(piece)) co_return spool_->read(offset, into);
+    if (spool_->has(piece)) {
+      const auto got = spool_->read(offset, into);
+      if (got) *given_ += *got;
+      co_return got;
+    }
     co_return ready ? Errc::unavailable : Errc::timed_out;
   }
   std::vector<std::string> contributors() const override { return party_->heads(); }
@@ -33,20 +42,21 @@ class SpoolSource final : public registry::SharedSource {
  private:
   const std::shared_ptr<Party> party_;
   const std::shared_ptr<Spool> spool_;
+  const std::shared_ptr<std::uint64_t> given_;
   const Duration stall_;
 };
 
 /// The request of this client for a part of the content, at its origin; owns what it needs, for it
 /// may outlive the client.
 Again again(const Inquiry& inquiry) {
-  return
+  return std::make_shared<const registry::Continuation>(
       [&parts = inquiry.parts, to = inquiry.origin, request = registry::forwarded(inquiry.request)](
           registry::ByteRange range, bool others) -> awaitable<Result<registry::Exchange>> {
         auto part = request;
         part.headers.erase("If-Range");
         part.headers.set("Range", range.to_string());
         return parts.origin.read(to, std::move(part), {.others = others});
-      };
+      });
 }
 
 Party::About about(const Inquiry& inquiry, const Digest& digest, const HerdsOptions& options) {
@@ -60,31 +70,37 @@ Party::About about(const Inquiry& inquiry, const Digest& digest, const HerdsOpti
           .again = again(inquiry)};
 }
 
-/// Gets the finished content from the node that has it.
-awaitable<Result<registry::Found>> answer_from_holder(Inquiry& inquiry, const Digest& digest,
-                                                      Seat& seat) {
+/// Gets the finished content from the node that has it. nullopt: that node doesn't give it.
+/// Found::no: the origin is to decide whether this client may have it.
+awaitable<Result<std::optional<registry::Found>>> answer_from_holder(Inquiry& inquiry,
+                                                                     const Digest& digest,
+                                                                     Seat& seat) {
   const auto peer = seat.holder();
-  if (!peer) co_return registry::Found::no;
+  if (!peer) co_return std::nullopt;
   auto stream =
       co_await inquiry.parts.fetcher.open_at(*peer, registry::content_request(inquiry, digest),
                                              registry::origin_continuation(inquiry, digest));
   if (!stream) {
     if (is_cancelled(stream.error())) co_return stream.error();
-    co_return registry::Found::no;
+    co_return std::nullopt;
   }
+  // Whether it is private has come with the head of the holder's answer.
+  CO_TRY(const auto permission, co_await registry::may_have(inquiry, digest));
+  if (permission == registry::Permission::withheld) co_return registry::Found::no;
   if (stream->size() > registry::kMaxManifestBytes &&
       inquiry.route.kind == registry::Route::Kind::manifest) {
-    co_return registry::Found::no;
+    co_return std::nullopt;
   }
   const bool small = stream->size() <= inquiry.parts.herds->options().small;
   if (!small && inquiry.route.kind != registry::Route::Kind::manifest) {
-    co_return co_await registry::answer_from_stream(inquiry, digest, *stream);
+    CO_TRY(const auto answered, co_await registry::answer_from_stream(inquiry, digest, *stream));
+    co_return answered == registry::Found::yes ? std::optional(answered) : std::nullopt;
   }
   auto content = co_await registry::collect_verified(inquiry, digest, *stream);
   if (!content) {
     const auto error = content.error();
     if (is_cancelled(error) || error == Errc::bad_message) co_return error;
-    co_return registry::Found::no;
+    co_return std::nullopt;
   }
   seat.keep(digest, *content);
   CO_CHECK(co_await registry::answer_with(inquiry, digest, *std::move(content)));
@@ -107,21 +123,25 @@ awaitable<Result<registry::Found>> answer_from_spool(Inquiry& inquiry, const Dig
 }
 
 /// What the digest has said of it, for the herd.
-void conclude(const Inquiry& inquiry, const Result<registry::Found>& answered, Seat& seat) {
+void conclude(const Inquiry& inquiry, const error_code& error, Seat& seat) {
   if (inquiry.pull.verified) return seat.finished();
-  if (!answered && answered.error() == Errc::bad_message) seat.corrupt();
+  if (error == Errc::bad_message) seat.corrupt();
 }
 
 }  // namespace
 
-Seat::Seat(Herds& herds, std::shared_ptr<Party> party, asio::any_io_executor executor, bool first)
-    : herds_(herds), party_(std::move(party)), at_home_(executor == party_->home()) {
-  if (!first) party_->post([](Party& party) { party.sit(); });
+Seat::Seat(Herds& herds, std::shared_ptr<Party> party, asio::any_io_executor executor, Again again,
+           bool first)
+    : herds_(herds),
+      party_(std::move(party)),
+      at_home_(executor == party_->home()),
+      again_(at_home_ ? std::move(again) : nullptr) {
+  if (!first) party_->post([own = again_](Party& one) { one.sit(own); });
 }
 
 Seat::~Seat() {
   if (asking_) refused(false);
-  party_->post([](Party& party) { party.leave(); });
+  party_->post([own = again_](Party& party) { party.leave(own); });
 }
 
 awaitable<Advice> Seat::advice() {
@@ -139,11 +159,8 @@ awaitable<Advice> Seat::advice() {
 
 std::shared_ptr<registry::SharedSource> Seat::feed(std::optional<registry::Exchange>& exchange,
                                                    std::uint64_t size) {
-  if (!asking_) return nullptr;
-  auto spool = party_->feed(exchange, size);
-  if (!spool) return nullptr;
-  asking_ = false;
-  return std::make_shared<SpoolSource>(party_, std::move(spool), herds_.options().stall);
+  if (!std::exchange(asking_, false)) return nullptr;
+  return source_of(party_->feed(exchange, size));
 }
 
 void Seat::refused(bool denied) {
@@ -151,10 +168,24 @@ void Seat::refused(bool denied) {
   party_->post([denied](Party& party) { party.origin_refused(denied); });
 }
 
-std::shared_ptr<registry::SharedSource> Seat::source() {
-  auto spool = party_->spool();
+void Seat::not_shareable() {
+  if (!std::exchange(asking_, false)) return;
+  party_->post([](Party& party) { party.not_shareable(); });
+}
+
+std::shared_ptr<registry::SharedSource> Seat::source() { return source_of(party_->spool()); }
+
+std::shared_ptr<registry::SharedSource> Seat::source_of(std::shared_ptr<Spool> spool) {
   if (!spool) return nullptr;
-  return std::make_shared<SpoolSource>(party_, std::move(spool), herds_.options().stall);
+  *given_ = 0;
+  return std::make_shared<SpoolSource>(party_, std::move(spool), given_, herds_.options().stall);
+}
+
+/// A client's stream goes on, reads nothing twice: what it has got says something of the spool only
+/// if all of it came from there.
+bool Seat::had_all_of_spool() const {
+  const auto spool = party_->spool();
+  return spool && *given_ == spool->size();
 }
 
 std::uint64_t Seat::size() const {
@@ -171,11 +202,12 @@ void Seat::keep(const Digest& digest, std::string_view content) {
 }
 
 void Seat::finished() {
-  party_->post([kept = kept_](Party& party) { party.finished(kept); });
+  party_->post(
+      [kept = kept_, all = had_all_of_spool()](Party& party) { party.finished(kept, all); });
 }
 
 void Seat::corrupt() {
-  party_->post([](Party& party) { party.corrupt(); });
+  if (had_all_of_spool()) party_->post([](Party& party) { party.corrupt(); });
 }
 
 awaitable<std::unique_ptr<Seat>> take_seat(Inquiry& inquiry, Digest digest) {
@@ -189,10 +221,12 @@ awaitable<std::unique_ptr<Seat>> take_seat(Inquiry& inquiry, Digest digest) {
   const auto conditional = inquiry.request.headers.contains("If-None-Match");
   if (conditional || inquiry.request.method != "GET") co_return nullptr;
   bool made = false;
-  auto party = co_await herds->join(inquiry.parts, about(inquiry, digest, herds->options()), made);
+  auto asked = about(inquiry, digest, herds->options());
+  auto own = asked.again;
+  auto party = co_await herds->join(inquiry.parts, std::move(asked), made);
   if (!party) co_return nullptr;
-  co_return std::make_unique<Seat>(*herds, std::move(party), co_await asio::this_coro::executor,
-                                   made);
+  const auto executor = co_await asio::this_coro::executor;
+  co_return std::make_unique<Seat>(*herds, std::move(party), executor, std::move(own), made);
 }
 
 awaitable<Result<registry::Found>> answer_from_herd(Inquiry& inquiry, const Digest& digest,
@@ -204,16 +238,20 @@ awaitable<Result<registry::Found>> answer_from_herd(Inquiry& inquiry, const Dige
     if (advice == Advice::fetch || advice == Advice::alone) co_return registry::Found::no;
     CO_TRY(const auto permission, co_await registry::may_have(inquiry, digest));
     if (permission == registry::Permission::withheld) co_return registry::Found::no;
-    const auto answered = advice == Advice::stream
-                              ? co_await answer_from_spool(inquiry, digest, seat)
-                              : co_await answer_from_holder(inquiry, digest, seat);
-    conclude(inquiry, answered, seat);
+    Result<std::optional<registry::Found>> answered(std::nullopt);
+    if (advice == Advice::stream) {
+      const auto streamed = co_await answer_from_spool(inquiry, digest, seat);
+      if (streamed) answered = std::optional(*streamed);
+      if (!streamed) answered = streamed.error();
+    } else {
+      answered = co_await answer_from_holder(inquiry, digest, seat);
+    }
+    conclude(inquiry, answered.error(), seat);
     if (!answered && answered.error() == Errc::bad_message && !inquiry.answer.begun()) {
       co_return registry::Found::no;
     }
-    if (!answered || *answered == registry::Found::yes || advice == Advice::stream) {
-      co_return answered;
-    }
+    if (!answered) co_return answered.error();
+    if (*answered) co_return **answered;
     seat.holder_failed();
   }
   co_return registry::Found::no;

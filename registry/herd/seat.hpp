@@ -14,7 +14,8 @@ namespace hagring::herd {
 /// the client's thread.
 class Seat {
  public:
-  Seat(Herds& herds, std::shared_ptr<Party> party, asio::any_io_executor executor, bool first);
+  Seat(Herds& herds, std::shared_ptr<Party> party, asio::any_io_executor executor, Again again,
+       bool first);
   Seat(const Seat&) = delete;
   Seat& operator=(const Seat&) = delete;
   ~Seat();
@@ -27,6 +28,8 @@ class Seat {
                                                std::uint64_t size);
   /// After Advice::fetch: the origin has no content for this client, or can't be reached.
   void refused(bool denied);
+  /// The same: it gives the content in a form that can't be shared.
+  void not_shareable();
   /// After Advice::stream.
   std::shared_ptr<registry::SharedSource> source();
   std::uint64_t size() const;
@@ -42,11 +45,16 @@ class Seat {
   void corrupt();
 
  private:
+  std::shared_ptr<registry::SharedSource> source_of(std::shared_ptr<Spool> spool);
+  bool had_all_of_spool() const;
+
   Herds& herds_;
   const std::shared_ptr<Party> party_;
   const bool at_home_;
+  const Again again_;
   bool asking_ = false;  ///< the origin, for the herd
   bool kept_ = false;
+  const std::shared_ptr<std::uint64_t> given_ = std::make_shared<std::uint64_t>(0);
 };
 
 /// A seat for a read of the whole of `digest`; null: there is no herd for it.

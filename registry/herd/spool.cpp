@@ -30,10 +30,15 @@ class Taken {
   const std::uint64_t bytes_;
 };
 
-bool has_room(const std::filesystem::path& folder, std::uint64_t size) {
+/// `bytes`: of all spools together. `limits` says what has to stay free besides.
+bool disk_has_room(const std::filesystem::path& folder, std::uint64_t bytes,
+                   const SpoolBudget::Limits& limits) {
   struct statvfs disk{};
   if (::statvfs(folder.c_str(), &disk) != 0) return false;
-  return std::uint64_t{disk.f_bavail} * disk.f_frsize / 2 >= size;
+  const auto free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  const auto share = std::uint64_t{disk.f_blocks} * disk.f_frsize / 100 * limits.reserve_percent;
+  const auto reserve = std::max(limits.reserve, share);
+  return free >= reserve && (free - reserve) / 2 >= bytes;
 }
 
 /// An unlinked file. Not all file systems have O_TMPFILE.
@@ -64,12 +69,19 @@ Result<void> write_at(int file, ByteView bytes, std::uint64_t offset) {
 
 bool SpoolBudget::take(std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
-  if (files_ >= limits_.files || bytes > limits_.bytes - std::min(bytes_, limits_.bytes)) {
-    return false;
-  }
+  if (!fits_locked(bytes)) return false;
   ++files_;
   bytes_ += bytes;
   return true;
+}
+
+bool SpoolBudget::fits(std::uint64_t bytes) const {
+  const std::lock_guard lock(mutex_);
+  return fits_locked(bytes);
+}
+
+bool SpoolBudget::fits_locked(std::uint64_t bytes) const {
+  return files_ < limits_.files && bytes <= limits_.bytes - std::min(bytes_, limits_.bytes);
 }
 
 void SpoolBudget::give_back(std::uint64_t bytes) {
@@ -93,10 +105,16 @@ Result<std::shared_ptr<Spool>> Spool::create(const std::filesystem::path& folder
                                              std::shared_ptr<SpoolBudget> budget) {
   if (size > kMaxBlob || !budget->take(size)) return Errc::too_large;
   Taken taken(*budget, size);
-  if (!has_room(folder, size)) return Errc::too_large;
+  if (!disk_has_room(folder, budget->bytes(), budget->limits())) return Errc::too_large;
   TRY(auto file, make_file(folder));
   taken.release();
   return std::make_shared<Spool>(std::move(file), size, std::move(budget));
+}
+
+bool Spool::has_room(const std::filesystem::path& folder, std::uint64_t size,
+                     const SpoolBudget& budget) {
+  return size <= kMaxBlob && budget.fits(size) &&
+         disk_has_room(folder, budget.bytes() + size, budget.limits());
 }
 
 Spool::Spool(UniqueFd file, std::uint64_t size, std::shared_ptr<SpoolBudget> budget)

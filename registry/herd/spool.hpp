@@ -22,17 +22,26 @@ class SpoolBudget {
   struct Limits {
     std::uint64_t bytes = std::uint64_t{4} << 30;
     std::size_t files = 256;
+    /// What of the disk stays free besides twice the size of all spools (the runtime writes each of
+    /// them once more): the larger of both.
+    std::uint64_t reserve = std::uint64_t{1} << 30;
+    unsigned reserve_percent = 5;
   };
   explicit SpoolBudget(Limits limits) : limits_(limits) {}
 
   /// Whether there is room for one more of that size, which is then taken.
   bool take(std::uint64_t bytes);
   void give_back(std::uint64_t bytes);
+  /// Whether there is.
+  bool fits(std::uint64_t bytes) const;
 
+  const Limits& limits() const { return limits_; }
   std::uint64_t bytes() const;
   std::size_t files() const;
 
  private:
+  bool fits_locked(std::uint64_t bytes) const;
+
   const Limits limits_;
   mutable std::mutex mutex_;
   std::uint64_t bytes_ = 0;
@@ -47,11 +56,14 @@ using SharedBytes = std::shared_ptr<const Bytes>;
 /// own clients as soon as it is there, and for other nodes once a batch covers it.
 class Spool {
  public:
-  /// In `folder`, which must have twice the size free: the runtime writes the same once more.
+  /// In `folder`, whose disk must have room for it as SpoolBudget::Limits says.
   /// Errors: Errc::too_large (the budget, the disk), or the system's.
   static Result<std::shared_ptr<Spool>> create(const std::filesystem::path& folder,
                                                std::uint64_t size,
                                                std::shared_ptr<SpoolBudget> budget);
+  /// Whether create() would find room.
+  static bool has_room(const std::filesystem::path& folder, std::uint64_t size,
+                       const SpoolBudget& budget);
   Spool(UniqueFd file, std::uint64_t size, std::shared_ptr<SpoolBudget> budget);
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;

@@ -131,6 +131,25 @@ TEST_F(SpoolTest, NeedsTwiceItsSizeOnDisk) {
   EXPECT_EQ(large->bytes(), 0U);
 }
 
+/// They take space that the runtime needs for the same content.
+TEST_F(SpoolTest, AllTogetherLeaveRoomOnDisk) {
+  const auto disk = std::filesystem::space(folder);
+  const auto quarter = disk.available / 4;
+  const SpoolBudget::Limits none{.bytes = kMaxBlob, .files = 9, .reserve = 0, .reserve_percent = 0};
+  const auto all = std::make_shared<SpoolBudget>(none);
+  const auto first = Spool::create(folder, quarter, all);
+  ASSERT_TRUE(first);
+  const auto more = disk.available / 3;
+  EXPECT_FALSE(Spool::has_room(folder, more, *all));
+  EXPECT_EQ(Spool::create(folder, more, all).error(), Errc::too_large);
+  auto reserving = none;
+  reserving.reserve = disk.available;
+  EXPECT_FALSE(Spool::has_room(folder, 1, SpoolBudget(reserving)));
+  reserving = none;
+  reserving.reserve_percent = 100;
+  EXPECT_FALSE(Spool::has_room(folder, 1, SpoolBudget(reserving)));
+}
+
 /// A limit on the size of files does what a full disk does: writes fail.
 TEST_F(SpoolTest, WriteThatFailsEndsIt) {
   const auto spool = make();

@@ -74,7 +74,8 @@ void MirrorTest::start() {
                               .sizes = &sizes,
                               .privacy = &privacy,
                               .grants = &grants,
-                              .under_way = &under_way});
+                              .under_way = &under_way,
+                              .herds = herds});
 }
 
 std::pair<std::unique_ptr<ByteStream>, std::unique_ptr<ByteStream>> MirrorTest::connect() {

@@ -67,6 +67,11 @@ struct MirrorTest : testing::Test {
   void with_client(std::function<awaitable<void>(http::Connection&)> client);
   /// Returns when nothing goes on besides requests.
   void finish_background() { test::run(context, background_.drain()); }
+  /// Ends all that goes on besides requests.
+  void stop_background() {
+    background_.cancel();
+    finish_background();
+  }
   /// Tells the mirror to drain, from within with_client().
   void drain() { mirror_->drain(); }
   /// Tells the mirror to stop, from within with_client().
@@ -99,6 +104,7 @@ struct MirrorTest : testing::Test {
   Privacy privacy{clock};
   Grants grants{clock};
   Interception about;
+  herd::Herds* herds = nullptr;
 
  private:
   void start();
