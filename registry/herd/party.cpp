@@ -108,7 +108,9 @@ std::shared_ptr<Spool> Party::spool() const {
 std::vector<std::string> Party::heads() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> keys;
-  for (const auto& [node, key] : heads_) keys.push_back(key);
+  for (const auto& [node, key] : heads_) {
+    if (std::ranges::find(suspects_, node) != suspects_.end()) keys.push_back(key);
+  }
   return keys;
 }
 
@@ -286,6 +288,14 @@ void Party::receive(const NodeId& from, const Body& body) {
   log::debug("herd", "{}: {} from another node", id_.digest.to_string(), name_of(body));
   apply(member_.receive(from, body, now()));
   ledger_.named(member_.head());
+  note_suspects();
+}
+
+/// Whom a wrong digest is to be blamed on, for those who find that out on other threads.
+void Party::note_suspects() {
+  auto suspects = ledger_.suspects();
+  const std::lock_guard lock(mutex_);
+  suspects_ = std::move(suspects);
 }
 
 void Party::coordinator_lost(const NodeId& node) { apply(member_.coordinator_lost(node, now())); }

@@ -67,7 +67,8 @@ class Party : public std::enable_shared_from_this<Party> {
   /// Null until a source has told the size.
   std::shared_ptr<Spool> spool() const;
   bool ended() const { return ended_; }
-  /// Those that signed what has come from other nodes, by Peer::key().
+  /// Those that are to blame if what has come from other nodes is wrong (Ledger::suspects), by
+  /// Peer::key().
   std::vector<std::string> heads() const;
   bool origin_contributed() const { return from_origin_; }
 
@@ -156,6 +157,7 @@ class Party : public std::enable_shared_from_this<Party> {
   TimePoint next_seal() const;
   void fetch_from(std::uint64_t from, std::optional<registry::Exchange> begun);
 
+  void note_suspects();
   SharedBytes encoded(const Batch& batch);
   bool is_over();
   awaitable<void> end_all();
@@ -201,7 +203,8 @@ class Party : public std::enable_shared_from_this<Party> {
   std::shared_ptr<Spool> spool_;
   std::optional<registry::Peer> holder_;
   NodeId holder_node_;
-  std::vector<std::pair<NodeId, std::string>> heads_;
+  std::vector<std::pair<NodeId, std::string>> heads_;  ///< who signed what has come
+  std::vector<NodeId> suspects_;
 };
 
 }  // namespace hagring::herd

@@ -116,6 +116,7 @@ awaitable<Result<void>> Party::take_batch(const Subscribe& what, const DataFrame
   if (ledger_.take(batch) != Verdict::good) co_return Errc::bad_message;
   member_.heard(what.stripe, what.parent, now());
   co_await learn_head(batch.head);
+  note_suspects();
   co_return Result<void>();
 }
 
