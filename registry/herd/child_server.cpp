@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/herd/child_server.hpp"
 
+#include <fmt/format.h>
+
 #include "registry/oci_error.hpp"
 #include "registry/permission.hpp"
+#include "registry/presumption.hpp"
 #include "registry/route.hpp"
 
 namespace hagring::herd {
@@ -65,6 +68,11 @@ class ChildServer::Stream {
     About about{.size = spool.size()};
     if (registry::private_under(server_.policy_, server_.privacy_, digest)) {
       about.private_mark = server_.privacy_.field_of(digest);
+    } else if (const auto names = server_.privacy_.presumed(digest);
+               registry::standing_of(server_.policy_, server_.privacy_, names) !=
+               registry::Standing::free) {
+      // Of whom it is hasn't been shown: a mark that says so.
+      about.private_mark = fmt::format("?{}", fmt::join(names, ", ?"));
     }
     co_return co_await connection_.write_body(encode_frame(FrameKind::about, encode_about(about)));
   }

@@ -151,6 +151,7 @@ Result<void> Party::take_piece(const Subscribe& what, const DataFrame& frame, st
     shared->cover(what.stripe, index, 1, encoded(*batch));
   }
   CHECK_OK(shared->put(piece, bytes));
+  if (shared->whole()) note_suspects();
   report_arrivals(*shared);
   return {};
 }
