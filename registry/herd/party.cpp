@@ -67,7 +67,8 @@ bool Party::is_over() {
 }
 
 awaitable<void> Party::end_all() {
-  apply(member_.retire());
+  // A small one is served on without a party, from the finished spools.
+  if (!holds_) apply(member_.retire());
   ended_ = true;
   herds_.forget(*this);
   if (const auto shared = spool()) shared->fail(Errc::unavailable);
@@ -360,6 +361,7 @@ void Party::finished(bool kept, bool from_spool) {
   if (whole) herds_.keep(id_.digest, shared);
   if (whole || kept) herds_.worth().useful();
   serves_on_ = whole && !whole_;
+  holds_ = kept || (whole && whole_);
   // What isn't kept here can't be given to others before the runtime has committed it.
   apply(whole || kept ? member_.finished(now()) : member_.client_gone(now()));
 }

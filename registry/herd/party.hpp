@@ -182,6 +182,7 @@ class Party : public std::enable_shared_from_this<Party> {
   bool finished_ = false;
   bool verifying_ = false;
   bool serves_on_ = false;  ///< it has all of it, for children that come late
+  bool holds_ = false;      ///< it has it as a finished one, which needs no party
   TimePoint used_{};        ///< when the last of its clients and children was there
   TimePoint fed_{};         ///< the last piece from the origin
   PerStripe reported_{};    ///< to the member
