@@ -54,7 +54,7 @@ struct HerdTest : registry::PrivateTest {
 
   test::FakeRegistry other{context, clock};  ///< the node "other", which the router doesn't name
   asio::io_context hung;
-  asio::io_context& control;
+  asio::io_context& control;  ///< `context`, or `hung`
   FakeMesh mesh{context};
   FinishedSpools finished{clock, std::chrono::minutes(1)};
   Herds herd_part;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What this node's clients get from herds, and what their node tells the coordinator.
-#include <algorithm>
-
 #include "tests/registry/herd_fixture.hpp"
 
 namespace hagring::herd {
@@ -17,6 +15,8 @@ TEST_F(HerdTest, HolderGivesTheWholeBlob) {
   EXPECT_EQ(reply.status, 200U);
   EXPECT_EQ(reply.body, "small and public");
   EXPECT_EQ(asked("GET"), 0);
+  finish_background();
+  EXPECT_EQ(mesh.ended(), (std::vector{Outcome::whole})) << "it is a holder itself now";
 }
 
 /// The mark comes with the holder's answer: it must count before a byte is passed on.
@@ -109,7 +109,6 @@ TEST_F(HerdTest, OrderToFetchWhileAHolderIsAskedIsCarriedOutByTheClient) {
   EXPECT_EQ(finished.size(), 1U) << "it is fed to the herd";
 }
 
-/// The rest of `digest` is what a child asks for.
 std::shared_ptr<Child> child_of(const NodeId& node) {
   auto child = std::make_shared<Child>();
   child->node = node;
