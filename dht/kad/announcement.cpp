@@ -20,7 +20,7 @@ Announcement::Announcement(asio::any_io_executor executor, Clock& clock, Rpc& rp
       keeper_(keeper),
       self_(std::move(self)),
       options_(options),
-      wake_(executor, TimePoint::max()),
+      changed_(executor, clock_),
       tasks_(executor, "providing") {}
 
 awaitable<std::vector<Announcement::Item>> Announcement::tell(std::vector<Item> items,
@@ -40,7 +40,7 @@ awaitable<std::vector<Announcement::Item>> Announcement::tell(std::vector<Item> 
   for (int round = 0; round < kRounds && !co_await asked_to_stop(); ++round) {
     waiting_ = next_batches();
     if (waiting_.empty()) break;
-    while (start_tells() && !co_await asked_to_stop()) co_await wait_for_change();
+    while (start_tells() && !co_await asked_to_stop()) co_await changed_.wait();
   }
   if (outstanding_ == 0 || co_await asked_to_stop()) {
     tasks_.cancel();
@@ -50,7 +50,7 @@ awaitable<std::vector<Announcement::Item>> Announcement::tell(std::vector<Item> 
 }
 
 awaitable<void> Announcement::run_on() {
-  while (outstanding_ > 0 && !co_await asked_to_stop()) co_await wait_for_change();
+  while (outstanding_ > 0 && !co_await asked_to_stop()) co_await changed_.wait();
   tasks_.cancel();
   co_await tasks_.drain();
 }
@@ -110,7 +110,7 @@ awaitable<void> Announcement::send(Tell& tell) {
   }
   if (std::exchange(tell.in_flight, false)) --in_flight_;
   --outstanding_;
-  change();
+  changed_.ring();
 }
 
 awaitable<void> Announcement::watch(Tell& tell) {
@@ -118,17 +118,7 @@ awaitable<void> Announcement::watch(Tell& tell) {
   if (co_await asked_to_stop() || !std::exchange(tell.in_flight, false)) co_return;
   --in_flight_;
   failed_.insert(tell.batch.peer->id);
-  change();
-}
-
-awaitable<void> Announcement::wait_for_change() {
-  if (!changed_) co_await wake_.async_wait(kTuple);
-  changed_ = false;
-}
-
-void Announcement::change() {
-  changed_ = true;
-  wake_.cancel();
+  changed_.ring();
 }
 
 Message Announcement::message(const Item& item) const {

@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "dht/kad/doorbell.hpp"
 #include "dht/kad/region.hpp"
 
 namespace hagring::kad {
@@ -55,8 +56,6 @@ class Announcement {
   bool start_tells();
   awaitable<void> send(Tell& tell);
   awaitable<void> watch(Tell& tell);
-  awaitable<void> wait_for_change();
-  void change();
   Message message(const Item& item) const;
 
   Clock& clock_;
@@ -71,8 +70,7 @@ class Announcement {
   std::size_t in_flight_ = 0;
   std::size_t outstanding_ = 0;  ///< those that stall included
   std::unordered_set<PeerId> failed_;
-  bool changed_ = false;
-  asio::steady_timer wake_;
+  Doorbell changed_;
   TaskGroup tasks_;
 };
 

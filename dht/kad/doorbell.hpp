@@ -8,16 +8,22 @@
 
 namespace hagring::kad {
 
-/// A sleep that another coroutine of the same executor can end. One sleeper at a time.
+/// A wait that another coroutine of the same executor can end. One waits at a time.
 class Doorbell {
  public:
   Doorbell(asio::any_io_executor executor, Clock& clock)
       : clock_(clock), bell_(executor, TimePoint::max()), alarm_(executor, "a doorbell") {}
 
-  /// Ends the sleep, or the next one if nobody sleeps now.
+  /// Ends the wait, or the next one if nobody waits now.
   void ring() {
     rung_ = true;
     bell_.cancel();
+  }
+
+  /// Returns once rung, or when cancelled.
+  awaitable<void> wait() {
+    if (!rung_) co_await bell_.async_wait(kTuple);
+    rung_ = false;
   }
 
   /// Returns at `when`, once rung, or when cancelled.

@@ -22,7 +22,7 @@ Lookup::Lookup(asio::any_io_executor executor, Clock& clock, Rpc& rpc, const Pee
       options_(options),
       observer_(std::move(observer)),
       providers_(self),
-      wake_(executor, TimePoint::max()),
+      changed_(executor, clock_),
       tasks_(executor, "a lookup") {}
 
 awaitable<LookupResult> Lookup::find_nearest(Bytes wire_key, std::vector<PeerInfo> seeds) {
@@ -57,14 +57,14 @@ awaitable<LookupResult> Lookup::search(Message request, Key target, std::vector<
   tasks_.spawn([this, &late]() -> awaitable<void> {
     co_await clock_.sleep_for(options_.limit);
     late = true;
-    change();
+    changed_.ring();
   });
   while (!enough_ && !late && !co_await asked_to_stop()) {
     if (!start_queries()) {
       result_.complete = true;
       break;
     }
-    co_await wait_for_change();
+    co_await changed_.wait();
   }
   if (!co_await asked_to_stop()) hand_on(providers_.rest(), result_.rounds);
   tasks_.cancel();
@@ -94,7 +94,7 @@ bool Lookup::start_queries() {
       co_await clock_.sleep_for(options_.stall_after);
       if (next->state != State::asked) co_return;
       next->state = State::stalled;
-      change();
+      changed_.ring();
     });
   }
 }
@@ -149,7 +149,7 @@ awaitable<void> Lookup::query(Candidate& candidate) {
     if (candidate.named_by != self_) ++dead_named_[candidate.named_by];
     if (observer_.failed) observer_.failed(candidate.peer);
   }
-  change();
+  changed_.ring();
 }
 
 void Lookup::take_reply(const Candidate& from, const Message& reply) {
@@ -188,16 +188,6 @@ void Lookup::hand_on(const std::vector<PeerInfo>& providers, std::size_t round) 
     if (++result_.providers == 1) result_.rounds_to_provider = round;
     enough_ = !on_provider_(provider);
   }
-}
-
-awaitable<void> Lookup::wait_for_change() {
-  if (!changed_) co_await wake_.async_wait(kTuple);
-  changed_ = false;
-}
-
-void Lookup::change() {
-  changed_ = true;
-  wake_.cancel();
 }
 
 void Lookup::finish() {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <map>
 #include <unordered_map>
 #include <vector>
 
+#include "dht/kad/doorbell.hpp"
 #include "dht/kad/key.hpp"
 #include "dht/kad/provider_choice.hpp"
 #include "dht/kad/rpc.hpp"
@@ -89,8 +89,6 @@ class Lookup {
   void take_candidate(const PeerInfo& peer, const PeerId& namer, std::size_t round);
   void hand_on(const std::vector<PeerInfo>& providers, std::size_t round);
   bool suspect(const Candidate& candidate) const;
-  awaitable<void> wait_for_change();
-  void change();
   void finish();
 
   asio::any_io_executor executor_;
@@ -108,8 +106,7 @@ class Lookup {
   LookupResult result_;
   std::size_t outstanding_ = 0;
   bool enough_ = false;
-  bool changed_ = false;
-  asio::steady_timer wake_;
+  Doorbell changed_;
   TaskGroup tasks_;
 };
 
