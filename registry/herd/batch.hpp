@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "registry/herd/herd_id.hpp"
@@ -119,6 +120,7 @@ class Ledger {
   std::array<Entries, kStripes> entries_;
   std::array<Batch, kStripes> open_;                              ///< own, not signed yet
   std::array<std::map<std::uint64_t, Shared>, kStripes> chosen_;  ///< on whose word, by index
+  std::set<NodeId> signers_;                                      ///< of chosen_
   std::vector<NodeId> named_;                                     ///< the latest kMostNamed
   PerStripe taken_{};                                             ///< pieces up to here were taken
 };

@@ -60,7 +60,8 @@ Verdict Ledger::take(const Batch& batch) {
 }
 
 void Ledger::choose(Stripe stripe, std::uint64_t index, Shared batch) {
-  chosen_[stripe].emplace(index, std::move(batch));
+  const auto [place, added] = chosen_[stripe].emplace(index, std::move(batch));
+  if (added) signers_.insert(place->second->head);
   taken_[stripe] = std::max(taken_[stripe], index + 1);
 }
 
@@ -118,16 +119,7 @@ const Batch* Ledger::covering(Stripe stripe, std::uint64_t index) const {
   return batches.empty() ? nullptr : batches.front().get();  // entries_ owns it
 }
 
-std::vector<NodeId> Ledger::signers() const {
-  std::vector<NodeId> signers;
-  for (const auto& chosen : chosen_) {
-    for (const auto& [index, batch] : chosen) {
-      if (signers.empty() || signers.back() != batch->head) signers.push_back(batch->head);
-    }
-  }
-  sort_once(signers);
-  return signers;
-}
+std::vector<NodeId> Ledger::signers() const { return {signers_.begin(), signers_.end()}; }
 
 void Ledger::named(const NodeId& head) {
   if (head.empty() || std::find(named_.begin(), named_.end(), head) != named_.end()) return;
