@@ -72,10 +72,7 @@ awaitable<void> Party::end_all() {
   if (const auto shared = spool()) shared->fail(Errc::unavailable);
   bell_.ring();
   while (tasks_.size() > 0) {
-    for (const auto& activity : activities_) {
-      activity->stopped = true;
-      if (activity->tasks != nullptr) activity->tasks->cancel();
-    }
+    for (const auto& activity : activities_) activity->stop();
     timer_.expires_after(kBetweenCancels);
     co_await timer_.async_wait(kTuple);
   }
@@ -205,8 +202,7 @@ void Party::act(const Subscribe& action) {
 void Party::act(const Unsubscribe& action) {
   auto& link = links_[action.stripe];
   if (!link || (!action.parent.empty() && link->node != action.parent)) return;
-  link->stopped = true;
-  if (link->tasks != nullptr) link->tasks->cancel();
+  link->stop();
   link.reset();
 }
 
@@ -229,8 +225,7 @@ void Party::offer(std::uint64_t from) {
 
 void Party::act(const StopFetch&) {
   if (fetching_) {
-    fetching_->stopped = true;
-    if (fetching_->tasks != nullptr) fetching_->tasks->cancel();
+    fetching_->stop();
     fetching_.reset();
   }
   const auto now_is = state();

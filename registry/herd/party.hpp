@@ -107,6 +107,11 @@ class Party : public std::enable_shared_from_this<Party> {
     bool stopped = false;
     TaskGroup* tasks = nullptr;
     NodeId node = {};
+
+    void stop() {
+      stopped = true;
+      if (tasks != nullptr) tasks->cancel();
+    }
   };
   using Work = std::function<awaitable<void>(std::shared_ptr<Activity>)>;
   enum class State : std::uint8_t { waiting, offered, fetching, streaming, holder, alone };
