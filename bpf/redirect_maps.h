@@ -34,7 +34,7 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 65536); /* user space may say otherwise before loading */
+  __uint(max_entries, 16384); /* user space may say otherwise before loading */
   __type(key, struct flow_key);
   __type(value, struct flow);
 } flows SEC(".maps");

@@ -43,6 +43,7 @@ struct Node::State {
   Bootstrap bootstrap;
   Joiner joiner;
   BackgroundFile records;
+  bool started = false;  ///< and so has read what it is to write again
   TaskGroup tasks;
 };
 
@@ -133,7 +134,10 @@ Node::Node(asio::any_io_executor executor, Clock& clock, const Identity& identit
 
 Node::~Node() = default;
 
+void Node::bind() { state_->host.bind(); }
+
 void Node::start() {
+  state_->started = true;
   state_->read_records();
   state_->host.start();
   // Those that the last run knew are asked beside the bootstrap: they may all be gone.
@@ -146,7 +150,7 @@ void Node::start() {
 
 awaitable<void> Node::stop() {
   // Before the end: queries that it cuts short would look like peers that don't answer.
-  state_->records.save(state_->kademlia.snapshot());
+  if (state_->started) state_->records.save(state_->kademlia.snapshot());
   state_->tasks.cancel();
   state_->joiner.stop();
   co_await state_->tasks.drain();

@@ -65,9 +65,12 @@ class Node {
   /// Must have been stopped, if it was started.
   ~Node();
 
-  /// Listens, and begins to join the mesh. Throws StartError when the address can't be had.
+  /// Binds: who connects then waits for start(). Throws StartError when the address can't be had.
+  void bind();
+  /// Reads the records of the last run, listens, and begins to join the mesh; binds before if need
+  /// be, and throws then as bind() does.
   void start();
-  /// Ends everything, and keeps the records.
+  /// Ends everything, and keeps the records if it was started.
   awaitable<void> stop();
 
   /// Makes it known, and keeps it known, that this node has `keys`: digests and image names.

@@ -58,7 +58,9 @@ void Host::on_identified(std::function<void(const PeerId&, const PeerAbout&)> to
   state_->on_identified = std::move(told);
 }
 
-void Host::start() { state_->listen(); }
+void Host::bind() { state_->bind(); }
+
+void Host::start() { state_->start(); }
 
 awaitable<void> Host::stop() {
   auto& state = *state_;

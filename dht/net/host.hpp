@@ -91,7 +91,9 @@ class Host {
   /// `told` is called when a peer has identified itself, on a new connection or by a push.
   void on_identified(std::function<void(const PeerId&, const PeerAbout&)> told);
 
-  /// Binds and begins to accept. Throws StartError when the address can't be had.
+  /// Binds: who connects then waits for start(). Throws StartError when the address can't be had.
+  void bind();
+  /// Begins to accept; binds before if need be, and throws then as bind() does.
   void start();
 
   /// Closes all connections and returns when nothing is under way.

@@ -15,7 +15,7 @@ constexpr auto kAcceptRest = std::chrono::milliseconds(200);
 
 }  // namespace
 
-void Host::State::listen() {
+void Host::State::bind() {
   if (const auto error = hagring::listen(acceptor, options.listen, options.sharing)) {
     const auto address = options.listen.address().to_string();
     throw StartError(fmt::format(
@@ -26,6 +26,10 @@ void Host::State::listen() {
   }
   error_code ignored;
   endpoint = acceptor.local_endpoint(ignored);
+}
+
+void Host::State::start() {
+  if (!acceptor.is_open()) bind();
   tasks.spawn([this] { return accept_all(); });
   tasks.spawn([this] { return push_changes(); });
 }

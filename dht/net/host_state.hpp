@@ -37,7 +37,8 @@ struct Host::State {
   };
 
   // host_listen.cpp
-  void listen();
+  void bind();
+  void start();
   awaitable<void> accept_all();
   void admit(tcp::socket socket);
   /// Ends the handshake that holds this place, for a newcomer.

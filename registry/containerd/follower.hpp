@@ -52,6 +52,8 @@ class Follower {
   Follower(asio::any_io_executor executor, Clock& clock, FollowerOptions options,
            Listener listener);
 
+  /// Finds the socket ahead of run(), for state(); what is in the way run() will tell.
+  void find_socket() { (void)choose_socket(); }
   /// Runs until it is cancelled. Tasks that it starts belong to `group`, which has to be drained
   /// before this goes.
   awaitable<void> run(TaskGroup& group);

@@ -45,6 +45,8 @@ ContainerdStore::ContainerdStore(asio::any_io_executor control, Clock& clock,
       known_sources_(clock),
       tasks_(control, "containerd") {}
 
+void ContainerdStore::find_socket() { follower_.find_socket(); }
+
 void ContainerdStore::start() {
   tasks_.spawn([this] { return follower_.run(tasks_); });
   tasks_.spawn([this] { return keeper_.run(); });

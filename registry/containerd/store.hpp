@@ -30,6 +30,8 @@ class ContainerdStore final : public registry::ContentStore {
   ContainerdStore(asio::any_io_executor control, Clock& clock, FollowerOptions options,
                   Follower::Listener listener, LayerKeeperOptions layers = {});
 
+  /// Looks where containerd's socket is, for state(), without asking it anything.
+  void find_socket();
   /// Begins to look for containerd and to follow it; whether it is there doesn't matter.
   void start();
 

@@ -11,6 +11,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <csignal>
+#include <fstream>
+#include <string>
 #include <vector>
 
 #include "userspace/base/unique_fd.hpp"
@@ -97,6 +99,24 @@ TEST(ClosedFirst, WhoSeesAnEndFindsNoListener) {
     ASSERT_GT(::poll(polled.data(), polled.size(), 10'000), 0);
     EXPECT_FALSE(connect_to(server.port())) << "round " << round;
   }
+}
+
+/// Numbers that the process's table of descriptors has room for (proc(5), status, FDSize).
+long table_size() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (word == "FDSize:" && status >> word) return std::stol(word);
+  }
+  return 0;
+}
+
+TEST(ClosedFirst, ATableWithRoomNeedNotGrow) {
+  make_room_for_closed_first();
+  const auto before = table_size();
+  const int fd = closed_first(::socket(AF_INET, SOCK_STREAM, 0));
+  EXPECT_LT(fd, before);
+  EXPECT_EQ(table_size(), before);
+  ::close(fd);
 }
 
 TEST(ClosedFirst, AnAcceptorGoesOnAccepting) {

@@ -31,6 +31,25 @@ std::uint64_t nanoseconds_since(Clock::time_point begun) {
       std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begun).count());
 }
 
+bool resolve(const char* address, std::uint16_t port, sockaddr_in& to) {
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  return inet_pton(AF_INET, address, &to.sin_addr) == 1;
+}
+
+/// How long a connect took, 0 if it failed. The connection ends by RST: no port is left waiting.
+std::uint64_t time_connect(const sockaddr_in& to) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) return 0;
+  const linger hard{1, 0};
+  setsockopt(socket, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+  const auto begun = Clock::now();
+  const bool connected = ::connect(socket, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+  const auto taken = nanoseconds_since(begun);
+  ::close(socket);
+  return connected ? taken : 0;
+}
+
 /// A connected TCP socket with, if wanted, TLS on it.
 class Connection {
  public:
@@ -166,22 +185,23 @@ struct FreeContext {
 
 int load_connect(const char* address, std::uint16_t port, int count, std::uint64_t* nanoseconds) {
   sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(port);
-  if (inet_pton(AF_INET, address, &to.sin_addr) != 1) return -1;
+  if (!resolve(address, port, to)) return -1;
   int succeeded = 0;
   for (int i = 0; i < count; ++i) {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (socket < 0) break;
-    // Ends by RST: no port is left waiting.
-    const linger hard{1, 0};
-    setsockopt(socket, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
-    const auto begun = Clock::now();
-    const bool connected = ::connect(socket, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
-    if (connected) nanoseconds[succeeded++] = nanoseconds_since(begun);
-    ::close(socket);
+    if (const auto taken = time_connect(to)) nanoseconds[succeeded++] = taken;
   }
   return succeeded;
+}
+
+std::uint64_t load_first_connect(const char* address, std::uint16_t port, std::uint64_t until) {
+  constexpr auto kPause = std::chrono::microseconds(200);
+  sockaddr_in to{};
+  if (!resolve(address, port, to)) return 0;
+  while (nanoseconds_since({}) < until) {
+    if (time_connect(to) > 0) return nanoseconds_since({});
+    std::this_thread::sleep_for(kPause);
+  }
+  return 0;
 }
 
 int load_get(const LoadPlan* plan, std::uint64_t* first_bytes, LoadTotals* totals) {

@@ -47,13 +47,13 @@ class Nginx:
     """nginx on `node`, under `names` with a certificate of the lab's authority.
 
     root: a folder whose files it serves; else upstream: host:port that it passes requests on to, by TLS
-    if upstream_tls names the server."""
+    if upstream_tls names the server. `through`: a program that starts it."""
 
     tls_port = 8443
     plain_port = 8080
 
     def __init__(self, node, names=("bench.lab.test",), *, root: str = "", upstream: str = "",
-                 upstream_tls: str = "", tls_port: int = 8443):
+                 upstream_tls: str = "", tls_port: int = 8443, through=()):
         self.node = node
         self.tls_port = tls_port
         chain, key = node.lab.authority.issue(f"nginx-{node.name}", [*names, node.ipv4, "127.0.0.1"])
@@ -67,7 +67,7 @@ class Nginx:
         file.write_text(_CONFIGURATION.format(
             chain=chain, key=key, upstream=pool, location=location, tls_port=tls_port,
             plain_port=self.plain_port), encoding="utf-8")
-        self._program = [binaries.nginx(), "-e", "stderr", "-p", node.folder, "-c", file]
+        self._program = [*through, binaries.nginx(), "-e", "stderr", "-p", node.folder, "-c", file]
         self.process = None
 
     def launch(self) -> None:

@@ -29,7 +29,7 @@ struct NodeTest : testing::Test {
   }
 
   /// A node that joins by those before it that `knows` names.
-  Node& start(std::vector<Node*> knows, NodeOptions options = {}) {
+  Node& make(std::vector<Node*> knows, NodeOptions options = {}) {
     options.host.listen = {asio::ip::make_address("127.0.0.1"), 0};
     options.host.may_dial = [](const asio::ip::address&) { return true; };
     options.joining.first_retry = 50ms;
@@ -41,8 +41,13 @@ struct NodeTest : testing::Test {
     identities.push_back(std::make_unique<Identity>(Identity::generate()));
     nodes.push_back(std::make_unique<Node>(context.get_executor(), clock, *identities.back(),
                                            dialer, resolver, std::move(options)));
-    nodes.back()->start();
     return *nodes.back();
+  }
+
+  Node& start(std::vector<Node*> knows, NodeOptions options = {}) {
+    auto& node = make(std::move(knows), std::move(options));
+    node.start();
+    return node;
   }
 
   void stop(Node& node) { test::run(context, node.stop()); }
@@ -166,6 +171,18 @@ TEST_F(NodeTest, RecordsOutliveARestart) {
   EXPECT_EQ(again.status().records, 1U);
   // It also remembers whom it knew.
   EXPECT_TRUE(wait_for_table(again, 1));
+}
+
+TEST_F(NodeTest, OneThatOnlyBoundLeavesTheRecordsOfTheLastRun) {
+  const auto file = std::filesystem::path(folder) / "records";
+  std::ofstream(file) << "of the last run";
+  auto& a = make({}, {.records_file = file});
+  a.bind();
+  EXPECT_NE(a.endpoint().port(), 0);
+  stop_and_forget(a);
+  std::string kept;
+  std::getline(std::ifstream(file) >> std::ws, kept);
+  EXPECT_EQ(kept, "of the last run");
 }
 
 TEST_F(NodeTest, ARecordsFileThatIsNoneIsNoFailure) {

@@ -51,6 +51,23 @@ struct HeartbeatTest : testing::Test {
                       {.interval = 5ms, .patience = 200ms}};
 };
 
+TEST_F(HeartbeatTest, BeginsWithTheLastThreadsAnswerNotAnIntervalLater) {
+  std::promise<void> gate;
+  asio::post(data.at(1), [open = gate.get_future().share()] { open.wait(); });
+  std::atomic<int> first = 0;
+  TaskGroup seldom_beating(accept.executor(), "test");
+  Heartbeat seldom{{data.at(0).get_executor(), data.at(1).get_executor()},
+                   {.willing = [] { return true; }, .beat = [&] { ++first; }},
+                   {.interval = 1h, .patience = 1h}};
+  accept.call([&] { seldom_beating.spawn([&] { return seldom.run(); }); });
+  std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(first, 0);
+  gate.set_value();
+  eventually([&] { return first == 1; });
+  accept.call([&] { seldom_beating.cancel(); });
+  accept.run(seldom_beating.drain());
+}
+
 TEST_F(HeartbeatTest, StopsWhileAThreadHangs) {
   wait_for_beats();
   std::promise<void> gate;

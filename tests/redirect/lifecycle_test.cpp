@@ -104,6 +104,27 @@ TEST_F(LifecycleTest, SaysHowToGetABpfFileSystem) {
   }
 }
 
+TEST_F(LifecycleTest, LoadsBesideWhatElseIsToDo) {
+  Redirector redirector(options(), Redirector::Load::beside);
+  redirector.finish_loading();
+  EXPECT_EQ(::access((options().pin_directory + "/flows").c_str(), F_OK), 0);
+  EXPECT_TRUE(redirector.set_rule(default_rules().front()));
+}
+
+TEST_F(LifecycleTest, WhatFailsBesideIsToldAtTheEnd) {
+  auto elsewhere = options();
+  elsewhere.pin_directory = "/tmp/hagring-no-bpf";
+  Redirector redirector(elsewhere, Redirector::Load::beside);
+  EXPECT_THROW(redirector.finish_loading(), StartError);
+}
+
+TEST_F(LifecycleTest, WhatWasLoadedBesideForNobodyLeavesNoPins) {
+  {
+    const Redirector redirector(options(), Redirector::Load::beside);
+  }
+  EXPECT_NE(::access(options().pin_directory.c_str(), F_OK), 0);
+}
+
 TEST_F(LifecycleTest, RunsWithoutPins) {
   auto none = options();
   none.pin_directory.clear();

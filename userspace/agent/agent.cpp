@@ -14,6 +14,7 @@
 #include "userspace/agent/node_agent.hpp"
 #include "userspace/agent/start_options.hpp"
 #include "userspace/agent/uninstall.hpp"
+#include "userspace/base/closed_first.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/base/task_group.hpp"
 #include "userspace/base/version.hpp"
@@ -32,6 +33,7 @@ void prepare_descriptors(const Config& config) {
         "LimitNOFILE=)",
         limit, kFewestDescriptors));
   }
+  make_room_for_closed_first();
   const auto clients = capacity_for(limit, {.clients = config.max_connections}).clients;
   if (clients == config.max_connections) return;
   log::warning("agent",

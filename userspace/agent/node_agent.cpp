@@ -48,7 +48,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
       admin_(control, config.admin_socket, admin_pages()),
       sharing_(claim()),
       policy_(make_policy(config)),
-      redirector_(redirector_options(config, policy_)),
+      redirector_(redirector_options(config, policy_), redirect::Redirector::Load::beside),
       trust_(config, policy_, clock_),
       identity_(dht::Identity::load_or_create(identity_file(config))),
       mesh_key_(load_mesh_key(config)),
@@ -108,6 +108,7 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                     [this](const redirect::InterceptionState& state) { client_changed(state); }),
       systemd_(clock_, systemd::bus_socket_below(mounted_root(config))),
       restart_(clock_, systemd_, restart_options(config), restart_hooks()),
+      begun_(control),
       interception_tasks_(control, "interception"),
       control_tasks_(control, "control") {
   if (config.metrics_listen) {
@@ -144,70 +145,6 @@ NodeAgent::NodeAgent(const Config& config, asio::any_io_executor control,
                                           session_hooks(*workers_[i]), proxy::SessionOptions()));
     data_tasks_.push_back(std::make_unique<TaskGroup>(threads_.at(i).get_executor(), "data"));
   }
-}
-
-void NodeAgent::start() {
-  // What can fail comes first, while there is nothing to stop yet.
-  if (const auto set = redirector_.set_listeners(listener_.fd_v4(), listener_.fd_v6()); !set) {
-    throw StartError("the mirror's listeners can't be made known to the kernel: " +
-                     set.error().message());
-  }
-  peer_server_.bind();
-  node_.start();
-  if (herds_) herds_->start();
-  peer_server_.start();
-  trust_.install();
-  listener_.start();
-  spawn_on_data_threads();
-  store_.start();
-  if (!predecessor_) admin_.start();
-  if (telemetry_) telemetry_->start();
-  control_tasks_.spawn([this] { return advertiser_.run(); });
-  control_tasks_.spawn([this] { return privacy_keeper_.run(); });
-  control_tasks_.spawn(
-      [this] { return trust_.keep_installed([this] { return runtime_process(); }); });
-  log::info("agent", "mirror at {} and {}, peers served at {}",
-            write_endpoint(listener_.endpoint_v4()), write_endpoint(listener_.endpoint_v6()),
-            write_endpoint(peer_server_.endpoint()));
-  log::info("agent", "node {} of {}, at {}", node_.peer_id().to_string(),
-            mesh_key_ ? "a closed mesh" : "an open mesh (--spegel-compat)",
-            write_endpoint(node_.endpoint()));
-}
-
-void NodeAgent::spawn_on_data_threads() {
-  for (std::size_t i = 0; i < threads_.size(); ++i) {
-    asio::post(threads_.at(i), [this, i] {
-      data_tasks_[i]->spawn([this, i] { return workers_[i]->sweep(); });
-      if (i == 0) data_tasks_[i]->spawn([this] { return heartbeat_.run(); });
-    });
-  }
-}
-
-/// On the first data thread.
-void NodeAgent::alive() {
-  last_alive_ = clock_.now().time_since_epoch().count();
-  supervisor_.alive();
-}
-
-/// On the first data thread.
-void NodeAgent::beat() {
-  redirector_.beat();
-  if (beaten_.exchange(true)) return;
-  // Only now: a client that is found is asked for the probe at once, and the kernel lets that pass
-  // by us, to an address where nobody answers, until the heart has begun to beat.
-  asio::post(control_, [this] {
-    if (stopping_) return;
-    interception_tasks_.spawn([this] { return interception_.run(); });
-    interception_tasks_.spawn([this] { return egress_keeper_.run(); });
-    control_tasks_.spawn([this] { return names_.run(); });
-    control_tasks_.spawn([this] { return trust_.keep_proving(prober_, hosts_prober_); });
-    control_tasks_.spawn([this] { return restart_.run(); });
-  });
-}
-
-bool NodeAgent::is_settled() const {
-  const auto& state = interception_.state();
-  return beaten_ && (state.attached || state.problem);
 }
 
 void NodeAgent::hurry() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <string>
 #include <vector>
@@ -102,6 +103,7 @@ class NodeAgent {
   EgressKeeper::Hooks egress_hooks();
   RuntimeRestart::Hooks restart_hooks();
   void spawn_on_data_threads();
+  awaitable<void> start_the_rest();
   void alive();
   void beat();
   Pages telemetry_pages();
@@ -133,7 +135,7 @@ class NodeAgent {
   const PortSharing sharing_;
 
   const registry::Policy policy_;
-  redirect::Redirector redirector_;
+  redirect::Redirector redirector_;  ///< loads until start()
   NodeTrust trust_;
   const dht::Identity identity_;
   const std::optional<dht::MeshKey> mesh_key_;  ///< none among Spegel's nodes
@@ -191,7 +193,8 @@ class NodeAgent {
   RuntimeRestart restart_;
 
   std::atomic<bool> beaten_ = false;
-  bool stopping_ = false;  ///< on the control thread, as the next
+  asio::steady_timer begun_;  ///< cancelled when the heart has begun to beat
+  bool stopping_ = false;     ///< on the control thread, as the next
   bool hurried_ = false;
   bool replaced_ = false;
 

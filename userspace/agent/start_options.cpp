@@ -54,9 +54,14 @@ redirect::RedirectorOptions redirector_options(const Config& config,
   for (const auto& range : excluded_ranges(config)) {
     rules.push_back({.destinations = range, .action = redirect::Rule::Action::leave});
   }
-  return {.pin_directory = config.pin_dir,
-          .heartbeat_timeout = config.heartbeat_timeout,
-          .rules = std::move(rules)};
+  redirect::RedirectorOptions options{.pin_directory = config.pin_dir,
+                                      .heartbeat_timeout = config.heartbeat_timeout,
+                                      .rules = std::move(rules)};
+  // The listener lets in twice as many (proxy::Listener); as many again, since each processor keeps
+  // some free entries for itself.
+  options.max_flows =
+      std::max(options.max_flows, 4 * static_cast<std::uint32_t>(config.max_connections));
+  return options;
 }
 
 SystemResolver::Lookup registry_lookup(const Config& config) {

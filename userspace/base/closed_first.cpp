@@ -18,16 +18,27 @@ constexpr rlim_t kRoom = 64;
 /// Below it every number is wanted for something else.
 constexpr rlim_t kLeastLimit = 512;
 
+/// A copy of `fd` above those that connections get; negative: there is no such number.
+int copy_high(int fd) noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < kLeastLimit) return -1;
+  const auto floor = static_cast<int>(std::min(kFloor, limit.rlim_cur - kRoom));
+  return ::fcntl(fd, F_DUPFD_CLOEXEC, floor);
+}
+
 }  // namespace
 
 int closed_first(int fd) noexcept {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < kLeastLimit) return fd;
-  const auto floor = static_cast<int>(std::min(kFloor, limit.rlim_cur - kRoom));
-  const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, floor);
+  const int moved = copy_high(fd);
   if (moved < 0) return fd;
   ::close(fd);
   return moved;
+}
+
+void make_room_for_closed_first() noexcept {
+  // The table doesn't shrink again.
+  const int high = copy_high(STDERR_FILENO);
+  if (high >= 0) ::close(high);
 }
 
 }  // namespace hagring

@@ -15,7 +15,12 @@ namespace hagring {
 /// at once can't be led to it.
 int closed_first(int fd) noexcept;
 
-/// The same for a bound socket or acceptor on which nothing is under way; options that Asio
+/// Makes room for such numbers. To be called before the first thread is started: while there are
+/// several, each time that the table of descriptors grows the kernel waits until all processors
+/// have gone through a quiet state (fs/file.c: expand_fdtable()), some 10 ms.
+void make_room_for_closed_first() noexcept;
+
+/// closed_first() for a bound socket or acceptor on which nothing is under way; options that Asio
 /// remembers of it (non_blocking) are to be set afterwards.
 template <typename Socket>
 error_code close_first(Socket& socket) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "userspace/base/asio.hpp"
+#include "userspace/base/bell.hpp"
 #include "userspace/base/clock.hpp"
 
 namespace hagring::proxy {
@@ -40,6 +41,7 @@ class Heartbeat {
  private:
   struct Pulse;
 
+  awaitable<void> pause();
   void ask(std::size_t index);
   bool all_answer(TimePoint now);
 
@@ -48,6 +50,9 @@ class Heartbeat {
   Options options_;
   /// Each shared with the question that waits in the thread's queue.
   std::vector<std::shared_ptr<Pulse>> pulses_;
+  /// Rung at each answer; shared with the questions, too.
+  std::shared_ptr<Bell> answer_ = std::make_shared<Bell>();
+  bool started_ = false;  ///< every thread has answered once
   bool complained_ = false;
 };
 

@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,19 +16,31 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE (1U << 1)
+#endif
 
 namespace hagring::redirect {
 namespace {
 
-/// Closes all descriptors from 3 on but `kept`, which is sorted.
-int close_all_but(const std::vector<int>& kept) {
+/// Closes the descriptors from `first` to `last` of the calling thread's table; 0, or errno.
+int close_numbers(unsigned first, unsigned last, unsigned flags) {
+  return ::syscall(SYS_close_range, first, last, flags) == 0 ? 0 : errno;
+}
+
+/// Gives the calling thread a table of its own, of the process's descriptors below 3 and those of
+/// `kept`, which is sorted.
+int own_table(const std::vector<int>& kept) {
+  // In this order, since what lies above isn't even copied: others may have high numbers.
+  const unsigned end = kept.empty() ? 3 : static_cast<unsigned>(kept.back()) + 1;
+  int error = close_numbers(end, ~0U, CLOSE_RANGE_UNSHARE);
   unsigned from = 3;
   for (const int fd : kept) {
     const auto number = static_cast<unsigned>(fd);
-    if (number > from && ::syscall(SYS_close_range, from, number - 1, 0) != 0) return errno;
+    if (error == 0 && number > from) error = close_numbers(from, number - 1, 0);
     from = std::max(from, number + 1);
   }
-  return ::syscall(SYS_close_range, from, ~0U, 0) == 0 ? 0 : errno;
+  return error;
 }
 
 /// Blocks all signals on this thread, and on those that it starts, for as long as it lives.
@@ -65,7 +76,7 @@ FdKeeper::FdKeeper(std::vector<int> inherited) {
   thread_.join();
   throw StartError(
       fmt::format("a thread could not be given descriptors of its own: {}; Linux 5.9 "
-                  "or later is needed (unshare, close_range)",
+                  "or later is needed (close_range)",
                   std::strerror(failure_)));
 }
 
@@ -91,7 +102,7 @@ void FdKeeper::serve(std::vector<int> inherited) {
   // CAP_SYS_NICE it takes its turn.
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), -20);
   std::unique_lock lock(mutex_);
-  failure_ = ::unshare(CLONE_FILES) != 0 ? errno : close_all_but(inherited);
+  failure_ = own_table(inherited);
   ready_ = true;
   changed_.notify_all();
   while (failure_ == 0) {

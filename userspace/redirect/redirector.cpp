@@ -119,6 +119,7 @@ struct Redirector::State {
         keeper(descriptors_of(programs_of(*object))) {}
 
   int fd(const bpf_map* map) const { return bpf_map__fd(map); }
+  Result<void> set_rule(const Rule& rule) const;
 
   HookObject object;
   MappedConfig config;
@@ -127,27 +128,36 @@ struct Redirector::State {
   std::optional<Pins> pins;
 };
 
-Redirector::Redirector(RedirectorOptions options) {
+Redirector::Redirector(RedirectorOptions options, Load load_when)
+    : loading_(std::async(load_when == Load::beside ? std::launch::async : std::launch::deferred,
+                          [options = std::move(options)] { return load(options); })) {
+  if (load_when == Load::at_once) finish_loading();
+}
+
+Redirector::~Redirector() = default;
+
+void Redirector::finish_loading() { state_ = loading_.get(); }
+
+std::unique_ptr<Redirector::State> Redirector::load(const RedirectorOptions& options) {
   require_bpf_capabilities();
-  state_ = std::make_unique<State>(options);
-  state_->config->heartbeat_timeout_ns =
+  auto state = std::make_unique<State>(options);
+  state->config->heartbeat_timeout_ns =
       static_cast<__u64>(std::chrono::nanoseconds(options.heartbeat_timeout).count());
-  state_->config->agent_pid = static_cast<__u32>(::getpid());
+  state->config->agent_pid = static_cast<__u32>(::getpid());
   for (const auto& rule : options.rules) {
-    if (const auto set = set_rule(rule); !set) {
+    if (const auto set = state->set_rule(rule); !set) {
       throw StartError("the rule for " + to_string(rule.destinations) +
                        " could not be set: " + set.error().message());
     }
   }
-  if (options.pin_directory.empty()) return;
+  if (options.pin_directory.empty()) return state;
   std::vector<Pins::Map> pinned;
   for (const auto name : kPinnedMaps) {
-    pinned.push_back({name, bpf_object__find_map_fd_by_name(state_->object->obj, name.data())});
+    pinned.push_back({name, bpf_object__find_map_fd_by_name(state->object->obj, name.data())});
   }
-  state_->pins.emplace(options.pin_directory, std::move(pinned));
+  state->pins.emplace(options.pin_directory, std::move(pinned));
+  return state;
 }
-
-Redirector::~Redirector() = default;
 
 Result<void> Redirector::set_listeners(int v4_fd, int v6_fd) {
   const int tokens = state_->fd(state_->object->maps.listeners);
@@ -204,14 +214,16 @@ void Redirector::remove_client(std::uint32_t tgid) {
   ::bpf_map_delete_elem(state_->fd(state_->object->maps.clients), &tgid);
 }
 
-Result<void> Redirector::set_rule(const Rule& rule) {
+Result<void> Redirector::State::set_rule(const Rule& rule) const {
   const auto key = key_of(rule);
   const auto value = value_of(rule);
-  if (::bpf_map_update_elem(state_->fd(state_->object->maps.rules), &key, &value, BPF_ANY) != 0) {
+  if (::bpf_map_update_elem(fd(object->maps.rules), &key, &value, BPF_ANY) != 0) {
     return last_system_error();
   }
   return Result<void>();
 }
+
+Result<void> Redirector::set_rule(const Rule& rule) { return state_->set_rule(rule); }
 
 void Redirector::remove_rule(const Rule& rule) {
   const auto key = key_of(rule);

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,7 +23,7 @@ struct RedirectorOptions {
   /// Without a beat for so long, connections pass untouched.
   std::chrono::milliseconds heartbeat_timeout{500};
   /// Connections whose original destination is kept; the least recently opened go first.
-  std::uint32_t max_flows = 65536;
+  std::uint32_t max_flows = 16384;
   std::vector<Rule> rules = default_rules();
 };
 
@@ -65,12 +66,21 @@ struct Counter {
 /// beat(), pause() and find_flow() may be called from any thread, the rest from one at a time.
 class Redirector {
  public:
+  enum class Load {
+    at_once,
+    beside,  ///< on a thread of its own, until finish_loading()
+  };
+
   /// Loads the programs and pins the maps, in the place of whatever pins were there.
   /// Throws StartError: a capability, a kernel feature or the BPF file system is missing.
-  explicit Redirector(RedirectorOptions options);
+  explicit Redirector(RedirectorOptions options, Load load = Load::at_once);
   ~Redirector();
   Redirector(const Redirector&) = delete;
   Redirector& operator=(const Redirector&) = delete;
+
+  /// After Load::beside: waits for it, before anything else is asked of this object. Once. Throws
+  /// what the constructor would have.
+  void finish_loading();
 
   /// Names the mirror's listening sockets (-1: none for that family), and marks them so that no
   /// other program's listener is taken for them. Each must be bound to one exact address.
@@ -116,6 +126,9 @@ class Redirector {
 
  private:
   struct State;
+  static std::unique_ptr<State> load(const RedirectorOptions& options);
+
+  std::future<std::unique_ptr<State>> loading_;
   std::unique_ptr<State> state_;
 };
 
