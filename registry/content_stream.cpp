@@ -116,6 +116,7 @@ void ContentStream::note_break(const error_code& error) {
   log::info("fetcher", "{} broke off at byte {} of {} of {}: {}",
             source_->shared ? "the herd" : shown(peer), offset_, size_, request_.digest.to_string(),
             error.message());
+  fetcher_->recent_.fails(request_.digest, peer);
   // It would cost the next request the same time.
   if (!peer.empty() && error == Errc::timed_out) {
     fetcher_->conduct_.out_of_reach(peer, "fell silent in the middle of a body");
@@ -138,15 +139,14 @@ awaitable<Result<void>> ContentStream::next_source() {
   co_return Result<void>();
 }
 
-/// Asks peers, in the router's order, until one sends the content from offset_ on.
+/// Asks peers, the one that sent it last and then in the router's order, until one sends the
+/// content from offset_ on.
 awaitable<Result<ContentStream::Source>> ContentStream::next_peer() {
-  if (!std::exchange(searched_, true)) {
-    search_ = fetcher_->router_.find(request_.digest.to_string());
-  }
-  while (search_ && asked_ < fetcher_->options_.max_peers) {
+  while (!exhausted_ && asked_ < fetcher_->options_.max_peers) {
     auto peer = co_await next_candidate();
     if (!peer) {
       if (is_cancelled(peer.error())) co_return peer.error();
+      exhausted_ = true;
       search_.reset();
       break;
     }
@@ -157,7 +157,19 @@ awaitable<Result<ContentStream::Source>> ContentStream::next_peer() {
   co_return Errc::not_found;
 }
 
+/// Asks one peer, and remembers what comes of it.
 awaitable<Result<ContentStream::Source>> ContentStream::ask(Peer peer) {
+  auto source = co_await source_at(peer);
+  auto& recent = fetcher_->recent_;
+  if (source) {
+    recent.sends(request_.digest, std::move(peer));
+  } else if (!is_cancelled(source.error())) {
+    recent.fails(request_.digest, peer.key());
+  }
+  co_return source;
+}
+
+awaitable<Result<ContentStream::Source>> ContentStream::source_at(Peer peer) {
   auto exchange =
       co_await fetcher_->ask(peer, peer_request(peer, "GET", request_, {offset_, wanted_end_}));
   if (exchange && exchange->response.status >= 400) {
@@ -206,10 +218,20 @@ awaitable<Result<ContentStream::Source>> ContentStream::ask_another() {
   co_return source;
 }
 
-/// The peer that lost a race, or the router's next.
+/// The peer that lost a race, the one that sent the content last, or the router's next.
 awaitable<Result<Peer>> ContentStream::next_candidate() {
   if (hedge_) co_return *std::exchange(hedge_, std::nullopt);
-  co_return co_await fetcher_->next(*search_);
+  if (!std::exchange(recalled_, true)) {
+    if (auto recent = fetcher_->recent(request_.digest)) {
+      known_ = recent->key();
+      co_return *std::move(recent);
+    }
+  }
+  if (!search_) search_ = fetcher_->router_.find(request_.digest.to_string());
+  while (true) {
+    CO_TRY(auto peer, co_await fetcher_->next(*search_));
+    if (peer.key() != known_) co_return peer;
+  }
 }
 
 /// Asks the origin, once more if the first try was in vain.

@@ -88,6 +88,7 @@ class ContentStream {
   awaitable<Result<void>> next_source();
   awaitable<Result<Source>> next_peer();
   awaitable<Result<Source>> ask(Peer peer);
+  awaitable<Result<Source>> source_at(Peer peer);
   awaitable<Result<Source>> ask_and_hedge(Peer peer);
   awaitable<Result<Source>> ask_another();
   awaitable<Result<Peer>> next_candidate();
@@ -113,8 +114,10 @@ class ContentStream {
   Continuation continuation_;
   unsigned continuations_ = 0;  ///< so far
   unsigned in_vain_ = 0;        ///< of the last ones, those that gave no byte
+  std::string known_;           ///< the key of the peer that was asked first, without a search
+  bool recalled_ = false;
   std::unique_ptr<PeerSearch> search_;
-  bool searched_ = false;
+  bool exhausted_ = false;  ///< the search has named all that it could
   std::size_t asked_ = 0;
   bool hedged_ = false;        ///< a second peer has been asked beside a silent one
   std::optional<Peer> hedge_;  ///< … which has lost only by time

@@ -7,6 +7,11 @@
 
 namespace hagring::registry {
 
+std::optional<Peer> Fetcher::recent(const Digest& digest) {
+  auto peer = recent_.of(digest);
+  return peer && conduct_.may_ask(peer->key()) ? std::move(peer) : std::nullopt;
+}
+
 awaitable<Result<Peer>> Fetcher::next(PeerSearch& search) {
   while (true) {
     CO_TRY(auto peer, co_await with_deadline(clock_, options_.search, search.next()));

@@ -6,6 +6,7 @@
 #include "registry/conduct.hpp"
 #include "registry/content_stream.hpp"
 #include "registry/privacy.hpp"
+#include "registry/recent_providers.hpp"
 
 namespace hagring::registry {
 
@@ -34,9 +35,11 @@ struct FetcherOptions {
   std::uint64_t slow_bytes_per_second = 16UL * 1024;
   /// For finding that other source, while the slow one is not read.
   Duration faster = std::chrono::seconds(3);
+  RecentProviders::Options recent{};
 };
 
-/// Gets content from the peers that the router names. Requests have the shape that Spegel's nodes
+/// Gets content from the peers that the router names; who has just sent the same content is asked
+/// before the router is. Requests have the shape that Spegel's nodes
 /// send each other; of the client's fields peers see Accept and Range only. Used from one thread;
 /// streams must be gone before it.
 class Fetcher {
@@ -51,7 +54,8 @@ class Fetcher {
         router_(router),
         conduct_(conduct),
         options_(options),
-        privacy_(privacy) {}
+        privacy_(privacy),
+        recent_(clock, options.recent) {}
 
   /// Finds a peer that sends the part of the content. `continuation` may be empty; it is never the
   /// first source. Errors: Errc::not_found when no peer has it.
@@ -88,6 +92,8 @@ class Fetcher {
 
  private:
   friend class ContentStream;
+  /// The peer that sent `digest` last, if it may be asked.
+  std::optional<Peer> recent(const Digest& digest);
   /// The next peer that may be asked.
   awaitable<Result<Peer>> next(PeerSearch& search);
   awaitable<Result<std::uint64_t>> size_at(Peer peer, const ContentRequest& request);
@@ -103,6 +109,7 @@ class Fetcher {
   Conduct& conduct_;
   const Options options_;
   Privacy* privacy_;
+  RecentProviders recent_;
 };
 
 }  // namespace hagring::registry

@@ -19,10 +19,11 @@ fi
   scripts/fetch_containerd.sh
   mkdir -p build
   cmake --preset release > build/bench-configure.log || { cat build/bench-configure.log; exit 1; }
-  ninja -C build/release --quiet hagring hagring_load_client
+  ninja -C build/release --quiet hagring hagring-dht-sim hagring_load_client
 } >&2
 
 HAGRING_BINARY=$PWD/build/release/userspace/cli/hagring \
   HAGRING_LOAD_CLIENT=$PWD/build/release/tests/bench/libhagring_load_client.so \
+  HAGRING_DHT_SIM=$PWD/build/release/dht/sim/hagring-dht-sim \
   PYTHONPATH=tests:tests/support PYTHONDONTWRITEBYTECODE=1 \
   exec /usr/bin/python3 -m bench "$@"

@@ -59,6 +59,7 @@ awaitable<LookupResult> Lookup::search(Message request, Key target, std::vector<
     late = true;
     changed_.ring();
   });
+  co_await give_head_start();
   while (!enough_ && !late && !co_await asked_to_stop()) {
     if (!start_queries()) {
       result_.complete = true;
@@ -71,6 +72,12 @@ awaitable<LookupResult> Lookup::search(Message request, Key target, std::vector<
   co_await tasks_.drain();
   finish();
   co_return std::move(result_);
+}
+
+/// Most searches end here: who holds a record of somebody who has the key needs nobody else.
+awaitable<void> Lookup::give_head_start() {
+  if (result_.providers == 0 || enough_) co_return;
+  co_await changed_.sleep_until(clock_.now() + options_.head_start);
 }
 
 /// Keeps alpha queries in flight; false when the search has come to its end.

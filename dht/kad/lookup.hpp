@@ -24,6 +24,10 @@ struct LookupOptions {
   Duration query_limit = std::chrono::seconds(10);  ///< go-libp2p's read timeout
   Duration stall_after = std::chrono::milliseconds(500);
   Duration limit = std::chrono::seconds(60);
+  /// What providers that are known without asking are given before the network is asked too: about
+  /// what a caller waits for the first of them before it tries the next
+  /// (registry::FirstByteTimes).
+  Duration head_start = std::chrono::milliseconds(20);
   std::size_t max_queries = 200;  ///< liars can't keep a search busy for ever
 };
 
@@ -67,7 +71,8 @@ class Lookup {
   /// wire, and answers are ordered by `target`. Their distance is judged here alone.
   awaitable<LookupResult> find_nearest(Key target, Bytes wire_key, std::vector<PeerInfo> seeds);
 
-  /// Searches those that provide `wire_key`; `held` are those that are known without asking.
+  /// Searches those that provide `wire_key`; `held` are those that are known without asking. They
+  /// are handed on first, and nobody is asked if the caller ends the search within `head_start`.
   awaitable<LookupResult> find_providers(Bytes wire_key, std::vector<PeerInfo> seeds,
                                          std::vector<PeerInfo> held, OnProvider on_provider);
 
@@ -82,6 +87,7 @@ class Lookup {
   using Candidates = std::map<Key, Candidate>;  ///< by distance
 
   awaitable<LookupResult> search(Message request, Key target, std::vector<PeerInfo> seeds);
+  awaitable<void> give_head_start();
   bool start_queries();
   Candidate* next_candidate(std::size_t& in_flight, bool& converged);
   awaitable<void> query(Candidate& candidate);

@@ -11,6 +11,7 @@ bool is_worth_announcing(std::string_view name) {
 }
 
 std::optional<std::uint64_t> ContentIndex::size_of(const registry::Digest& digest) const {
+  const std::lock_guard lock(blobs_mutex_);
   const auto found = blobs_.find(digest);
   if (found == blobs_.end()) return std::nullopt;
   return found->second.size;
@@ -32,15 +33,21 @@ std::vector<registry::Descriptor> ContentIndex::targets() const {
 }
 
 void ContentIndex::add_blob(const registry::Digest& digest, std::uint64_t size) {
-  const auto [entry, added] = blobs_.try_emplace(digest);
-  entry->second = {.size = size, .seen = scan_};
-  if (!added) return;
+  {
+    const std::lock_guard lock(blobs_mutex_);
+    const auto [entry, added] = blobs_.try_emplace(digest);
+    entry->second = {.size = size, .seen = scan_};
+    if (!added) return;
+  }
   note(digest.to_string(), true);
   note_names_of(digest, true);
 }
 
 void ContentIndex::remove_blob(const registry::Digest& digest) {
-  if (blobs_.erase(digest) == 0) return;
+  {
+    const std::lock_guard lock(blobs_mutex_);
+    if (blobs_.erase(digest) == 0) return;
+  }
   note(digest.to_string(), false);
   note_names_of(digest, false);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,10 +27,10 @@ struct Changes {
 bool is_worth_announcing(std::string_view name);
 
 /// What a containerd namespace holds, as far as this node has been told, and what of it changed.
-/// A name counts as held while its target is. Not safe from several threads.
+/// A name counts as held while its target is. Used from one thread, but for size_of().
 class ContentIndex {
  public:
-  /// Bytes of a blob that is held.
+  /// Bytes of a blob that is held. From any thread.
   std::optional<std::uint64_t> size_of(const registry::Digest& digest) const;
   /// What `name` points to, whether the target is held or not.
   std::optional<registry::Descriptor> target_of(const std::string& name) const;
@@ -70,6 +71,7 @@ class ContentIndex {
 
   std::uint64_t scan_ = 1;
   std::uint64_t image_revision_ = 0;
+  mutable std::mutex blobs_mutex_;  ///< against size_of() of other threads
   std::unordered_map<registry::Digest, BlobEntry> blobs_;
   std::unordered_map<std::string, ImageEntry> images_;
   /// The names worth announcing of each target, held or not.

@@ -40,6 +40,16 @@ Follower::Follower(asio::any_io_executor executor, Clock& clock, FollowerOptions
       listener_(std::move(listener)),
       woken_(executor_, TimePoint::max()) {}
 
+std::shared_ptr<const ContentFolder> Follower::folder() const {
+  const std::lock_guard lock(folder_mutex_);
+  return folder_;
+}
+
+void Follower::set_client(std::shared_ptr<Client> client) {
+  client_ = std::move(client);
+  has_client_ = client_ != nullptr;
+}
+
 awaitable<void> Follower::run(TaskGroup& group) {
   const auto first_retry = options_.longest_retry / 10;
   auto retry = first_retry;
@@ -52,13 +62,13 @@ awaitable<void> Follower::run(TaskGroup& group) {
     if (co_await is_stopping()) break;
     retry = std::min(retry * 2, options_.longest_retry);
   }
-  client_.reset();
+  set_client(nullptr);
   state_.connected = false;
   state_.problem = "stopped";
 }
 
 void Follower::lose(const RpcError& error) {
-  client_.reset();
+  set_client(nullptr);
   const auto problem = error.to_string();
   if (state_.connected || problem != state_.problem) {
     log::warning(kPart, "{}; trying again, pulls go on without this node's content meanwhile",
@@ -70,7 +80,7 @@ void Follower::lose(const RpcError& error) {
 
 awaitable<RpcError> Follower::session(TaskGroup& group) {
   if (auto chosen = choose_socket(); !chosen) co_return chosen.error();
-  client_ = std::make_shared<Client>(state_.socket, options_.name_space);
+  set_client(std::make_shared<Client>(state_.socket, options_.name_space));
   if (auto connected = co_await connect(); !connected) co_return connected.error();
 
   // Subscribed before everything is listed, so that nothing falls in between. Shared with
@@ -133,9 +143,11 @@ awaitable<RpcResult<void>> Follower::connect() {
                                ", which can't be opened here (" + folder.error().message() +
                                "): mount it, read-only, at the same path"};
   }
-  folder_ = std::make_shared<const ContentFolder>(*std::move(folder));
   state_.version = *version;
-  state_.root = folder_->path();
+  state_.root = folder->path();
+  auto found = std::make_shared<const ContentFolder>(*std::move(folder));
+  const std::lock_guard lock(folder_mutex_);
+  folder_ = std::move(found);
   co_return RpcResult<void>();
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -44,7 +46,7 @@ struct FollowerState {
 };
 
 /// Keeps a ContentIndex in step with containerd, over its restarts, and tells what changes.
-/// Lives on one thread, the control thread.
+/// Lives on one thread, the control thread; what others may call says so.
 class Follower {
  public:
   using Listener = std::function<void(Changes)>;
@@ -59,11 +61,14 @@ class Follower {
   awaitable<void> run(TaskGroup& group);
 
   ContentIndex& index() { return index_; }
+  const ContentIndex& index() const { return index_; }
   /// The connection that calls may be made over; nullptr when there is none. Callers share it
   /// with run(), which drops it when it breaks.
   std::shared_ptr<Client> client() const { return client_; }
-  /// Callers share it with run(), which replaces it when containerd has moved.
-  std::shared_ptr<const ContentFolder> folder() const { return folder_; }
+  /// Whether there is one. From any thread.
+  bool has_client() const { return has_client_; }
+  /// Callers share it with run(), which replaces it when containerd has moved. From any thread.
+  std::shared_ptr<const ContentFolder> folder() const;
   const FollowerState& state() const { return state_; }
   const FollowerOptions& options() const { return options_; }
   /// containerd's process; 0: in another pid namespace.
@@ -85,6 +90,7 @@ class Follower {
   awaitable<RpcResult<void>> apply(Event event);
   awaitable<RpcResult<void>> update_image(std::string name);
   void schedule_scan(Duration from_now);
+  void set_client(std::shared_ptr<Client> client);
   void lose(const RpcError& error);
 
   asio::any_io_executor executor_;
@@ -95,6 +101,8 @@ class Follower {
   FollowerState state_;
   pid_t pid_ = 0;  ///< containerd's; 0: in another pid namespace
   std::shared_ptr<Client> client_;
+  std::atomic<bool> has_client_ = false;
+  mutable std::mutex folder_mutex_;
   std::shared_ptr<const ContentFolder> folder_;
 
   /// Events that wait for their turn; past kMaxWaiting they are dropped for a whole scan.

@@ -58,14 +58,18 @@ awaitable<void> ContainerdStore::stop() {
 }
 
 awaitable<Result<registry::OpenBlob>> ContainerdStore::open(registry::Digest digest) {
-  CO_TRY(auto location,
-         co_await run_on<Location>(control_, tasks_, [this, digest] { return locate(digest); }));
+  auto location = place_of(digest);
+  if (!location && follower_.has_client()) {
+    location =
+        co_await run_on<Location>(control_, tasks_, [this, digest] { return locate(digest); });
+  }
+  if (!location) co_return location.error();
   // On the caller's thread: the control thread waits for no disk.
-  auto opened = location.folder->open(digest, location.size);
+  auto opened = location->folder->open(digest, location->size);
   if (opened) co_return opened;
   if (opened.error() == Errc::bad_message) {
     log::warning(kPart, "{} in {} is not {} bytes long, as containerd says: not served",
-                 digest.to_string(), location.folder->path(), location.size);
+                 digest.to_string(), location->folder->path(), location->size);
   } else if (opened.error() != Errc::not_found) {
     co_return opened;
   }
@@ -108,10 +112,15 @@ awaitable<Result<void>> ContainerdStore::find_blob(registry::Digest digest) {
 
 awaitable<Result<ContainerdStore::Location>> ContainerdStore::locate(registry::Digest digest) {
   CO_CHECK(co_await find_blob(digest));
+  co_return place_of(digest);
+}
+
+Result<ContainerdStore::Location> ContainerdStore::place_of(const registry::Digest& digest) const {
   const auto size = follower_.index().size_of(digest);
-  if (!size) co_return Errc::not_found;
-  if (!follower_.folder()) co_return Errc::unavailable;
-  co_return Location{.folder = follower_.folder(), .size = *size};
+  if (!size) return follower_.has_client() ? Errc::not_found : Errc::unavailable;
+  auto folder = follower_.folder();
+  if (!folder) return Errc::unavailable;
+  return Location{.folder = std::move(folder), .size = *size};
 }
 
 awaitable<Result<registry::Descriptor>> ContainerdStore::resolve(std::string name) {
@@ -128,6 +137,7 @@ awaitable<Result<registry::Descriptor>> ContainerdStore::resolve_here(std::strin
 
 awaitable<Result<KnownSources::Sources>> ContainerdStore::sources(registry::Digest digest) {
   if (auto known = known_sources_.fresh(digest)) co_return *std::move(known);
+  if (!follower_.index().size_of(digest)) co_return Errc::not_found;
   auto asked = co_await run_on<BlobSources>(control_, tasks_,
                                             [this, digest] { return sources_here(digest); });
   if (asked) {

@@ -48,7 +48,8 @@ class ContainerdStore final : public registry::ContentStore {
   awaitable<void> manifest_served(std::string image, registry::Digest digest,
                                   std::string_view manifest);
 
-  /// A blob that the index doesn't know yet is asked for at containerd, for a second at most, and
+  /// What the index knows is opened without a word to the control thread. A blob that it doesn't
+  /// know yet is asked for at containerd, for a second at most, and
   /// not more often than 200 times a second: what is asked beyond that isn't found.
   /// Errors: Errc::not_found also where the file has gone or has another size; Errc::unavailable
   /// and Errc::timed_out where containerd doesn't answer.
@@ -69,6 +70,8 @@ class ContainerdStore final : public registry::ContentStore {
   };
   /// Returns when the blob is in the index.
   awaitable<Result<void>> find_blob(registry::Digest digest);
+  /// Where the index says that a blob is. From any thread.
+  Result<Location> place_of(const registry::Digest& digest) const;
   awaitable<Result<Location>> locate(registry::Digest digest);
   awaitable<Result<registry::Descriptor>> resolve_here(std::string name);
   awaitable<Result<std::size_t>> abort_here(registry::Digest digest);

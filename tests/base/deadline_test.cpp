@@ -18,12 +18,17 @@ using namespace std::chrono_literals;
 struct DeadlineTest : testing::Test {
   asio::io_context context;
   test::ManualClock clock;
+  SystemClock machine;
   TaskGroup group{context.get_executor(), "test"};
   asio::steady_timer event{context, asio::steady_timer::time_point::max()};
   std::optional<error_code> seen;
 
   awaitable<void> watch(awaitable<Result<int>> operation) {
     seen = (co_await with_deadline(clock, 1h, std::move(operation))).error();
+  }
+  /// The same by the machine's own time.
+  awaitable<void> watch_for(Duration limit, awaitable<Result<int>> operation) {
+    seen = (co_await with_deadline(machine, limit, std::move(operation))).error();
   }
 };
 
@@ -72,6 +77,25 @@ TEST_F(DeadlineTest, CallerCanBeToldAfterTheDeadline) {
   EXPECT_TRUE(told);  // without any of the waits between two repetitions
   test::run(context, group.drain());
   EXPECT_EQ(seen, Errc::cancelled);
+}
+
+TEST_F(DeadlineTest, HoldsByTheMachinesTimeToo) {
+  group.spawn([this] { return watch_for(1ms, read_for_ever(event)); });
+  test::run(context, group.drain());
+  EXPECT_EQ(seen, Errc::timed_out);
+  // Told to stop, between two waits again.
+  context.restart();
+  group.spawn([this] { return watch_for(1h, read_for_ever(event)); });
+  context.poll();
+  event.expires_at(event.expiry() - 1h);
+  group.cancel();
+  test::run(context, group.drain());
+  EXPECT_EQ(seen, Errc::cancelled);
+  const auto later = []() -> awaitable<Result<int>> {
+    co_await asio::post(kTuple);
+    co_return 2;
+  };
+  EXPECT_EQ(test::run(context, with_deadline(machine, 1h, later())), Result<int>(2));
 }
 
 TEST_F(DeadlineTest, ReturnsWhatWasThereInTime) {

@@ -59,15 +59,16 @@ class LoadClient(registry_client.RegistryClient):
             raise TimeoutError(f"{address}:{port} takes no connection")
         return answer["begun"] / 1e9, answer["succeeded"] / 1e9
 
-    def get(self, address: str, path: str, host: str, *, port: int = 443, tls: bool = True,
+    def get(self, address: str, path: str | Sequence[str], host: str, *, port: int = 443, tls: bool = True,
             streams: int = 1, requests: int = 1, keep_alive: bool = True, status: int = 200,
             fields: Sequence[str] = ()) -> Totals:
-        """GETs `path` by `streams` threads, `requests` times each. RuntimeError if one fails."""
-        lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Accept: */*", *fields]
-        if not keep_alive:
-            lines.append("Connection: close")
+        """GETs `path`, or several in turn, by `streams` threads, `requests` times each. RuntimeError if
+        one fails."""
+        more = ["Accept: */*", *fields, *([] if keep_alive else ["Connection: close"]), "", ""]
+        heads = ["\r\n".join([f"GET {path} HTTP/1.1", f"Host: {host}", *more])
+                 for path in ([path] if isinstance(path, str) else path)]
         answer = self.ask("get", library=self._library, address=address, port=port, host=host, tls=tls,
-                          request="\r\n".join([*lines, "", ""]), streams=streams, requests=requests,
+                          heads=heads, streams=streams, requests=requests,
                           keep_alive=keep_alive, status=status, timeout_s=900)
         if answer["failures"]:
             raise RuntimeError(f"{answer['failures']} of {streams * requests} requests for {path} "
@@ -82,7 +83,8 @@ class _Plan(ctypes.Structure):
     _fields_ = [("address", ctypes.c_char_p), ("server_name", ctypes.c_char_p),
                 ("authority_file", ctypes.c_char_p), ("request", ctypes.c_char_p),
                 ("port", ctypes.c_uint16), ("status", ctypes.c_int32), ("streams", ctypes.c_int32),
-                ("requests", ctypes.c_int32), ("keep_alive", ctypes.c_int32)]
+                ("requests", ctypes.c_int32), ("keep_alive", ctypes.c_int32),
+                ("heads", ctypes.c_int32)]
 
 
 class _Totals(ctypes.Structure):
@@ -107,11 +109,12 @@ class _LoadOperations(registry_client.Client):
         return {"begun": begun, "succeeded": function(
             address.encode(), ctypes.c_uint16(port), ctypes.c_uint64(until))}
 
-    def get(self, library, address, port, host, tls, request, streams, requests, keep_alive,
+    def get(self, library, address, port, host, tls, heads, streams, requests, keep_alive,
             status) -> dict:
         """load_get()."""
         plan = _Plan(address.encode(), host.encode(), _all_roots().encode() if tls else None,
-                     request.encode(), port, status, streams, requests, int(keep_alive))
+                     "\0".join(heads).encode(), port, status, streams, requests, int(keep_alive),
+                     len(heads))
         first_bytes = (ctypes.c_uint64 * (streams * requests))()
         totals = _Totals()
         if ctypes.CDLL(library).load_get(ctypes.byref(plan), first_bytes, ctypes.byref(totals)) != 0:

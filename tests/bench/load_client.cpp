@@ -122,7 +122,11 @@ bool parse(std::string_view text, Head& head) {
 class Worker {
  public:
   Worker(const LoadPlan& plan, SSL_CTX* context, std::uint64_t* first_bytes)
-      : plan_(plan), context_(context), first_bytes_(first_bytes) {}
+      : plan_(plan), context_(context), first_bytes_(first_bytes) {
+    const char* head = plan.request;
+    for (int i = 0; i < plan.heads; ++i, head += heads_.back().size() + 1)
+      heads_.emplace_back(head);
+  }
 
   void run() {
     std::unique_ptr<Connection> kept;
@@ -136,7 +140,7 @@ class Worker {
           continue;
         }
       }
-      if (!request(*kept, begun, first_bytes_[i])) {
+      if (!request(*kept, heads_[i % heads_.size()], begun, first_bytes_[i])) {
         ++failures;
         kept.reset();
       }
@@ -147,8 +151,9 @@ class Worker {
   std::uint64_t failures = 0;
 
  private:
-  bool request(Connection& connection, Clock::time_point begun, std::uint64_t& first_byte) {
-    if (!connection.write(plan_.request)) return false;
+  bool request(Connection& connection, std::string_view sent, Clock::time_point begun,
+               std::uint64_t& first_byte) {
+    if (!connection.write(sent)) return false;
     std::size_t filled = 0;
     std::size_t end = std::string_view::npos;
     while (end == std::string_view::npos && filled < buffer_.size()) {
@@ -174,6 +179,7 @@ class Worker {
   const LoadPlan& plan_;
   SSL_CTX* context_;
   std::uint64_t* first_bytes_;
+  std::vector<std::string_view> heads_;
   std::vector<char> buffer_ = std::vector<char>(256UL * 1024);
 };
 

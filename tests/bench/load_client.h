@@ -12,12 +12,13 @@ typedef struct LoadPlan {
   const char* address; /* IPv4, dotted */
   const char* server_name;
   const char* authority_file; /* PEM; NULL: without TLS */
-  const char* request;        /* a request's head, whole */
+  const char* request;        /* a request's head, whole; of several each with its zero */
   uint16_t port;
   int32_t status;     /* that every answer must have */
   int32_t streams;    /* at the same time, a thread each */
   int32_t requests;   /* of each stream, one after the other */
   int32_t keep_alive; /* else a connection for each */
+  int32_t heads;      /* in `request`: they are sent in turn */
 } LoadPlan;
 
 typedef struct LoadTotals {

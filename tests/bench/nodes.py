@@ -29,7 +29,7 @@ class Pair(NamedTuple):
 
     @property
     def layer(self) -> str:
-        """The digest of the image's one layer."""
+        """The digest of the image's first layer."""
         return self.made.layers[0]
 
     @property
@@ -40,7 +40,12 @@ class Pair(NamedTuple):
     @property
     def path(self) -> str:
         """By which a client asks its registry for the layer."""
-        return f"/v2/{REPOSITORY}/blobs/{self.layer}"
+        return self.paths[0]
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """The same of each of the image's layers."""
+        return [f"/v2/{REPOSITORY}/blobs/{layer}" for layer in self.made.layers]
 
     @property
     def peer_path(self) -> str:
@@ -52,20 +57,22 @@ class Pair(NamedTuple):
         """Where the peer's containerd has its blobs, as programs on the peer see it."""
         return "/var/lib/containerd/io.containerd.content.v1.content/blobs"
 
-    def get(self, **load):
-        """The client asks the registry for the layer, through the agent."""
-        return self.client.get(self.origin.ipv4, self.path, REGISTRY, **load)
+    def get(self, path="", **load):
+        """The client asks the registry for the layer, or other paths, through the agent."""
+        return self.client.get(self.origin.ipv4, path or self.path, REGISTRY, **load)
 
 
 @contextlib.contextmanager
 def pair(layer_bytes: int, seed: object, arguments: Sequence[str] = (),
-         closed: bool = True) -> Iterator[Pair]:
-    """Two agents in one mesh, a closed one or one that is open to Spegel's nodes."""
+         closed: bool = True, layers: int = 1, members: int = 0) -> Iterator[Pair]:
+    """Two agents in one mesh, a closed one or one that is open to Spegel's nodes, in which there are so
+    many `members` besides."""
     options = {"arguments": list(arguments)} if closed else {
         "arguments": [*arguments, "--spegel-compat", "true"], "mesh_key": ""}
     with Lab() as lab:
         origin = lab.origin()
-        made = image.assemble([image.random_layer(layer_bytes, f"bench/{seed}")])
+        made = image.assemble([image.random_layer(layer_bytes, f"bench/{seed}" + (f"/{i}" if i else ""))
+                               for i in range(layers)])
         origin.publish(made, REPOSITORY, "1")
         peer, node = lab.node("peer"), lab.node("node")
         peer.start_agent(peers=[node], **options)
@@ -74,7 +81,11 @@ def pair(layer_bytes: int, seed: object, arguments: Sequence[str] = (),
         client = LoadClient(node)
         wait_for_trust(peer)
         wait_for_trust(node, client.pid)
-        node.agent.wait_for_mesh(1)
+        for i in range(members):
+            lab.node(f"member{i}").start_agent(peers=[peer], **options)
+        # A node's table hasn't got room for all of many.
+        for agent in (node.agent, peer.agent):
+            agent.wait_for_mesh(1 + members * 3 // 4, deadline_s=30 + members)
         peer.pull(f"docker.io/{REPOSITORY}:1")
         peer.agent.wait_until_told(f"docker.io/{REPOSITORY}:1")
         result = Pair(lab, origin, peer, node, client, made)

@@ -285,6 +285,23 @@ TEST_P(StoreTest, AnswersOnTheCallersThread) {
   }
 }
 
+TEST_P(StoreTest, WhatItKnowsNeedsNoControlThread) {
+  start_both();
+  const TinyImage image(kName, "some layer");
+  import_image(image);
+  ASSERT_TRUE(eventually([&] { return holds(image); }));
+  asio::io_context caller;  // the store's own doesn't run meanwhile
+  const auto blob = test::run(caller, store_->open(image.layer_digest()));
+  ASSERT_TRUE(blob) << blob.error().message();
+  EXPECT_EQ(blob->size, image.layer.size());
+  const auto sources = test::run(caller, store_->sources(test::digest_of("nobody has this")));
+  EXPECT_EQ(sources.error(), Errc::not_found);
+  daemon_->stop();
+  ASSERT_TRUE(eventually([&] { return !store_->state().connected; }));
+  EXPECT_EQ(test::run(caller, store_->open(test::digest_of("nobody has this"))).error(),
+            Errc::unavailable);
+}
+
 /// CPU time of this thread: what other processes do doesn't count.
 Duration own_time() {
   timespec time{};

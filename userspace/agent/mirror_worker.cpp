@@ -10,6 +10,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// That a client was sent something is told once in so long: it may ask for it again and again, and
+/// each time would wake the control thread.
+constexpr Duration kOldNews = 10s;
+constexpr std::size_t kMostTold = 256;
+
 /// Peers are near: who doesn't answer soon is passed by.
 registry::UpstreamClient::Options peer_options(const Config& config) {
   return {.connect = 2s, .response = 2s, .stall = config.stall_timeout};
@@ -56,13 +61,27 @@ MirrorWorker::MirrorWorker(asio::any_io_executor executor, const MirrorShared& s
                .grants = &shared.grants,
                .under_way = &shared.under_way,
                .herds = shared.herds}),
-      background_(std::move(executor), "background") {}
+      background_(std::move(executor), "background"),
+      told_(kMostTold) {}
 
 registry::MirrorHooks MirrorWorker::hooks(registry::MirrorHooks shared) {
   shared.background = [this](std::function<awaitable<void>()> task) {
     background_.spawn(std::move(task));
   };
+  if (!shared.seen) return shared;
+  shared.seen = [this, tell = std::move(shared.seen)](std::string registry, std::string repository,
+                                                      registry::Digest digest, std::uint64_t size) {
+    if (is_news(digest)) tell(std::move(registry), std::move(repository), std::move(digest), size);
+  };
   return shared;
+}
+
+bool MirrorWorker::is_news(const registry::Digest& digest) {
+  const auto now = clock_.now();
+  auto& last = told_.touch(digest);
+  if (last != TimePoint{} && now - last < kOldNews) return false;
+  last = now;
+  return true;
 }
 
 void MirrorWorker::ask_as_anybody(const std::string& repository, const registry::Digest& digest,

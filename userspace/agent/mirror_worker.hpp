@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "registry/bounded_map.hpp"
 #include "registry/fetcher.hpp"
 #include "registry/grants.hpp"
 #include "registry/known_sizes.hpp"
@@ -78,6 +79,8 @@ class MirrorWorker {
 
  private:
   registry::MirrorHooks hooks(registry::MirrorHooks shared);
+  /// Whether `digest` was seen for the first time in a while.
+  bool is_news(const registry::Digest& digest);
 
   Clock& clock_;
   const registry::Policy& policy_;
@@ -92,6 +95,8 @@ class MirrorWorker {
   registry::OriginCheck check_;
   registry::Mirror mirror_;
   TaskGroup background_;
+  /// When the rest of the agent was last told of content that clients were sent.
+  registry::BoundedMap<registry::Digest, TimePoint> told_;
   bool stopped_ = false;
 };
 

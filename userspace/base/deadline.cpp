@@ -40,8 +40,14 @@ class Watch {
 
   /// Returns when the operation has ended, the limit has passed or the caller is told to stop.
   awaitable<void> wait(Clock& clock, Duration limit) {
-    auto told = (co_await asio::this_coro::cancellation_state).slot();
     if (ended_) co_return;
+    // The machine's own time needs no coroutine that sleeps, which costs as much again as all else.
+    if (dynamic_cast<const SystemClock*>(&clock) != nullptr) {
+      again_.expires_after(limit);
+      co_await again_.async_wait(kTuple);
+      co_return;
+    }
+    auto told = (co_await asio::this_coro::cancellation_state).slot();
     // Asio clears the slot when the caller goes on.
     if (told.is_connected()) {
       told.assign(
@@ -65,7 +71,7 @@ class Watch {
 
  private:
   asio::cancellation_signal operation_, sleep_;
-  asio::steady_timer again_;
+  asio::steady_timer again_;  ///< its wait ends when the operation does
   std::exception_ptr failure_;
   bool ended_ = false;
 };

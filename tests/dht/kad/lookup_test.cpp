@@ -128,6 +128,37 @@ TEST_F(KadLookup, StreamsProvidersAndEndsWithEnough) {
   EXPECT_EQ(seen.size(), 10) << "each once, and never ourselves";
 }
 
+TEST_F(KadLookup, AsksNobodyWhileThoseThatAreHeldDo) {
+  providers = {numbered_peer(201)};
+  std::vector<PeerInfo> seen;
+  const auto on_provider = [&](const PeerInfo& provider) {
+    seen.push_back(provider);
+    return true;
+  };
+  TaskGroup group(context.get_executor(), "test");
+  Lookup ended = lookup();
+  group.spawn([&]() -> awaitable<void> {
+    co_await ended.find_providers(wanted, {numbered_peer(1)}, {numbered_peer(200)}, on_provider);
+  });
+  clock.run_for(milliseconds(19));
+  EXPECT_EQ(seen, std::vector{numbered_peer(200)}) << "at once";
+  EXPECT_EQ(network.counters().requests, 0);
+  group.cancel();
+  clock.run_until([&] { return group.size() == 0; }, clock.now() + milliseconds(1));
+  EXPECT_EQ(group.size(), 0);
+  EXPECT_EQ(network.counters().requests, 0);
+  // Who wants more has it soon after.
+  seen.clear();
+  Lookup search = lookup();
+  run(search.find_providers(wanted, {numbered_peer(1)}, {numbered_peer(200)}, on_provider));
+  EXPECT_EQ(seen, (std::vector{numbered_peer(200), numbered_peer(201)}));
+  // Without any there is nothing to wait for.
+  const auto before = clock.now();
+  Lookup none = lookup();
+  run(none.find_providers(wanted, {numbered_peer(1)}, {}, [](const PeerInfo&) { return false; }));
+  EXPECT_LT(clock.now() - before, milliseconds(20));
+}
+
 TEST_F(KadLookup, ALiarsProvidersDontHideTheOthers) {
   // The first that is asked names very many that aren't there; all others name one that is.
   for (std::uint32_t i = 0; i < 256; ++i) invented.push_back(numbered_peer(10'000 + i));
