@@ -1,84 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/base/tls_stream.hpp"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
-#include <cstring>
 #include <optional>
 
 #include "userspace/base/task_group.hpp"
+#include "userspace/base/tls_buffers.hpp"
 
 namespace hagring {
 namespace {
 
 /// Plain text that is encrypted before a send: sixteen records of TLS's greatest size.
 constexpr std::size_t kSendSize = std::size_t{256} * 1024;
-/// What is asked of the stream below at a time: at first and while little comes, so that a
-/// connection that rests costs little, and at most.
-constexpr std::size_t kLeastRead = std::size_t{4} * 1024;
-constexpr std::size_t kMostRead = std::size_t{64} * 1024;
-/// Threat: a peer that makes us answer (warnings, for example) and never reads.
-constexpr std::size_t kMaxUnsent = std::size_t{1} << 20;
-
-/// What the SSL reads from and writes to.
-struct Buffers {
-  std::unique_ptr<std::uint8_t[]> in;
-  std::size_t in_capacity = 0;
-  std::size_t in_begin = 0;
-  std::size_t in_end = 0;
-  Bytes out;
-
-  /// Makes the buffer for reads, which holds nothing now, fit what the last one brought.
-  void fit_reads() {
-    auto capacity = in_capacity;
-    if (in_end == capacity) capacity = std::min(2 * capacity, std::max(kMostRead, capacity));
-    if (in_end < capacity / 8) capacity = kLeastRead;
-    if (capacity == in_capacity) return;
-    in = std::make_unique_for_overwrite<std::uint8_t[]>(capacity);
-    in_capacity = capacity;
-  }
-};
-
-int bio_read(BIO* bio, char* into, std::size_t size, std::size_t* done) {
-  auto& buffers = *static_cast<Buffers*>(BIO_get_data(bio));
-  BIO_clear_retry_flags(bio);
-  *done = std::min(size, buffers.in_end - buffers.in_begin);
-  if (*done == 0) {
-    BIO_set_retry_read(bio);
-    return 0;
-  }
-  std::memcpy(into, buffers.in.get() + buffers.in_begin, *done);
-  buffers.in_begin += *done;
-  return 1;
-}
-
-int bio_write(BIO* bio, const char* from, std::size_t size, std::size_t* done) {
-  auto& out = static_cast<Buffers*>(BIO_get_data(bio))->out;
-  BIO_clear_retry_flags(bio);
-  *done = 0;
-  if (out.size() + size > kMaxUnsent) return 0;
-  out.insert(out.end(), from, from + size);
-  *done = size;
-  return 1;
-}
-
-long bio_control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
-
-/// The BIO over Buffers; OpenSSL wants the table made at run time.
-const BIO_METHOD* bio_method() {
-  static BIO_METHOD* const method = [] {
-    auto* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "hagring buffers");
-    BIO_meth_set_read_ex(made, bio_read);
-    BIO_meth_set_write_ex(made, bio_write);
-    BIO_meth_set_ctrl(made, bio_control);
-    return made;
-  }();
-  return method;
-}
 
 }  // namespace
 
@@ -89,6 +27,7 @@ struct TlsStream::State {
 
   State(SSL* session, std::unique_ptr<ByteStream> stream, ByteView read_ahead);
   awaitable<Result<void>> fill();
+  void wake_when_of_use();
   awaitable<Result<void>> flush();
   awaitable<Result<void>> flush_unless_flushing();
   /// Decrypts what has arrived. Zero means that more must arrive.
@@ -100,8 +39,9 @@ struct TlsStream::State {
 
   std::unique_ptr<SSL, Free> ssl;
   std::unique_ptr<ByteStream> below;
-  Buffers buffers;
-  Bytes sending;  ///< being written below, while `buffers.out` fills again
+  TlsBuffers buffers;
+  std::size_t wakes_at = 1;  ///< bytes that the kernel waits for
+  Bytes sending;             ///< being written below, while `buffers.out` fills again
   bool flushing = false;
   std::optional<asio::steady_timer> flushed;  ///< who waits for another's flush waits here
   error_code read_end;                        ///< why nothing more can be read
@@ -111,19 +51,26 @@ struct TlsStream::State {
 
 TlsStream::State::State(SSL* session, std::unique_ptr<ByteStream> stream, ByteView read_ahead)
     : ssl(session), below(std::move(stream)) {
-  buffers.in_capacity = std::max(kLeastRead, read_ahead.size());
-  buffers.in = std::make_unique_for_overwrite<std::uint8_t[]>(buffers.in_capacity);
-  std::copy(read_ahead.begin(), read_ahead.end(), buffers.in.get());
-  buffers.in_end = read_ahead.size();
-  auto* bio = BIO_new(bio_method());
-  BIO_set_data(bio, &buffers);
-  BIO_set_init(bio, 1);
-  SSL_set_bio(ssl.get(), bio, bio);
+  buffers.begin_with(read_ahead);
+  buffers.attach_to(ssl.get());
   // Renegotiation (TLS 1.2) would make reads depend on writes.
   SSL_set_options(ssl.get(), SSL_OP_NO_RENEGOTIATION);
 }
 
+/// On a link that brings packet by packet each would wake this thread, and most of them in vain: a
+/// record has a dozen. FIN, errors and a window that is full wake it all the same (tcp(7) has no
+/// word of it; net/ipv4/tcp.c, tcp_stream_is_readable and tcp_poll).
+void TlsStream::State::wake_when_of_use() {
+  const int socket = below->plain_socket();
+  if (socket < 0 || buffers.missing == wakes_at) return;
+  const int least = static_cast<int>(buffers.missing);
+  if (::setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least) == 0) {
+    wakes_at = buffers.missing;
+  }
+}
+
 awaitable<Result<void>> TlsStream::State::fill() {
+  wake_when_of_use();
   buffers.fit_reads();
   buffers.in_begin = buffers.in_end = 0;
   CO_TRY(buffers.in_end,
