@@ -154,6 +154,8 @@ class Member {
 
   /// The own client has gone. A fetch goes on while there are children; else the member leaves.
   Actions client_gone(TimePoint now);
+  /// An own client is there again: with its credentials the node may fetch.
+  Actions client_back(TimePoint now);
 
   /// The whole blob is there and its digest right; this node serves it as a finished one now. Worth
   /// keeping for a while (CoordinatorOptions::idle): late ones get it here, and it tells when the

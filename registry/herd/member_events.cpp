@@ -113,6 +113,17 @@ Actions Member::client_gone(TimePoint /*now*/) {
   return actions;
 }
 
+Actions Member::client_back(TimePoint now) {
+  Actions actions;
+  if (!std::exchange(client_gone_, false)) return actions;
+  facts_.may_fetch = true;
+  floor_since_ = now;
+  floor_bytes_ = 0;
+  const bool takes_part = state_ != State::alone && state_ != State::ended;
+  if (takes_part && !coordinator_.empty()) join(now, actions);
+  return actions;
+}
+
 /// Whether others depend on this member's going on. A small blob's fetcher can't know who waits.
 bool Member::needed() const { return !children_.empty() || (fetching_ && facts_.whole); }
 

@@ -298,6 +298,9 @@ void Party::coordinator_lost(const NodeId& node) { apply(member_.coordinator_los
 void Party::sit(Again again) {
   ++seats_;
   if (again) agains_.push_back(std::move(again));
+  apply(member_.client_back(now()));
+  // Too late: what is left of it only serves others.
+  if (member_.over() && !spool() && state() == State::waiting) become(State::alone);
 }
 
 void Party::leave(const Again& again) {

@@ -187,6 +187,21 @@ TEST_F(CoordinatorTest, ADeniedFetcherIsReplacedAndNotAskedAgain) {
   EXPECT_TRUE(of<Fetch>(pass(std::chrono::seconds(20))).empty());
 }
 
+TEST_F(CoordinatorTest, AMemberThatMayFetchAgainSaysSoByJoiningAnew) {
+  says("head", fresh());
+  says("b", fresh());
+  pass(milliseconds(5));
+  says("b", Progress{.have = {2, 2}, .client_gone = true});
+  says("b", Join{.size = 1 << 20,
+                 .may_fetch = true,
+                 .epoch = 1,
+                 .have = {2, 2},
+                 .parents = {"head", "head"}});
+  const auto out = coordinator->lost("head", now);
+  ASSERT_EQ(of<Fetch>(out).size(), 1U);
+  EXPECT_EQ(of<Fetch>(out)[0].first, "b");
+}
+
 TEST_F(CoordinatorTest, AnOriginThatFailsIsAskedAgainAfterGrowingPauses) {
   says("a", fresh());
   TimePoint last = now;

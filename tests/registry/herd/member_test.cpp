@@ -324,6 +324,25 @@ TEST_F(MemberTest, WhenTheDigestIsWrongNobodyIsServedOn) {
   EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::corrupt);
   EXPECT_FALSE(member->child_asks(0, "child", now));
 }
+TEST_F(MemberTest, OneWhoseClientComesBackMayFetchAgain) {
+  start();
+  streams();
+  add(member->arrived(0, 0, now));
+  ASSERT_TRUE(member->child_asks(0, "child", now));
+  add(member->client_gone(now));
+  actions.clear();
+  add(member->client_back(now));
+  ASSERT_EQ(sent<Join>().size(), 1U) << "the coordinator has been told that it may not";
+  const auto join = sent<Join>()[0].second;
+  EXPECT_TRUE(join.may_fetch);
+  EXPECT_EQ(join.have, (PerStripe{1, 0}));
+  EXPECT_EQ(join.parents[0], "parent");
+  order(Fetch{.epoch = 2});
+  EXPECT_EQ(of<FetchOrigin>().size(), 1U);
+  actions.clear();
+  add(member->client_back(now));
+  EXPECT_TRUE(actions.empty()) << "it hadn't gone";
+}
 
 TEST_F(MemberTest, AStalledOriginIsReportedOnceAndTheFetchGoesOn) {
   start();
