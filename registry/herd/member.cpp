@@ -126,7 +126,8 @@ void Member::take(const Fetch& order, TimePoint now, Actions& actions) {
   leave_parents(actions);
   head_ = self_;
   state_ = State::fetching;
-  if (fetching_) return;
+  // It has got the rest meanwhile.
+  if (fetching_ || (complete(0) && complete(1))) return;
   fetching_ = true;
   stall_told_ = false;
   origin_ = now;

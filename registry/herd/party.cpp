@@ -270,7 +270,7 @@ void Party::act(const GiveUp& action) {
     herds_.worth().in_vain();
     return become(State::alone);
   }
-  if (fetching_) return;
+  if (fetching_ || shared->whole()) return;
   if (!agains_.empty() && !children_.empty()) {
     return fetch_from(first_missing_byte(shared->have()), std::nullopt);
   }

@@ -91,6 +91,16 @@ TEST_F(MemberTest, FetchesFromTheFirstByteThatItLacks) {
   EXPECT_TRUE(member->fetching());
 }
 
+TEST_F(MemberTest, FetchesNothingWhenItHasAll) {
+  start();
+  streams();
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    for (Stripe s = 0; s < kStripes; ++s) add(member->arrived(s, i, now));
+  }
+  order(Fetch{.epoch = 2, .from = 8 * kPieceSize});
+  EXPECT_TRUE(of<FetchOrigin>().empty());
+}
+
 TEST_F(MemberTest, NeverFetchesWithoutCredentialsOfItsOwnClient) {
   start({.size = 8 * kPieceSize, .may_fetch = false});
   order(Fetch{.epoch = 1});
