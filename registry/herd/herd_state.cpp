@@ -233,8 +233,11 @@ void HerdState::take(const NodeId& from, const Ended& ended, TimePoint now, Outg
     case Outcome::origin_failed:
       origin_failed(*place, ended.outcome == Outcome::denied, now);
       break;
-    case Outcome::left:
     case Outcome::corrupt:
+      if (place->head) hold_until_ = std::max(hold_until_, now + options_.corrupt_hold);
+      buried_.push_back(from);
+      break;
+    case Outcome::left:
       buried_.push_back(from);
       break;
   }

@@ -37,6 +37,8 @@ struct MemberOptions {
   Duration floor_window = std::chrono::seconds(5);
   /// An origin that has sent nothing for this long is reported, and somebody else may fetch.
   Duration origin_stall = std::chrono::seconds(5);
+  /// Children of one that has found the digest wrong get the rest from it for this long.
+  Duration corrupt_linger = std::chrono::seconds(1);
   /// Without a byte after this time the member gives up: containerd 2.3 cuts requests that have no
   /// answer after 30 s, and the origin wants its time, too.
   Duration first_byte = std::chrono::seconds(8);
@@ -165,7 +167,9 @@ class Member {
   /// It is about to be deleted: the coordinator is told that nobody is served here any more.
   Actions retire();
 
-  /// The whole blob is there, each piece as the head signed it, and the digest is wrong.
+  /// The whole blob is there, each piece as the head signed it, and the digest is wrong. Children
+  /// get the rest all the same, no new ones come: with all of it from one head they know whose
+  /// doing it is, with a part of another's that isn't certain.
   Actions corrupt(TimePoint now);
 
   /// Timers.
@@ -222,6 +226,7 @@ class Member {
   void stop_fetch(Actions& actions);
   void give_up(const char* why, Actions& actions);
   void end(Outcome outcome, Actions& actions);
+  void end_corrupt(TimePoint now, Actions& actions);
   void watch_parents(TimePoint now, Actions& actions);
   void watch_waits(TimePoint now, Actions& actions);
   void watch_rate(TimePoint now, Actions& actions);
@@ -244,6 +249,7 @@ class Member {
   bool insist_ = false;
   bool retired_ = false;
   bool whole_ = false;       ///< it has all of it, verified
+  bool left_ = false;        ///< the coordinator knows that it goes its own way
   bool stall_told_ = false;  ///< the origin's silence was reported
   unsigned redirects_ = 0;
   unsigned lost_ = 0;  ///< parents, since the last piece
@@ -260,10 +266,11 @@ class Member {
   bool answered_ = false;  ///< by the coordinator, since the last Join
   TimePoint started_{};
   TimePoint joined_{};
-  TimePoint heard_{};              ///< of the coordinator
-  TimePoint origin_{};             ///< the last piece while fetching
-  TimePoint floor_since_{};        ///< since then less than a window's worth has come
-  std::uint64_t floor_bytes_ = 0;  ///< so much
+  TimePoint heard_{};                    ///< of the coordinator
+  TimePoint origin_{};                   ///< the last piece while fetching
+  std::optional<TimePoint> corrupt_at_;  ///< the digest was wrong, which isn't told yet
+  TimePoint floor_since_{};              ///< since then less than a window's worth has come
+  std::uint64_t floor_bytes_ = 0;        ///< so much
   TimePoint ticked_{};
   TimePoint reported_at_{};
   Duration progress_every_ = milliseconds(50);

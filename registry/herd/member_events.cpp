@@ -144,18 +144,29 @@ Actions Member::retire() {
   return actions;
 }
 
-Actions Member::corrupt(TimePoint /*now*/) {
+Actions Member::corrupt(TimePoint now) {
   Actions actions;
   if (state_ == State::ended) return actions;
-  drop_children(actions);
-  const bool had_given_up = std::exchange(gave_up_, true);
-  end(Outcome::corrupt, actions);
-  if (!had_given_up) actions.push_back(GiveUp{"the content doesn't have its digest"});
+  leave_parents(actions);
+  stop_fetch(actions);
+  left_ = state_ == State::alone;
+  state_ = State::ended;
+  corrupt_at_ = now;
+  end_corrupt(now, actions);
   return actions;
 }
 
+void Member::end_corrupt(TimePoint now, Actions& actions) {
+  if (!children_.empty() && now - *corrupt_at_ < options_.corrupt_linger) return;
+  corrupt_at_.reset();
+  drop_children(actions);
+  if (!left_) send(Ended{Outcome::corrupt}, actions);
+  if (std::exchange(gave_up_, true)) return;
+  actions.push_back(GiveUp{"the content doesn't have its digest"});
+}
+
 bool Member::over() const {
-  if (!children_.empty()) return false;
+  if (!children_.empty() || corrupt_at_) return false;
   return state_ == State::ended || (state_ == State::alone && client_gone_);
 }
 
@@ -239,6 +250,7 @@ Actions Member::tick(TimePoint now) {
   ticked_ = now;
   // One that has finished is a source for others, the better the less its node does elsewhere.
   if (whole_ && busy() != reported_busy_) send(progress(now), actions);
+  if (corrupt_at_) end_corrupt(now, actions);
   if (state_ == State::ended || state_ == State::alone) return actions;
   if (client_gone_ && !needed()) {
     end(Outcome::left, actions);
@@ -256,8 +268,8 @@ Actions Member::tick(TimePoint now) {
 }
 
 TimePoint Member::next_tick() const {
-  const bool idle =
-      (state_ == State::ended || state_ == State::alone) && children_.size() <= facts_.units;
+  const bool idle = !corrupt_at_ && (state_ == State::ended || state_ == State::alone) &&
+                    children_.size() <= facts_.units;
   return idle ? TimePoint::max() : ticked_ + kTick;
 }
 

@@ -202,6 +202,19 @@ TEST_F(CoordinatorTest, AMemberThatMayFetchAgainSaysSoByJoiningAnew) {
   EXPECT_EQ(of<Fetch>(out)[0].first, "b");
 }
 
+TEST_F(CoordinatorTest, NobodyFetchesTheRestOfWhatItsHeadFindsWrong) {
+  says("head", fresh());
+  says("b", fresh());
+  pass(milliseconds(5));
+  says("b", Progress{.have = {3, 3}});
+  EXPECT_TRUE(of<Fetch>(says("head", Ended{Outcome::corrupt})).empty());
+  EXPECT_TRUE(of<Fetch>(says("late", fresh())).empty());
+  says("b", Ended{Outcome::corrupt});
+  const auto out = pass(milliseconds(1100));
+  ASSERT_EQ(of<Fetch>(out).size(), 1U);
+  EXPECT_EQ(of<Fetch>(out)[0].first, "late");
+}
+
 TEST_F(CoordinatorTest, AnOriginThatFailsIsAskedAgainAfterGrowingPauses) {
   says("a", fresh());
   TimePoint last = now;

@@ -323,16 +323,25 @@ TEST_F(MemberTest, LeavesAParentWhenTheStripeIsComplete) {
   EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::whole);
 }
 
-TEST_F(MemberTest, WhenTheDigestIsWrongNobodyIsServedOn) {
+TEST_F(MemberTest, WhenTheDigestIsWrongChildrenGetTheRestAndNoOthersAnything) {
   start();
   streams();
   ASSERT_TRUE(member->child_asks(0, "child", now));
+  ASSERT_TRUE(member->child_asks(1, "slow", now));
   actions.clear();
   add(member->corrupt(now));
+  EXPECT_FALSE(member->child_asks(0, "another", now));
+  member->child_left(0, "child");
+  pass(milliseconds(900));
+  EXPECT_TRUE(of<DropChild>().empty());
+  EXPECT_TRUE(sent<Ended>().empty());
+  EXPECT_FALSE(member->over());
+  pass(milliseconds(200));
   EXPECT_EQ(of<DropChild>().size(), 1U);
   EXPECT_EQ(of<GiveUp>().size(), 1U);
+  ASSERT_EQ(sent<Ended>().size(), 1U);
   EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::corrupt);
-  EXPECT_FALSE(member->child_asks(0, "child", now));
+  EXPECT_TRUE(member->over());
 }
 TEST_F(MemberTest, OneWhoseClientComesBackMayFetchAgain) {
   start();
