@@ -95,6 +95,11 @@ struct DropChild {
   Stripe stripe = 0;
   NodeId child = {};
 };
+/// The origin limits requests: the own client is to be told so, and to come again after this time.
+/// The member has left the herd.
+struct Refuse {
+  Duration lasts{0};
+};
 /// The herd can't help: the own client's request goes on as if there were none, from the first byte
 /// that is missing. Children are served on from what that brings (arrived). Comes once.
 struct GiveUp {
@@ -102,7 +107,7 @@ struct GiveUp {
 };
 
 using Action = std::variant<Send, Subscribe, Unsubscribe, FetchOrigin, StopFetch, FetchHolder,
-                            DropChild, GiveUp>;
+                            DropChild, Refuse, GiveUp>;
 using Actions = std::vector<Action>;
 
 /// One node's part in one herd: pure logic. Each input returns what is to be done now; `tick` wants
@@ -143,8 +148,10 @@ class Member {
   /// The size of the blob, from the origin's answer or the manifest.
   void size_known(std::uint64_t size_bytes) { facts_.size = size_bytes; }
 
-  /// The origin refused (401, 403, 404, 429: `denied`) or failed in the middle.
+  /// The origin refused (401, 403, 404: `denied`) or failed in the middle.
   Actions origin_failed(bool denied, TimePoint now);
+  /// The origin limits requests (429), and says or is taken to say for how long.
+  Actions origin_limited(Duration lasts, TimePoint now);
 
   /// The node named by FetchHolder couldn't give the blob.
   Actions holder_failed(const NodeId& node, TimePoint now);
@@ -227,6 +234,7 @@ class Member {
   void give_up(const char* why, Actions& actions);
   void end(Outcome outcome, Actions& actions);
   void end_corrupt(TimePoint now, Actions& actions);
+  Actions fetch_ended(Ended how, TimePoint now);
   void watch_parents(TimePoint now, Actions& actions);
   void watch_waits(TimePoint now, Actions& actions);
   void watch_rate(TimePoint now, Actions& actions);
@@ -268,6 +276,7 @@ class Member {
   TimePoint joined_{};
   TimePoint heard_{};                    ///< of the coordinator
   TimePoint origin_{};                   ///< the last piece while fetching
+  TimePoint limited_until_{};            ///< so long nobody asks the origin
   std::optional<TimePoint> corrupt_at_;  ///< the digest was wrong, which isn't told yet
   TimePoint floor_since_{};              ///< since then less than a window's worth has come
   std::uint64_t floor_bytes_ = 0;        ///< so much

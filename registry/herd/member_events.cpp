@@ -62,12 +62,22 @@ Actions Member::parent_lost(Stripe stripe, const NodeId& parent, LostWhy why, Ti
 }
 
 Actions Member::origin_failed(bool denied, TimePoint now) {
+  if (denied && fetching_) facts_.may_fetch = false;
+  return fetch_ended({denied ? Outcome::denied : Outcome::origin_failed}, now);
+}
+
+Actions Member::origin_limited(Duration lasts, TimePoint now) {
+  const auto ms = std::chrono::ceil<milliseconds>(lasts).count();
+  const auto told = std::clamp<std::int64_t>(ms, 0, kMaxLimitedMs);
+  return fetch_ended({Outcome::limited, static_cast<std::uint32_t>(told)}, now);
+}
+
+Actions Member::fetch_ended(Ended how, TimePoint now) {
   Actions actions;
   if (!std::exchange(fetching_, false)) return actions;
-  if (denied) facts_.may_fetch = false;
   state_ = State::waiting;
   heard_ = now;
-  send(Ended{denied ? Outcome::denied : Outcome::origin_failed}, actions);
+  send(how, actions);
   if (coordinator_.empty()) give_up("the origin fails, and nobody coordinates", actions);
   return actions;
 }
@@ -233,7 +243,8 @@ void Member::watch_rate(TimePoint now, Actions& actions) {
   const auto window = std::chrono::duration<double>(options_.floor_window).count();
   const bool enough =
       static_cast<double>(floor_bytes_) >= static_cast<double>(options_.floor) * window;
-  const bool waits = state_ == State::streaming && !client_gone_ && facts_.may_fetch;
+  const bool waits =
+      state_ == State::streaming && !client_gone_ && facts_.may_fetch && now >= limited_until_;
   if (!waits || enough || have_ == PerStripe{}) {
     floor_since_ = now;
     floor_bytes_ = 0;

@@ -109,6 +109,25 @@ TEST_F(HerdTest, OrderToFetchWhileAHolderIsAskedIsCarriedOutByTheClient) {
   EXPECT_EQ(finished.size(), 1U) << "it is fed to the herd";
 }
 
+TEST_F(HerdTest, LimitThatOthersWereToldOfIsToldToTheClientUnasked) {
+  repositories["x"].credentials = {""};
+  const auto digest = publish("x", "wanted by many");
+  answer_joins(Wait{.epoch = 1, .limited_ms = 1500});
+  const auto reply = get_blob_of("x", digest);
+  EXPECT_EQ(reply.status, 429U);
+  EXPECT_EQ(reply.headers.get("Retry-After"), "2");
+  EXPECT_EQ(asked("GET"), 0);
+}
+
+TEST_F(HerdTest, LimitOfTheOriginsIsToldToTheHerd) {
+  repositories["x"].credentials = {""};
+  const auto digest = publish("x", "wanted by many");
+  origin.turns.push_back({.status = 429});
+  answer_joins(Fetch{.epoch = 1});
+  EXPECT_EQ(get_blob_of("x", digest).status, 429U);
+  EXPECT_EQ(mesh.ended().front(), Outcome::limited);
+}
+
 std::shared_ptr<Child> child_of(const NodeId& node) {
   auto child = std::make_shared<Child>();
   child->node = node;

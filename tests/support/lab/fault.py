@@ -2,9 +2,10 @@
 """What is wrong with an origin's answers (gate.py): none of the blob at all, less of it, other bytes, too slowly."""
 
 import threading
+import time
 from typing import Mapping, Optional, Sequence
 
-#: Sent at a time where there is a rate.
+#: Sent at a time, about, where there is a rate.
 _STEP = 16 << 10
 
 
@@ -54,9 +55,11 @@ class Fault:
             data = data[:self._spoilt] + bytes([data[self._spoilt] ^ 1]) + data[self._spoilt + 1:]
         if self._cut is not None:
             data = data[:int(len(data) * self._cut)]
-        sent = int(len(data) * self._fast)
+        first = sent = int(len(data) * self._fast)
         write(data[:sent])
+        begun = time.monotonic()
         while sent < len(data) and not self._released.wait(_STEP / self._rate):
-            write(data[sent:sent + _STEP])
-            sent += _STEP
+            due = first + int((time.monotonic() - begun) * self._rate)
+            write(data[sent:due])
+            sent = due
         write(data[sent:])
