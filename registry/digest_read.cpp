@@ -4,6 +4,7 @@
 #include "registry/herd/seat.hpp"
 #include "registry/origin_answer.hpp"
 #include "registry/permission.hpp"
+#include "registry/rate_limit.hpp"
 
 namespace hagring::registry {
 namespace {
@@ -27,16 +28,17 @@ awaitable<Result<Exchange>> ask_origin(Inquiry& inquiry, Asking how = {}) {
 }
 
 /// What an origin's answer, or none, means for the herd that waits for it.
-void tell_herd(herd::Seat* seat, const Result<Exchange>& exchange) {
+void tell_herd(herd::Seat* seat, const Result<Exchange>& exchange, WallTime now) {
   if (seat == nullptr) return;
   const auto status = exchange ? exchange->response.status : 0U;
   if (status / 100 == 2) return;
-  seat->refused(status == 401 || status == 403 || status == 404 || status == 429);
+  if (status == 429) return seat->refused_for(limit_notice(exchange->response, now)->lasts);
+  seat->refused(status == 401 || status == 403 || status == 404);
 }
 
 awaitable<Result<void>> relay_origin(Inquiry& inquiry, const Digest& digest,
                                      Result<Exchange> exchange, herd::Seat* seat = nullptr) {
-  tell_herd(seat, exchange);
+  tell_herd(seat, exchange, inquiry.parts.clock.wall());
   if (!exchange || (is_trouble(exchange->response.status) && asks_in_place_of_origin(inquiry))) {
     co_return co_await refuse_for_origin(inquiry, exchange);
   }

@@ -58,6 +58,13 @@ struct CoordinatorOptions {
   std::uint64_t head_floor = 256 * 1024;
   Duration head_window = std::chrono::seconds(3);
   unsigned most_slow_heads = 2;
+  /// After so many members to whom the origin answered that it limits requests (429) nobody asks it
+  /// for as long as it says, `origin_pause` at most: the first one's account may not be the
+  /// others'.
+  unsigned most_limited = 2;
+  /// When a head finds that the digest is wrong, nobody is to fetch the rest for this long: those
+  /// that stream from it have nearly all, and of no use is any of it.
+  Duration corrupt_hold = milliseconds(1000);
   /// The longest pause between attempts at an origin that fails.
   Duration origin_pause = std::chrono::seconds(8);
 };

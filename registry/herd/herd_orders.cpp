@@ -129,6 +129,29 @@ void HerdState::arrange(TimePoint now, Outgoing& out) {
   }
 }
 
+/// Each one that asks may count against all of them (an address that they share, say).
+void HerdState::origin_limited(Place& place, Duration lasts, TimePoint now, Outgoing& out) {
+  const bool was_head = shape_.head() == &place;
+  origin_failed(place, false, now);
+  // Nobody else was to ask; and containerd asks again at once, whatever it is told.
+  if (!was_head || std::ranges::find(limited_, place.id) != limited_.end()) return;
+  limited_.push_back(place.id);
+  if (limited_.size() < options_.most_limited) return;
+  limited_.clear();
+  limited_until_ = now + std::min<Duration>(lasts, options_.origin_pause);
+  hold_until_ = std::max(hold_until_, limited_until_);
+  for (const auto& [id, other] : shape_.places()) {
+    if (!other->ghost && !other->done) send(id, wait(now), out);
+  }
+}
+
+Wait HerdState::wait(TimePoint now) const {
+  const auto left = std::chrono::ceil<milliseconds>(limited_until_ - now).count();
+  return {
+      .epoch = epoch_,
+      .limited_ms = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 0, kMaxLimitedMs))};
+}
+
 void HerdState::release_holder(Place& place) {
   if (place.holder.empty()) return;
   if (Place* holder = shape_.find(place.holder)) holder->giving -= holder->giving > 0 ? 1 : 0;
@@ -250,7 +273,7 @@ void HerdState::look(TimePoint now, Outgoing& out) {
     if (!place->reporters.empty() && remind) place->reporters.clear();
     const bool waits = !place->head && !place->done && !place->ghost && place->holder.empty() &&
                        place->parents[0] == nullptr && place->parents[1] == nullptr;
-    if (waits && remind) send(id, Wait{epoch_}, out);
+    if (waits && remind) send(id, wait(now), out);
   }
   bury(out);  // first: nobody looks for places for the children of the dead
   if (now - evened_ >= options_.reparent) {
@@ -269,6 +292,8 @@ void HerdState::hand_over(const NodeId& to, Outgoing& out) const {
 }
 
 bool HerdState::idle(TimePoint now) const {
+  // Those that are told of a limit leave, and come again.
+  if (now < limited_until_) return false;
   if (shape_.size() == 0) return true;
   return now - active_ > options_.idle;
 }

@@ -92,7 +92,7 @@ void HerdState::join(const NodeId& from, const Join& join, TimePoint now, Outgoi
   tell_at_ = std::min(tell_at_, now + options_.gather);
   const bool placed = place.head || place.done || place.parents[0] != nullptr ||
                       place.parents[1] != nullptr || !place.holder.empty();
-  if (!placed) send(from, Wait{epoch_}, out);
+  if (!placed) send(from, wait(now), out);
 }
 
 /// A member that comes from another coordinator goes on as it is, as far as that can be.
@@ -206,7 +206,7 @@ void HerdState::take(const NodeId& from, const Lost& lost, TimePoint now, Outgoi
   settle(now, out);
   // An answer in any case: silence would be taken for this coordinator's death.
   place = shape_.find(from);
-  if (place != nullptr && place->parents[lost.stripe] == nullptr) send(from, Wait{epoch_}, out);
+  if (place != nullptr && place->parents[lost.stripe] == nullptr) send(from, wait(now), out);
 }
 
 void HerdState::origin_failed(Place& place, bool denied, TimePoint now) {
@@ -233,8 +233,14 @@ void HerdState::take(const NodeId& from, const Ended& ended, TimePoint now, Outg
     case Outcome::origin_failed:
       origin_failed(*place, ended.outcome == Outcome::denied, now);
       break;
-    case Outcome::left:
+    case Outcome::limited:
+      origin_limited(*place, milliseconds(ended.limited_ms), now, out);
+      break;
     case Outcome::corrupt:
+      if (place->head) hold_until_ = std::max(hold_until_, now + options_.corrupt_hold);
+      buried_.push_back(from);
+      break;
+    case Outcome::left:
       buried_.push_back(from);
       break;
   }

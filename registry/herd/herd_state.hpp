@@ -54,6 +54,8 @@ class HerdState {
   void release_holder(Place& place);
   void finish(Place& place);
   void origin_failed(Place& place, bool denied, TimePoint now);
+  void origin_limited(Place& place, Duration lasts, TimePoint now, Outgoing& out);
+  Wait wait(TimePoint now) const;
   void blame(Place& parent, const NodeId& reporter, LostWhy why, TimePoint now);
   void bury(Outgoing& out);
   void find_slow(Place& place, TimePoint now);
@@ -73,10 +75,12 @@ class HerdState {
   std::uint64_t epoch_ = 0;
   bool disturbed_ = false;  ///< somebody may be without a parent, or all without a head
   unsigned origin_failures_ = 0;
-  NodeId watched_ = {};      ///< the head whose rate is measured
-  TimePoint head_since_{};   ///< since then it has got less than a window's worth
-  PerStripe head_had_{};     ///< what it had then
-  unsigned slow_heads_ = 0;  ///< that were replaced
+  NodeId watched_ = {};          ///< the head whose rate is measured
+  TimePoint head_since_{};       ///< since then it has got less than a window's worth
+  PerStripe head_had_{};         ///< what it had then
+  unsigned slow_heads_ = 0;      ///< that were replaced
+  std::vector<NodeId> limited_;  ///< to whom the origin said so, since the last limit ended
+  TimePoint limited_until_{};
   TimePoint hold_until_{};
   TimePoint active_{};  ///< the last message of a member that isn't done
   TimePoint reminded_{};

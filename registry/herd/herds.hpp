@@ -36,6 +36,7 @@ struct HerdCounters {
   std::atomic<std::uint64_t> fetch{0};  ///< advice that clients were given
   std::atomic<std::uint64_t> stream{0};
   std::atomic<std::uint64_t> holder{0};
+  std::atomic<std::uint64_t> limited{0};
   std::atomic<std::uint64_t> alone{0};
   std::atomic<std::uint64_t> fetches{0};     ///< orders to ask the origin
   std::atomic<std::uint64_t> promotions{0};  ///< of them, those in mid-blob

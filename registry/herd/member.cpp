@@ -126,7 +126,8 @@ void Member::take(const Fetch& order, TimePoint now, Actions& actions) {
   leave_parents(actions);
   head_ = self_;
   state_ = State::fetching;
-  if (fetching_) return;
+  // It has got the rest meanwhile.
+  if (fetching_ || (complete(0) && complete(1))) return;
   fetching_ = true;
   stall_told_ = false;
   origin_ = now;
@@ -150,9 +151,16 @@ void Member::take(const Stream& order, TimePoint now, Actions& actions) {
   for (const Source& source : order.sources) follow(source, now, actions);
 }
 
-void Member::take(const Wait& order, TimePoint /*now*/, Actions& /*actions*/) {
+void Member::take(const Wait& order, TimePoint now, Actions& actions) {
   epoch_ = std::max(epoch_, std::min(order.epoch, kMaxEpoch));
   if (state_ == State::joining) state_ = State::waiting;
+  if (order.limited_ms == 0) return;
+  const Duration lasts = milliseconds(order.limited_ms);
+  limited_until_ = now + lasts;
+  const bool waits = state_ == State::waiting || state_ == State::streaming;
+  if (!waits || have_ != PerStripe{}) return;
+  end(Outcome::left, actions);
+  actions.push_back(Refuse{lasts});
 }
 
 void Member::take(const Relieve& order, TimePoint /*now*/, Actions& actions) {

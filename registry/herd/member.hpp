@@ -37,6 +37,8 @@ struct MemberOptions {
   Duration floor_window = std::chrono::seconds(5);
   /// An origin that has sent nothing for this long is reported, and somebody else may fetch.
   Duration origin_stall = std::chrono::seconds(5);
+  /// Children of one that has found the digest wrong get the rest from it for this long.
+  Duration corrupt_linger = std::chrono::seconds(1);
   /// Without a byte after this time the member gives up: containerd 2.3 cuts requests that have no
   /// answer after 30 s, and the origin wants its time, too.
   Duration first_byte = std::chrono::seconds(8);
@@ -93,6 +95,11 @@ struct DropChild {
   Stripe stripe = 0;
   NodeId child = {};
 };
+/// The origin limits requests: the own client is to be told so, and to come again after this time.
+/// The member has left the herd.
+struct Refuse {
+  Duration lasts{0};
+};
 /// The herd can't help: the own client's request goes on as if there were none, from the first byte
 /// that is missing. Children are served on from what that brings (arrived). Comes once.
 struct GiveUp {
@@ -100,7 +107,7 @@ struct GiveUp {
 };
 
 using Action = std::variant<Send, Subscribe, Unsubscribe, FetchOrigin, StopFetch, FetchHolder,
-                            DropChild, GiveUp>;
+                            DropChild, Refuse, GiveUp>;
 using Actions = std::vector<Action>;
 
 /// One node's part in one herd: pure logic. Each input returns what is to be done now; `tick` wants
@@ -141,8 +148,10 @@ class Member {
   /// The size of the blob, from the origin's answer or the manifest.
   void size_known(std::uint64_t size_bytes) { facts_.size = size_bytes; }
 
-  /// The origin refused (401, 403, 404, 429: `denied`) or failed in the middle.
+  /// The origin refused (401, 403, 404: `denied`) or failed in the middle.
   Actions origin_failed(bool denied, TimePoint now);
+  /// The origin limits requests (429), and says or is taken to say for how long.
+  Actions origin_limited(Duration lasts, TimePoint now);
 
   /// The node named by FetchHolder couldn't give the blob.
   Actions holder_failed(const NodeId& node, TimePoint now);
@@ -154,6 +163,8 @@ class Member {
 
   /// The own client has gone. A fetch goes on while there are children; else the member leaves.
   Actions client_gone(TimePoint now);
+  /// An own client is there again: with its credentials the node may fetch.
+  Actions client_back(TimePoint now);
 
   /// The whole blob is there and its digest right; this node serves it as a finished one now. Worth
   /// keeping for a while (CoordinatorOptions::idle): late ones get it here, and it tells when the
@@ -163,7 +174,9 @@ class Member {
   /// It is about to be deleted: the coordinator is told that nobody is served here any more.
   Actions retire();
 
-  /// The whole blob is there, each piece as the head signed it, and the digest is wrong.
+  /// The whole blob is there, each piece as the head signed it, and the digest is wrong. Children
+  /// get the rest all the same, no new ones come: with all of it from one head they know whose
+  /// doing it is, with a part of another's that isn't certain.
   Actions corrupt(TimePoint now);
 
   /// Timers.
@@ -220,6 +233,8 @@ class Member {
   void stop_fetch(Actions& actions);
   void give_up(const char* why, Actions& actions);
   void end(Outcome outcome, Actions& actions);
+  void end_corrupt(TimePoint now, Actions& actions);
+  Actions fetch_ended(Ended how, TimePoint now);
   void watch_parents(TimePoint now, Actions& actions);
   void watch_waits(TimePoint now, Actions& actions);
   void watch_rate(TimePoint now, Actions& actions);
@@ -242,6 +257,7 @@ class Member {
   bool insist_ = false;
   bool retired_ = false;
   bool whole_ = false;       ///< it has all of it, verified
+  bool left_ = false;        ///< the coordinator knows that it goes its own way
   bool stall_told_ = false;  ///< the origin's silence was reported
   unsigned redirects_ = 0;
   unsigned lost_ = 0;  ///< parents, since the last piece
@@ -258,10 +274,12 @@ class Member {
   bool answered_ = false;  ///< by the coordinator, since the last Join
   TimePoint started_{};
   TimePoint joined_{};
-  TimePoint heard_{};              ///< of the coordinator
-  TimePoint origin_{};             ///< the last piece while fetching
-  TimePoint floor_since_{};        ///< since then less than a window's worth has come
-  std::uint64_t floor_bytes_ = 0;  ///< so much
+  TimePoint heard_{};                    ///< of the coordinator
+  TimePoint origin_{};                   ///< the last piece while fetching
+  TimePoint limited_until_{};            ///< so long nobody asks the origin
+  std::optional<TimePoint> corrupt_at_;  ///< the digest was wrong, which isn't told yet
+  TimePoint floor_since_{};              ///< since then less than a window's worth has come
+  std::uint64_t floor_bytes_ = 0;        ///< so much
   TimePoint ticked_{};
   TimePoint reported_at_{};
   Duration progress_every_ = milliseconds(50);

@@ -62,12 +62,22 @@ Actions Member::parent_lost(Stripe stripe, const NodeId& parent, LostWhy why, Ti
 }
 
 Actions Member::origin_failed(bool denied, TimePoint now) {
+  if (denied && fetching_) facts_.may_fetch = false;
+  return fetch_ended({denied ? Outcome::denied : Outcome::origin_failed}, now);
+}
+
+Actions Member::origin_limited(Duration lasts, TimePoint now) {
+  const auto ms = std::chrono::ceil<milliseconds>(lasts).count();
+  const auto told = std::clamp<std::int64_t>(ms, 0, kMaxLimitedMs);
+  return fetch_ended({Outcome::limited, static_cast<std::uint32_t>(told)}, now);
+}
+
+Actions Member::fetch_ended(Ended how, TimePoint now) {
   Actions actions;
   if (!std::exchange(fetching_, false)) return actions;
-  if (denied) facts_.may_fetch = false;
   state_ = State::waiting;
   heard_ = now;
-  send(Ended{denied ? Outcome::denied : Outcome::origin_failed}, actions);
+  send(how, actions);
   if (coordinator_.empty()) give_up("the origin fails, and nobody coordinates", actions);
   return actions;
 }
@@ -113,6 +123,17 @@ Actions Member::client_gone(TimePoint /*now*/) {
   return actions;
 }
 
+Actions Member::client_back(TimePoint now) {
+  Actions actions;
+  if (!std::exchange(client_gone_, false)) return actions;
+  facts_.may_fetch = true;
+  floor_since_ = now;
+  floor_bytes_ = 0;
+  const bool takes_part = state_ != State::alone && state_ != State::ended;
+  if (takes_part && !coordinator_.empty()) join(now, actions);
+  return actions;
+}
+
 /// Whether others depend on this member's going on. A small blob's fetcher can't know who waits.
 bool Member::needed() const { return !children_.empty() || (fetching_ && facts_.whole); }
 
@@ -133,18 +154,29 @@ Actions Member::retire() {
   return actions;
 }
 
-Actions Member::corrupt(TimePoint /*now*/) {
+Actions Member::corrupt(TimePoint now) {
   Actions actions;
   if (state_ == State::ended) return actions;
-  drop_children(actions);
-  const bool had_given_up = std::exchange(gave_up_, true);
-  end(Outcome::corrupt, actions);
-  if (!had_given_up) actions.push_back(GiveUp{"the content doesn't have its digest"});
+  leave_parents(actions);
+  stop_fetch(actions);
+  left_ = state_ == State::alone;
+  state_ = State::ended;
+  corrupt_at_ = now;
+  end_corrupt(now, actions);
   return actions;
 }
 
+void Member::end_corrupt(TimePoint now, Actions& actions) {
+  if (!children_.empty() && now - *corrupt_at_ < options_.corrupt_linger) return;
+  corrupt_at_.reset();
+  drop_children(actions);
+  if (!left_) send(Ended{Outcome::corrupt}, actions);
+  if (std::exchange(gave_up_, true)) return;
+  actions.push_back(GiveUp{"the content doesn't have its digest"});
+}
+
 bool Member::over() const {
-  if (!children_.empty()) return false;
+  if (!children_.empty() || corrupt_at_) return false;
   return state_ == State::ended || (state_ == State::alone && client_gone_);
 }
 
@@ -211,7 +243,8 @@ void Member::watch_rate(TimePoint now, Actions& actions) {
   const auto window = std::chrono::duration<double>(options_.floor_window).count();
   const bool enough =
       static_cast<double>(floor_bytes_) >= static_cast<double>(options_.floor) * window;
-  const bool waits = state_ == State::streaming && !client_gone_ && facts_.may_fetch;
+  const bool waits =
+      state_ == State::streaming && !client_gone_ && facts_.may_fetch && now >= limited_until_;
   if (!waits || enough || have_ == PerStripe{}) {
     floor_since_ = now;
     floor_bytes_ = 0;
@@ -228,6 +261,7 @@ Actions Member::tick(TimePoint now) {
   ticked_ = now;
   // One that has finished is a source for others, the better the less its node does elsewhere.
   if (whole_ && busy() != reported_busy_) send(progress(now), actions);
+  if (corrupt_at_) end_corrupt(now, actions);
   if (state_ == State::ended || state_ == State::alone) return actions;
   if (client_gone_ && !needed()) {
     end(Outcome::left, actions);
@@ -245,8 +279,8 @@ Actions Member::tick(TimePoint now) {
 }
 
 TimePoint Member::next_tick() const {
-  const bool idle =
-      (state_ == State::ended || state_ == State::alone) && children_.size() <= facts_.units;
+  const bool idle = !corrupt_at_ && (state_ == State::ended || state_ == State::alone) &&
+                    children_.size() <= facts_.units;
   return idle ? TimePoint::max() : ticked_ + kTick;
 }
 

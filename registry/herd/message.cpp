@@ -65,7 +65,8 @@ void describe(Codec& codec, T& lost) {
 template <typename Codec, typename T>
   requires std::same_as<std::remove_const_t<T>, Ended>
 void describe(Codec& codec, T& ended) {
-  codec.number(1, ended.outcome, static_cast<std::uint64_t>(Outcome::corrupt), 1);
+  codec.number(1, ended.outcome, static_cast<std::uint64_t>(Outcome::limited), 1);
+  codec.number(2, ended.limited_ms, kMaxLimitedMs);
 }
 
 template <typename Codec, typename T>
@@ -116,6 +117,7 @@ template <typename Codec, typename T>
   requires std::same_as<std::remove_const_t<T>, Wait>
 void describe(Codec& codec, T& wait) {
   codec.number(1, wait.epoch, kAny);
+  codec.number(2, wait.limited_ms, kMaxLimitedMs);
 }
 
 template <typename Codec, typename T>

@@ -22,6 +22,9 @@ inline constexpr std::size_t kMaxNodesInMessage = 16;
 /// The largest blob that is taken for real.
 inline constexpr std::uint64_t kMaxBlob = std::uint64_t{1} << 40;
 
+/// Nobody is sent away for longer because an origin limits requests.
+inline constexpr std::uint32_t kMaxLimitedMs = 60'000;
+
 /// No higher epoch is believed: one that makes up the highest of all would make them wrap.
 inline constexpr std::uint64_t kMaxEpoch = std::uint64_t{1} << 48;
 
@@ -41,6 +44,7 @@ enum class Outcome : std::uint8_t {
   denied,         ///< the origin refused it (401, 403, 404): it may fetch no more
   origin_failed,  ///< the origin failed or stalled for it: somebody else may have more luck
   corrupt,        ///< all pieces were signed by the head, and the digest is wrong
+  limited,        ///< the origin limits requests (429)
 };
 
 // --- From a member to the coordinator.
@@ -88,6 +92,7 @@ struct Lost {
 /// The sender's part is over.
 struct Ended {
   Outcome outcome = Outcome::whole;
+  std::uint32_t limited_ms = 0;  ///< how long the limit lasts, by the origin's word or ours
 
   bool operator==(const Ended&) const = default;
 };
@@ -136,6 +141,9 @@ struct Stream {
 /// Nothing to get it from yet: wait, there will be a Fetch, Stream or Holder. Repeated each second.
 struct Wait {
   std::uint64_t epoch = 0;
+  /// The origin limits requests, and nobody asks it for this long: a client that has nothing yet is
+  /// to be told. 0: it doesn't.
+  std::uint32_t limited_ms = 0;
 
   bool operator==(const Wait&) const = default;
 };

@@ -140,6 +140,8 @@ std::string Party::role() const {
       return from_origin_ ? "fetches" : "streams";
     case State::holder:
       return "gets it from a holder";
+    case State::limited:
+      return "waits for the origin to let it in";
     case State::alone:
       break;
   }
@@ -151,12 +153,14 @@ awaitable<Advice> Party::advice(TimePoint end, bool at_home) {
     const auto settled = [&] {
       const auto now_is = state();
       return ended_ || now_is == State::streaming || now_is == State::holder ||
-             now_is == State::alone || (now_is == State::offered && at_home);
+             now_is == State::limited || now_is == State::alone ||
+             (now_is == State::offered && at_home);
     };
     if (!co_await bell_.wait(end, settled) || ended_) co_return Advice::alone;
     const std::lock_guard lock(mutex_);
     if (state_ == State::streaming) co_return Advice::stream;
     if (state_ == State::holder) co_return Advice::holder;
+    if (state_ == State::limited) co_return Advice::limited;
     if (state_ == State::alone) co_return Advice::alone;
     if (state_ != State::offered) continue;
     state_ = State::fetching;
@@ -261,6 +265,14 @@ void Party::act(const DropChild& action) {
   bell_.ring();
 }
 
+void Party::act(const Refuse& action) {
+  log::info("herd", "{}: the origin limits requests: its client is told so",
+            id_.digest.to_string());
+  limited_ = action.lasts;
+  if (const auto shared = spool()) shared->fail(Errc::unavailable);
+  become(herds_.worth().believes_limit() ? State::limited : State::alone);
+}
+
 void Party::act(const GiveUp& action) {
   gave_up_ = true;
   herds_.counters().given_up.fetch_add(1, std::memory_order_relaxed);
@@ -270,7 +282,7 @@ void Party::act(const GiveUp& action) {
     herds_.worth().in_vain();
     return become(State::alone);
   }
-  if (fetching_) return;
+  if (fetching_ || shared->whole()) return;
   if (!agains_.empty() && !children_.empty()) {
     return fetch_from(first_missing_byte(shared->have()), std::nullopt);
   }
@@ -298,6 +310,9 @@ void Party::coordinator_lost(const NodeId& node) { apply(member_.coordinator_los
 void Party::sit(Again again) {
   ++seats_;
   if (again) agains_.push_back(std::move(again));
+  apply(member_.client_back(now()));
+  // Too late: what is left of it only serves others.
+  if (member_.over() && !spool() && state() == State::waiting) become(State::alone);
 }
 
 void Party::leave(const Again& again) {
@@ -344,6 +359,12 @@ void Party::origin_refused(bool denied) {
   if (state() != State::fetching || spool()) return;
   become(State::waiting);
   apply(member_.origin_failed(denied, now()));
+}
+
+void Party::origin_limited(Duration lasts) {
+  if (state() != State::fetching || spool()) return;
+  become(State::waiting);
+  apply(member_.origin_limited(lasts, now()));
 }
 
 void Party::holder_failed() {

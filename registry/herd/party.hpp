@@ -23,10 +23,11 @@ class Herds;
 
 /// What one of this node's own clients is to do.
 enum class Advice : std::uint8_t {
-  fetch,   ///< ask the origin, and feed the herd with its answer
-  stream,  ///< read the shared source
-  holder,  ///< get it from a node that has it
-  alone,   ///< go on as if there were no herd
+  fetch,    ///< ask the origin, and feed the herd with its answer
+  stream,   ///< read the shared source
+  holder,   ///< get it from a node that has it
+  limited,  ///< tell it that the origin limits requests, for Party::limited()
+  alone,    ///< go on as if there were no herd
 };
 
 /// A child that wants a stripe, between its connection's thread and the party's.
@@ -76,6 +77,7 @@ class Party : public std::enable_shared_from_this<Party> {
   /// Waits for advice. `at_home`: this client's answer from the origin may feed the herd.
   awaitable<Advice> advice(TimePoint end, bool at_home);
   std::optional<registry::Peer> holder() const;
+  Duration limited() const { return limited_; }
 
   // At home:
   void receive(const NodeId& from, const Body& body);
@@ -87,6 +89,7 @@ class Party : public std::enable_shared_from_this<Party> {
   /// and can be shared: `exchange` is empty then.
   std::shared_ptr<Spool> feed(std::optional<registry::Exchange>& exchange, std::uint64_t size);
   void origin_refused(bool denied);
+  void origin_limited(Duration lasts);
   /// The origin's answer is of a form that can't be shared (coded, of no known length).
   void not_shareable();
   void holder_failed();
@@ -114,7 +117,7 @@ class Party : public std::enable_shared_from_this<Party> {
     }
   };
   using Work = std::function<awaitable<void>(std::shared_ptr<Activity>)>;
-  enum class State : std::uint8_t { waiting, offered, fetching, streaming, holder, alone };
+  enum class State : std::uint8_t { waiting, offered, fetching, streaming, holder, limited, alone };
 
   TimePoint now() const;
   void apply(Actions actions);
@@ -125,6 +128,7 @@ class Party : public std::enable_shared_from_this<Party> {
   void act(const StopFetch&);
   void act(const FetchHolder& action);
   void act(const DropChild& action);
+  void act(const Refuse& action);
   void act(const GiveUp& action);
   void offer(std::uint64_t from);
   /// What comes can't be kept here: clients go on by themselves, nobody waits for this node.
@@ -203,6 +207,7 @@ class Party : public std::enable_shared_from_this<Party> {
   std::atomic<bool> ended_ = false;
   std::atomic<std::size_t> child_count_ = 0;
   std::atomic<bool> from_origin_ = false;
+  std::atomic<Duration> limited_{};
   mutable std::mutex mutex_;
   State state_ = State::waiting;
   std::shared_ptr<Spool> spool_;

@@ -2,6 +2,7 @@
 // What comes from the origin.
 #include "registry/herd/herds.hpp"
 #include "registry/herd/party.hpp"
+#include "registry/rate_limit.hpp"
 #include "userspace/base/log.hpp"
 
 namespace hagring::herd {
@@ -19,8 +20,10 @@ constexpr auto kGather = 10ms;
 /// Hashed in one go.
 constexpr std::size_t kVerifyPieces = 8;
 
+constexpr unsigned kTooMany = 429;
+
 bool is_denial(unsigned status) {
-  return status == 401 || status == 403 || status == 404 || status == 429;
+  return status == 401 || status == 403 || status == 404 || status == kTooMany;
 }
 
 }  // namespace
@@ -40,6 +43,7 @@ awaitable<void> Party::fetch(std::shared_ptr<Activity> activity,
   auto offset = from;
   unsigned in_vain = 0;
   bool denied = false;
+  std::optional<Duration> limited;
   for (unsigned tries = 0; tries < kMostTries && in_vain < kMostInVain; ++tries) {
     const auto before = offset;
     if (!begun) {
@@ -47,6 +51,9 @@ awaitable<void> Party::fetch(std::shared_ptr<Activity> activity,
       auto again = co_await ask_again(offset);
       if (activity->stopped) co_return;
       denied = again && is_denial(again->response.status);
+      if (denied && again->response.status == kTooMany) {
+        limited = registry::limit_notice(again->response, parts_.clock.wall())->lasts;
+      }
       if (again && !denied) begun.emplace(*std::move(again));
       if (denied) break;
     }
@@ -64,7 +71,7 @@ awaitable<void> Party::fetch(std::shared_ptr<Activity> activity,
   if (done && seats_ == 0) verify_without_client();
   if (done) co_return;
   if (gave_up_ && shared) shared->fail(Errc::unavailable);
-  apply(member_.origin_failed(denied, now()));
+  apply(limited ? member_.origin_limited(*limited, now()) : member_.origin_failed(denied, now()));
 }
 
 /// With no client left that would find it out: only what is verified can be served on as a whole.

@@ -122,6 +122,16 @@ awaitable<Result<registry::Found>> answer_from_spool(Inquiry& inquiry, const Dig
   co_return answered;
 }
 
+/// What the origin would say: others of the herd have just been told.
+awaitable<Result<registry::Found>> refuse_limited(Inquiry& inquiry, Duration lasts) {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(lasts).count();
+  CO_CHECK(co_await inquiry.answer.refuse(
+      429, "TOOMANYREQUESTS",
+      "hagring: the registry limits requests, as it has told other nodes that want the same",
+      {{"Retry-After", std::to_string(seconds)}}));
+  co_return registry::Found::yes;
+}
+
 /// What the digest has said of it, for the herd.
 void conclude(const Inquiry& inquiry, const error_code& error, Seat& seat) {
   if (inquiry.pull.verified) return seat.finished();
@@ -149,10 +159,11 @@ awaitable<Advice> Seat::advice() {
   const auto advice = co_await party_->advice(end, at_home_);
   asking_ = advice == Advice::fetch;
   auto& counters = herds_.counters();
-  auto& counter = advice == Advice::fetch    ? counters.fetch
-                  : advice == Advice::stream ? counters.stream
-                  : advice == Advice::holder ? counters.holder
-                                             : counters.alone;
+  auto& counter = advice == Advice::fetch     ? counters.fetch
+                  : advice == Advice::stream  ? counters.stream
+                  : advice == Advice::holder  ? counters.holder
+                  : advice == Advice::limited ? counters.limited
+                                              : counters.alone;
   counter.fetch_add(1, std::memory_order_relaxed);
   co_return advice;
 }
@@ -166,6 +177,11 @@ std::shared_ptr<registry::SharedSource> Seat::feed(std::optional<registry::Excha
 void Seat::refused(bool denied) {
   if (!std::exchange(asking_, false)) return;
   party_->post([denied](Party& party) { party.origin_refused(denied); });
+}
+
+void Seat::refused_for(Duration lasts) {
+  if (!std::exchange(asking_, false)) return;
+  party_->post([lasts](Party& party) { party.origin_limited(lasts); });
 }
 
 void Seat::not_shareable() {
@@ -236,6 +252,7 @@ awaitable<Result<registry::Found>> answer_from_herd(Inquiry& inquiry, const Dige
     const auto advice = co_await seat.advice();
     if (co_await asked_to_stop()) co_return Errc::cancelled;
     if (advice == Advice::fetch || advice == Advice::alone) co_return registry::Found::no;
+    if (advice == Advice::limited) co_return co_await refuse_limited(inquiry, seat.limited());
     CO_TRY(const auto permission, co_await registry::may_have(inquiry, digest));
     if (permission == registry::Permission::withheld) co_return registry::Found::no;
     Result<std::optional<registry::Found>> answered(std::nullopt);

@@ -28,11 +28,15 @@ class Seat {
                                                std::uint64_t size);
   /// After Advice::fetch: the origin has no content for this client, or can't be reached.
   void refused(bool denied);
+  /// The same: it limits requests, for so long.
+  void refused_for(Duration lasts);
   /// The same: it gives the content in a form that can't be shared.
   void not_shareable();
   /// After Advice::stream.
   std::shared_ptr<registry::SharedSource> source();
   std::uint64_t size() const;
+  /// After Advice::limited.
+  Duration limited() const { return party_->limited(); }
   /// After Advice::holder.
   std::optional<registry::Peer> holder() const { return party_->holder(); }
   void holder_failed();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mutex>
+#include <optional>
 
 #include "userspace/base/clock.hpp"
 
@@ -15,6 +16,10 @@ class Worth {
   struct Options {
     unsigned most_in_vain = 3;  ///< in a row
     Duration pause = std::chrono::seconds(60);
+    /// How long, and after which time again, coordinators are believed that an origin limits
+    /// requests.
+    Duration limited = std::chrono::seconds(60);
+    Duration limited_again = std::chrono::seconds(120);
   };
   explicit Worth(Clock& clock) : Worth(clock, Options()) {}
   Worth(Clock& clock, Options options) : clock_(clock), options_(options) {}
@@ -36,6 +41,14 @@ class Worth {
     const std::lock_guard lock(mutex_);
     count_ = 0;
   }
+  /// Whether it is believed that the origin limits requests, so that this node's client is sent
+  /// away unheard. Threat: a member that makes it up; so at times a node asks by itself.
+  bool believes_limit() {
+    const std::lock_guard lock(mutex_);
+    const auto now = clock_.now();
+    if (!limited_at_ || now - *limited_at_ >= options_.limited_again) limited_at_ = now;
+    return now - *limited_at_ < options_.limited;
+  }
 
  private:
   Clock& clock_;
@@ -43,6 +56,7 @@ class Worth {
   mutable std::mutex mutex_;
   unsigned count_ = 0;
   TimePoint until_{};
+  std::optional<TimePoint> limited_at_;  ///< when that was first said
 };
 
 }  // namespace hagring::herd

@@ -109,6 +109,25 @@ TEST_F(HerdTest, OrderToFetchWhileAHolderIsAskedIsCarriedOutByTheClient) {
   EXPECT_EQ(finished.size(), 1U) << "it is fed to the herd";
 }
 
+TEST_F(HerdTest, LimitThatOthersWereToldOfIsToldToTheClientUnasked) {
+  repositories["x"].credentials = {""};
+  const auto digest = publish("x", "wanted by many");
+  answer_joins(Wait{.epoch = 1, .limited_ms = 1500});
+  const auto reply = get_blob_of("x", digest);
+  EXPECT_EQ(reply.status, 429U);
+  EXPECT_EQ(reply.headers.get("Retry-After"), "2");
+  EXPECT_EQ(asked("GET"), 0);
+}
+
+TEST_F(HerdTest, LimitOfTheOriginsIsToldToTheHerd) {
+  repositories["x"].credentials = {""};
+  const auto digest = publish("x", "wanted by many");
+  origin.turns.push_back({.status = 429});
+  answer_joins(Fetch{.epoch = 1});
+  EXPECT_EQ(get_blob_of("x", digest).status, 429U);
+  EXPECT_EQ(mesh.ended().front(), Outcome::limited);
+}
+
 std::shared_ptr<Child> child_of(const NodeId& node) {
   auto child = std::make_shared<Child>();
   child->node = node;
@@ -127,31 +146,49 @@ TEST_F(HungControlTest, NoPullWaitsForIt) {
   EXPECT_LT(clock.now() - begin, std::chrono::seconds(2));
 }
 
+/// A client goes while its node fetches for a child, and then the origin stalls.
+struct ClientGoneTest : HerdTest {
+  ClientGoneTest() {
+    repositories["x"].credentials = {"Bearer alice", "Bearer bob"};
+    origin.turns.push_back({.stall_at = 1 << 20});
+    origin_limits.stall = std::chrono::milliseconds(300);
+    answer_joins(Fetch{.epoch = 1});
+  }
+  void ask_and_go() {
+    with_client([&](http::Connection& connection) -> awaitable<void> {
+      http::Request request{.method = "GET", .target = blob_path("x", digest)};
+      request.headers.add("Host", about.host);
+      request.headers.add("Authorization", "Bearer alice");
+      (void)co_await connection.write_request(request);
+      (void)co_await connection.finish_body();
+      EXPECT_EQ((co_await connection.read_response("GET"))->status, 200U);
+      const auto party = herd_part.find({.digest = digest});
+      EXPECT_TRUE(party);
+      party->child_asks(child_of("other"));
+      stop();
+    });
+    const auto limit = clock.now() + std::chrono::seconds(10);
+    while (mesh.ended().empty() && clock.now() < limit) {
+      context.run_one_for(std::chrono::milliseconds(100));
+    }
+    EXPECT_EQ(mesh.ended(), (std::vector{Outcome::origin_failed}));
+  }
+
+  const std::string content = test::noise(8 << 20);
+  const Digest digest = publish("x", content);
+};
+
 /// Nothing is asked of the origin in the name of a client that has gone.
-TEST_F(HerdTest, BrokenFetchEndsWhenItsClientHasGone) {
-  repositories["x"].credentials = {"Bearer alice"};
-  const auto content = test::noise(8 << 20);
-  const auto digest = publish("x", content);
-  origin.turns.push_back({.stall_at = 1 << 20});
-  origin_limits.stall = std::chrono::milliseconds(300);
-  answer_joins(Fetch{.epoch = 1});
-  with_client([&](http::Connection& connection) -> awaitable<void> {
-    http::Request request{.method = "GET", .target = blob_path("x", digest)};
-    request.headers.add("Host", about.host);
-    request.headers.add("Authorization", "Bearer alice");
-    (void)co_await connection.write_request(request);
-    (void)co_await connection.finish_body();
-    EXPECT_EQ((co_await connection.read_response("GET"))->status, 200U);
-    const auto party = herd_part.find({.digest = digest});
-    EXPECT_TRUE(party);
-    party->child_asks(child_of("other"));
-    stop();
-  });
-  const auto ended = [&] { return !mesh.ended().empty(); };
-  const auto limit = clock.now() + std::chrono::seconds(10);
-  while (!ended() && clock.now() < limit) context.run_one_for(std::chrono::milliseconds(100));
-  EXPECT_EQ(mesh.ended(), (std::vector{Outcome::origin_failed}));
+TEST_F(ClientGoneTest, BrokenFetchEnds) {
+  ask_and_go();
   EXPECT_EQ(asked("GET"), 1) << "the fetch that broke off, and no other";
+}
+
+TEST_F(ClientGoneTest, AnotherClientsCredentialsGoOn) {
+  ask_and_go();
+  EXPECT_EQ(get_blob_of("x", digest, "Bearer bob").body, content);
+  EXPECT_EQ(asked("GET"), 2) << "the rest, for the client and the child";
+  EXPECT_EQ(herd_part.counters().promotions, 1U);
 }
 
 TEST_F(HerdTest, ChildThatConnectsAnewIsNotTakenForGoneWhenItsFormerStreamEnds) {

@@ -211,6 +211,18 @@ TEST(Worth, PausesAfterWaitsInVain) {
   EXPECT_FALSE(worth.may_join()) << "the first one after it is enough";
 }
 
+TEST(Worth, BelievesInALimitForAWhile) {
+  test::ManualClock clock;
+  Worth worth(clock, {.limited = 60s, .limited_again = 120s});
+  EXPECT_TRUE(worth.believes_limit());
+  clock.advance(59s);
+  EXPECT_TRUE(worth.believes_limit());
+  clock.advance(1s);
+  EXPECT_FALSE(worth.believes_limit()) << "the node asks by itself";
+  clock.advance(60s);
+  EXPECT_TRUE(worth.believes_limit());
+}
+
 TEST(StripeRequest, IsReadAsItWasWritten) {
   for (const auto& request : {StripeRequest{}, StripeRequest{1, 12, "zone-a"}}) {
     EXPECT_EQ(parse_stripe_request(to_string(request)), request);

@@ -217,6 +217,7 @@ void add_herds(std::vector<MetricFamily>& all, const herd::Herds* herds) {
                     .add(number(counters.fetch), {{"verdict", "fetch"}})
                     .add(number(counters.stream), {{"verdict", "stream"}})
                     .add(number(counters.holder), {{"verdict", "holder"}})
+                    .add(number(counters.limited), {{"verdict", "limited"}})
                     .add(number(counters.alone), {{"verdict", "alone"}})
                     .take());
   all.push_back(counter("hagring_herd_fetches_total", "Orders to ask an origin, by when.")

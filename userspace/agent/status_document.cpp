@@ -222,6 +222,7 @@ Json herds(const herd::Herds* herds) {
            {{"fetch", counters.fetch.load()},
             {"stream", counters.stream.load()},
             {"holder", counters.holder.load()},
+            {"limited", counters.limited.load()},
             {"alone", counters.alone.load()}}},
           {"promotions", counters.promotions.load()},
           {"given_up", counters.given_up.load()},

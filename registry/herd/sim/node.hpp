@@ -97,6 +97,7 @@ class Simulation::Node final : public Mesh {
   void act(std::size_t layer, const StopFetch& action);
   void act(std::size_t layer, const FetchHolder& action);
   void act(std::size_t layer, const DropChild& action);
+  void act(std::size_t layer, const Refuse&) { act(layer, GiveUp{}); }
   void act(std::size_t layer, const GiveUp& action);
   void fetch(std::size_t layer, std::uint64_t from);
   void layer_done(std::size_t layer);

@@ -187,6 +187,74 @@ TEST_F(CoordinatorTest, ADeniedFetcherIsReplacedAndNotAskedAgain) {
   EXPECT_TRUE(of<Fetch>(pass(std::chrono::seconds(20))).empty());
 }
 
+TEST_F(CoordinatorTest, AnOriginThatLimitsTwoIsSparedByAllForItsTime) {
+  for (const auto* node : {"a", "b", "c"}) says(node, fresh());
+  const Ended limited{Outcome::limited, 2000};
+  auto out = says("a", limited);
+  ASSERT_EQ(of<Fetch>(out).size(), 1U) << "another's account may have more left";
+  EXPECT_EQ(of<Fetch>(out)[0].first, "b");
+  out = says("b", limited);
+  EXPECT_TRUE(of<Fetch>(out).empty());
+  ASSERT_EQ(of<Wait>(out).size(), 3U);
+  EXPECT_EQ(of<Wait>(out)[2].second.limited_ms, 2000U);
+  for (const auto* node : {"a", "b", "c"}) says(node, Ended{Outcome::left});
+  pass(milliseconds(500));
+  out = says("a", fresh());
+  EXPECT_TRUE(of<Fetch>(out).empty()) << "it is remembered when all have left";
+  ASSERT_EQ(of<Wait>(out).size(), 1U);
+  EXPECT_EQ(of<Wait>(out)[0].second.limited_ms, 1500U);
+  EXPECT_EQ(of<Fetch>(pass(milliseconds(1600))).size(), 1U);
+}
+
+TEST_F(CoordinatorTest, ANodeThatIsLimitedAgainAndAgainIsOne) {
+  const Ended limited{Outcome::limited, 2000};
+  says("a", fresh());
+  says("a", limited);
+  says("a", Ended{Outcome::left});
+  says("b", fresh());
+  says("b", Ended{Outcome::left});
+  says("a", fresh());
+  says("c", fresh(false));
+  EXPECT_TRUE(of<Wait>(says("a", limited)).empty());
+}
+
+TEST_F(CoordinatorTest, NobodyFetchesTheRestOfWhatItsHeadFindsWrong) {
+  says("head", fresh());
+  says("b", fresh());
+  pass(milliseconds(5));
+  says("b", Progress{.have = {3, 3}});
+  EXPECT_TRUE(of<Fetch>(says("head", Ended{Outcome::corrupt})).empty());
+  EXPECT_TRUE(of<Fetch>(says("late", fresh())).empty());
+  says("b", Ended{Outcome::corrupt});
+  const auto out = pass(milliseconds(1100));
+  ASSERT_EQ(of<Fetch>(out).size(), 1U);
+  EXPECT_EQ(of<Fetch>(out)[0].first, "late");
+}
+
+TEST_F(CoordinatorTest, ALimitIsNoLongerThanItsOwnPauses) {
+  says("a", fresh());
+  says("b", fresh());
+  says("a", Ended{Outcome::limited, kMaxLimitedMs});
+  const auto out = says("b", Ended{Outcome::limited, kMaxLimitedMs});
+  ASSERT_EQ(of<Wait>(out).size(), 2U);
+  EXPECT_EQ(of<Wait>(out)[0].second.limited_ms, 8000U);
+}
+
+TEST_F(CoordinatorTest, AMemberThatMayFetchAgainSaysSoByJoiningAnew) {
+  says("head", fresh());
+  says("b", fresh());
+  pass(milliseconds(5));
+  says("b", Progress{.have = {2, 2}, .client_gone = true});
+  says("b", Join{.size = 1 << 20,
+                 .may_fetch = true,
+                 .epoch = 1,
+                 .have = {2, 2},
+                 .parents = {"head", "head"}});
+  const auto out = coordinator->lost("head", now);
+  ASSERT_EQ(of<Fetch>(out).size(), 1U);
+  EXPECT_EQ(of<Fetch>(out)[0].first, "b");
+}
+
 TEST_F(CoordinatorTest, AnOriginThatFailsIsAskedAgainAfterGrowingPauses) {
   says("a", fresh());
   TimePoint last = now;

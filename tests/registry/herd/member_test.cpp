@@ -91,6 +91,16 @@ TEST_F(MemberTest, FetchesFromTheFirstByteThatItLacks) {
   EXPECT_TRUE(member->fetching());
 }
 
+TEST_F(MemberTest, FetchesNothingWhenItHasAll) {
+  start();
+  streams();
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    for (Stripe s = 0; s < kStripes; ++s) add(member->arrived(s, i, now));
+  }
+  order(Fetch{.epoch = 2, .from = 8 * kPieceSize});
+  EXPECT_TRUE(of<FetchOrigin>().empty());
+}
+
 TEST_F(MemberTest, NeverFetchesWithoutCredentialsOfItsOwnClient) {
   start({.size = 8 * kPieceSize, .may_fetch = false});
   order(Fetch{.epoch = 1});
@@ -313,16 +323,80 @@ TEST_F(MemberTest, LeavesAParentWhenTheStripeIsComplete) {
   EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::whole);
 }
 
-TEST_F(MemberTest, WhenTheDigestIsWrongNobodyIsServedOn) {
+TEST_F(MemberTest, OneWhoseClientComesBackMayFetchAgain) {
+  start();
+  streams();
+  add(member->arrived(0, 0, now));
+  ASSERT_TRUE(member->child_asks(0, "child", now));
+  add(member->client_gone(now));
+  actions.clear();
+  add(member->client_back(now));
+  ASSERT_EQ(sent<Join>().size(), 1U) << "the coordinator has been told that it may not";
+  const auto join = sent<Join>()[0].second;
+  EXPECT_TRUE(join.may_fetch);
+  EXPECT_EQ(join.have, (PerStripe{1, 0}));
+  EXPECT_EQ(join.parents[0], "parent");
+  order(Fetch{.epoch = 2});
+  EXPECT_EQ(of<FetchOrigin>().size(), 1U);
+  actions.clear();
+  add(member->client_back(now));
+  EXPECT_TRUE(actions.empty()) << "it hadn't gone";
+}
+
+TEST_F(MemberTest, ALimitOfTheOriginsSendsClientsAwayThatHaveNothing) {
+  start();
+  streams();
+  order(Wait{.epoch = 1, .limited_ms = 2000});
+  EXPECT_EQ(of<Unsubscribe>().size(), 2U) << "parents that have nothing either";
+  ASSERT_EQ(of<Refuse>().size(), 1U);
+  EXPECT_EQ(of<Refuse>()[0].lasts, milliseconds(2000));
+  EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::left);
+  EXPECT_TRUE(member->over());
+}
+
+TEST_F(MemberTest, ALimitOfTheOriginsIsWaitedForInMidBlob) {
+  start();
+  streams();
+  add(member->arrived(0, 0, now));
+  order(Wait{.epoch = 1, .limited_ms = 8000});
+  for (int i = 0; i < 375; ++i) {
+    pass(milliseconds(20));
+    for (Stripe s = 0; s < kStripes; ++s)
+      member->beat(s, member->parent(s), member->have()[s], now);
+  }
+  EXPECT_TRUE(of<Refuse>().empty());
+  EXPECT_TRUE(of<GiveUp>().empty()) << "slow as it is: everybody would ask the origin";
+}
+
+TEST_F(MemberTest, AFetcherThatIsLimitedTellsForHowLong) {
+  start();
+  order(Fetch{.epoch = 1});
+  actions.clear();
+  add(member->origin_limited(std::chrono::hours(1), now));
+  ASSERT_EQ(sent<Ended>().size(), 1U);
+  EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::limited);
+  EXPECT_EQ(sent<Ended>()[0].second.limited_ms, kMaxLimitedMs);
+}
+
+TEST_F(MemberTest, WhenTheDigestIsWrongChildrenGetTheRestAndNoOthersAnything) {
   start();
   streams();
   ASSERT_TRUE(member->child_asks(0, "child", now));
+  ASSERT_TRUE(member->child_asks(1, "slow", now));
   actions.clear();
   add(member->corrupt(now));
+  EXPECT_FALSE(member->child_asks(0, "another", now));
+  member->child_left(0, "child");
+  pass(milliseconds(900));
+  EXPECT_TRUE(of<DropChild>().empty());
+  EXPECT_TRUE(sent<Ended>().empty());
+  EXPECT_FALSE(member->over());
+  pass(milliseconds(200));
   EXPECT_EQ(of<DropChild>().size(), 1U);
   EXPECT_EQ(of<GiveUp>().size(), 1U);
+  ASSERT_EQ(sent<Ended>().size(), 1U);
   EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::corrupt);
-  EXPECT_FALSE(member->child_asks(0, "child", now));
+  EXPECT_TRUE(member->over());
 }
 
 TEST_F(MemberTest, AStalledOriginIsReportedOnceAndTheFetchGoesOn) {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds an origin's answers at the place that a test names, until the test lets them go."""
+"""Holds an origin's answers at the place that a test names, until the test lets them go, or gives them with
+the faults that it asks for."""
 
 import contextlib
 import http.server
@@ -7,6 +8,8 @@ import os
 import socketserver
 import threading
 from typing import Optional
+
+from .fault import Fault
 
 #: Repositories below this one are behind the gate: "gated/demo".
 GATED = "gated"
@@ -17,6 +20,7 @@ _DEADLINE_S = 60
 _LOCATIONS = f"""
     location ^~ /v2/{GATED}/ {{
       proxy_pass http://unix:{_SOCKET}:;
+      proxy_set_header X-Lab-Client $remote_addr;
       proxy_buffering off;
       proxy_read_timeout 600s;
     }}
@@ -58,6 +62,7 @@ class Gate:
     def __init__(self, origin):
         self._origin = origin
         self._holds: list[Hold] = []
+        self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self._server = None
 
@@ -73,6 +78,7 @@ class Gate:
     def __exit__(self, *_) -> None:
         for hold in self._holds:
             hold.release()
+        self.mend()
         self._server.shutdown()
         self._server.server_close()
 
@@ -93,6 +99,27 @@ class Gate:
                     return hold
         return None
 
+    def fault(self, path: str, **options) -> Fault:
+        """Has GETs of paths that end with `path` answered with a fault (see Fault for options), until
+        mend()."""
+        fault = Fault(path, **options)
+        with self._lock:
+            self._faults.append(fault)
+        return fault
+
+    def mend(self) -> None:
+        """Takes all faults away; answers under way go on."""
+        with self._lock:
+            faults, self._faults = self._faults, []
+        for fault in faults:
+            fault.release()
+
+    def take_fault(self, method: str, path: str, headers) -> Optional[Fault]:
+        """The fault that this request's answer is to have, if there is one."""
+        with self._lock:
+            return next((fault for fault in self._faults if method == "GET"
+                         and fault.takes(path, headers["X-Lab-Client"], headers["Range"])), None)
+
     def fetch(self, method: str, path: str, headers: dict):
         """What the registry answers."""
         return self._origin.http(method, f"/ungated{path}", headers=headers)
@@ -112,27 +139,39 @@ def _handler(gate: Gate):
             hold = gate.take(self.command, self.path)
             if hold and hold.after is None:
                 hold.stay()
-            reply = gate.fetch(self.command, self.path, {
-                name: value for name, value in self.headers.items()
-                if name.lower() in ("accept", "range", "host", "authorization")})
+            fault = gate.take_fault(self.command, self.path, self.headers)
             with contextlib.suppress(OSError):  # nginx goes when whom it asks for has gone
-                self._answer(reply, hold)
+                if fault and fault.status:
+                    self._head(fault.status, fault.fields | {"Content-Length": "0"})
+                    return
+                reply = gate.fetch(self.command, self.path, {
+                    name: value for name, value in self.headers.items()
+                    if name.lower() in ("accept", "host", "authorization")
+                    or name.lower() == "range" and (not fault or fault.ranges)})
+                fields = dict(reply.getheaders())
+                self._head(reply.status, fault.change(fields) if fault else fields)
+                if fault:
+                    fault.send(reply.data, self.wfile.write)
+                else:
+                    self._send(reply.data, hold)
 
         do_HEAD = do_GET
 
-        def _answer(self, reply, hold: Optional[Hold]) -> None:
-            self.send_response(reply.status)
-            for name, value in reply.getheaders():
+        def _head(self, status: int, fields: dict) -> None:
+            self.send_response(status)
+            for name, value in fields.items():
                 if name.lower() not in ("connection", "date", "server", "transfer-encoding"):
                     self.send_header(name, value)
             self.end_headers()
+
+        def _send(self, data: bytes, hold: Optional[Hold]) -> None:
             if not hold or hold.after is None:
-                self.wfile.write(reply.data)
+                self.wfile.write(data)
                 return
-            before = int(len(reply.data) * hold.after)
-            self.wfile.write(reply.data[:before])
+            before = int(len(data) * hold.after)
+            self.wfile.write(data[:before])
             hold.stay()
-            self.wfile.write(reply.data[before:])
+            self.wfile.write(data[before:])
 
         def address_string(self) -> str:
             return "nginx"

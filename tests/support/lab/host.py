@@ -15,6 +15,9 @@ from typing import Mapping, Optional, Sequence
 from .cgroup import Cgroup
 from .process import Process, Timeout, clean_environment, wait_until
 
+#: A link-layer address that no machine has.
+_NOBODY = "02:00:00:00:00:01"
+
 _PORT_TAKER = """
 import socket, sys, time
 listener = socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6)
@@ -249,6 +252,21 @@ class Host:
     def plug(self) -> None:
         """Brings the link up again."""
         self._link("up")
+
+    def part_from(self, others: Sequence["Host"]) -> None:
+        """Nothing that this machine sends reaches these any more, without a word of it to anybody."""
+        for family, address in self._addresses_of(others):
+            self.run("ip", family, "neigh", "replace", address, "lladdr", _NOBODY, "nud", "permanent",
+                     "dev", "eth0")
+
+    def meet(self, others: Sequence["Host"]) -> None:
+        """Ends part_from()."""
+        for family, address in self._addresses_of(others):
+            self.run("ip", family, "neigh", "del", address, "dev", "eth0", check=False)
+
+    @staticmethod
+    def _addresses_of(others: Sequence["Host"]) -> list[tuple[str, str]]:
+        return [pair for other in others for pair in (("-4", other.ipv4), ("-6", other.ipv6))]
 
     def _link(self, state: str) -> None:
         # The switch's end: the machine keeps addresses and routes, as with a pulled cable.

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A herd whose fetcher signs other bytes than the content's."""
+
+import unittest
+
+from herds import SIZE, HerdsTest, addresses, herd_of
+from lab import wait_until
+
+
+class HerdLiesTest(HerdsTest):
+    """Four nodes, one of them with the older containerd."""
+
+    VERSIONS = ("2.1", "2.1", "2.1", "1.7")
+
+    def test_blame_falls_on_the_head(self):
+        since = self.origin.now()
+        liar, *others = self.nodes
+        # What it gets is false, and it passes that on with its word for it.
+        fault = self.slow(clients=addresses([liar]), spoilt=SIZE // 2)
+        end_liar = self.begin([liar])
+        wait_until(lambda: herd_of(liar, self.layer).get("role") == "fetches", 20, "it fetches")
+        end = self.begin(others)
+        self.wait_until_all_have(others)
+        self.assertGreater(herd_of(liar, self.layer)["children"], 0)
+        fault.release()
+        errors = end()
+        end_liar()
+        for node in others:
+            shunned = node.agent.status()["shunned"]
+            self.assertEqual(len(shunned), 1, shunned)
+            self.assertIn(liar.ipv4, shunned[0]["peer"])
+            self.assertIn("banned", shunned[0]["state"])
+            self.assertIn("is not what its digest says", node.agent.process.log_text())
+        blob = "blobs/sha256/" + self.layer.removeprefix("sha256:")
+        self.assertFalse((liar.containerd.store / blob).exists())
+        # kubelet's next try: the origin itself is asked.
+        again = [node for node in others if node.name in errors]
+        self.assertEqual(self.begin(again)(), {})
+        for node in others:
+            self.assertLessEqual(len(self.requests_by([node], since)), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
