@@ -54,6 +54,7 @@ struct MemberFacts {
   std::uint64_t size = 0;  ///< of the blob, 0 when not known yet
   bool whole = false;      ///< a manifest or a small blob: no streaming
   bool may_fetch = false;  ///< this node's own client is asking for the blob
+  bool ahead = false;      ///< no client asks for the blob yet, but one is about to
   bool slow = false;
   std::uint8_t units = 2;  ///< half-rate children it would serve, 0 to 2
 };
@@ -151,6 +152,10 @@ class Member {
   /// it, from the spool and as more arrives, until it leaves or DropChild.
   bool child_asks(Stripe stripe, const NodeId& child, TimePoint now);
   void child_left(Stripe stripe, const NodeId& child);
+
+  /// The client that MemberFacts::ahead has waited for is there, and, if `may_fetch`, has made this
+  /// node one that may ask the origin.
+  Actions client_came(bool may_fetch, TimePoint now);
 
   /// The own client has gone. A fetch goes on while there are children; else the member leaves.
   Actions client_gone(TimePoint now);

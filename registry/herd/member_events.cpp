@@ -106,6 +106,16 @@ std::size_t Member::children(Stripe stripe) const {
                     [&](const Child& each) { return each.stripe == stripe; }));
 }
 
+Actions Member::client_came(bool may_fetch, TimePoint now) {
+  Actions actions;
+  if (std::exchange(facts_.ahead, false)) started_ = now;
+  const bool more = may_fetch && !std::exchange(facts_.may_fetch, facts_.may_fetch || may_fetch);
+  const bool takes_part = state_ == State::joining || state_ == State::waiting ||
+                          state_ == State::streaming || state_ == State::holder;
+  if (more && takes_part && !coordinator_.empty()) join(now, actions);
+  return actions;
+}
+
 Actions Member::client_gone(TimePoint /*now*/) {
   Actions actions;
   client_gone_ = true;
@@ -188,7 +198,7 @@ void Member::watch_parents(TimePoint now, Actions& actions) {
 /// Waits that must end: for an answer, an order, a first byte, the origin.
 void Member::watch_waits(TimePoint now, Actions& actions) {
   const bool nothing = have_ == PerStripe{} && state_ != State::holder;
-  if (nothing && now - started_ > options_.first_byte) {
+  if (nothing && !facts_.ahead && now - started_ > options_.first_byte) {
     return give_up("no byte in time", actions);
   }
   if (!coordinator_.empty() && !answered_ && now - joined_ >= options_.join_wait) {

@@ -31,8 +31,12 @@ Party::Party(Herds& herds, registry::MirrorParts& parts, asio::any_io_executor h
       member_(herds.options().member, id_, herds.self(), about.facts, *load_),
       ledger_(id_, herds.self(), herds.notary()),
       timer_(home_),
-      tasks_(home_, "herd") {
-  sit(std::move(about.again));
+      tasks_(home_, "herd"),
+      lends_(!about.facts.ahead),
+      wanted_(parts.clock.now()),
+      ahead_(about.facts.ahead),
+      vacant_(about.facts.ahead) {
+  if (!ahead_) sit(std::move(about.again));
 }
 
 Party::~Party() = default;
@@ -50,6 +54,7 @@ awaitable<void> Party::run(std::vector<NodeId> coordinators) {
   while (!is_over() && !co_await asked_to_stop()) {
     auto next = std::min(member_.next_tick(), next_seal());
     if (member_.over()) next = std::min(next, used_ + kLinger);
+    if (ahead_) next = std::min(next, ahead_until());
     timer_.expires_at(std::max(next, now() + kBriefestTick));
     co_await timer_.async_wait(kTuple);
     if (now() >= member_.next_tick()) apply(member_.tick(now()));
@@ -60,6 +65,8 @@ awaitable<void> Party::run(std::vector<NodeId> coordinators) {
 
 /// One that has all of it stays a while: others are sent here until their coordinator forgets.
 bool Party::is_over() {
+  if (given_way_) return true;
+  end_ahead();
   const bool in_use = seats_ > 0 || !children_.empty() || verifying_;
   if (in_use) used_ = now();
   if (in_use || !member_.over()) return false;
@@ -187,10 +194,13 @@ void Party::apply(Actions actions) {
   timer_.cancel();
 }
 
-void Party::act(const Send& action) { herds_.send(action); }
+void Party::act(const Send& action) {
+  if (!given_way_) herds_.send(action);
+}
 
 void Party::act(const Subscribe& action) {
   act(Unsubscribe{action.stripe, {}});
+  vacant_ = false;
   auto& link = links_[action.stripe];
   link = start([this, action](std::shared_ptr<Activity> activity) {
     return follow(std::move(activity), action);
@@ -267,7 +277,7 @@ void Party::act(const GiveUp& action) {
   log::info("herd", "{}: on alone: {}", id_.digest.to_string(), action.why);
   const auto shared = spool();
   if (!shared) {
-    herds_.worth().in_vain();
+    if (!ahead_) herds_.worth().in_vain();
     return become(State::alone);
   }
   if (fetching_) return;
@@ -297,12 +307,20 @@ void Party::coordinator_lost(const NodeId& node) { apply(member_.coordinator_los
 
 void Party::sit(Again again) {
   ++seats_;
+  attended_ = true;
+  const bool lends = again && !std::exchange(lends_, true);
   if (again) agains_.push_back(std::move(again));
+  if (ahead_.exchange(false) || lends) apply(member_.client_came(lends, now()));
 }
 
 void Party::leave(const Again& again) {
   std::erase(agains_, again);
   if (seats_ == 0 || --seats_ > 0) return;
+  attended_ = false;
+  without_client();
+}
+
+void Party::without_client() {
   const auto shared = spool();
   if (shared && shared->whole() && !finished_ && (verifying_ || !children_.empty())) {
     return verify_without_client();
