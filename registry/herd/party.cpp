@@ -188,8 +188,15 @@ std::shared_ptr<Spool> Party::adopt(std::uint64_t size) {
 // --- What the member wants.
 
 void Party::apply(Actions actions) {
-  for (const auto& action : actions) {
-    std::visit([this](const auto& one) { act(one); }, action);
+  for (std::size_t i = 0; i < actions.size(); ++i) {
+    const auto* left = std::get_if<Unsubscribe>(&actions[i]);
+    const auto replaced = [&](const Action& later) {
+      const auto* other = std::get_if<Subscribe>(&later);
+      return other != nullptr && other->stripe == left->stripe;
+    };
+    // The former parent's pieces that are on their way are of use until the next one's come.
+    if (left != nullptr && std::any_of(actions.begin() + i, actions.end(), replaced)) continue;
+    std::visit([this](const auto& one) { act(one); }, actions[i]);
   }
   timer_.cancel();
 }
@@ -199,8 +206,9 @@ void Party::act(const Send& action) {
 }
 
 void Party::act(const Subscribe& action) {
-  act(Unsubscribe{action.stripe, {}});
   vacant_ = false;
+  end_former(action.stripe);
+  former_[action.stripe] = std::exchange(links_[action.stripe], nullptr);
   auto& link = links_[action.stripe];
   link = start([this, action](std::shared_ptr<Activity> activity) {
     return follow(std::move(activity), action);
@@ -208,8 +216,14 @@ void Party::act(const Subscribe& action) {
   link->node = action.parent;
 }
 
+/// Its place has been taken.
+void Party::end_former(Stripe stripe) {
+  if (const auto former = std::exchange(former_[stripe], nullptr)) former->stop();
+}
+
 /// With no parent named: from whichever.
 void Party::act(const Unsubscribe& action) {
+  end_former(action.stripe);
   auto& link = links_[action.stripe];
   if (!link || (!action.parent.empty() && link->node != action.parent)) return;
   link->stop();

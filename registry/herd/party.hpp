@@ -138,6 +138,7 @@ class Party : public std::enable_shared_from_this<Party> {
   void act(const FetchHolder& action);
   void act(const DropChild& action);
   void act(const GiveUp& action);
+  void end_former(Stripe stripe);
   void offer(std::uint64_t from);
   /// What comes can't be kept here: clients go on by themselves, nobody waits for this node.
   void leave_herd();
@@ -194,6 +195,7 @@ class Party : public std::enable_shared_from_this<Party> {
   asio::steady_timer timer_;
   TaskGroup tasks_;
   std::array<std::shared_ptr<Activity>, kStripes> links_;
+  std::array<std::shared_ptr<Activity>, kStripes> former_;  ///< until links_ have a first piece
   std::shared_ptr<Activity> fetching_;
   std::vector<std::shared_ptr<Activity>> activities_;
   std::vector<std::shared_ptr<Child>> children_;
