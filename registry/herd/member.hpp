@@ -165,7 +165,8 @@ class Member {
   /// node's links are busy elsewhere. Then retire().
   Actions finished(TimePoint now);
 
-  /// It is about to be deleted: the coordinator is told that nobody is served here any more.
+  /// It is about to be deleted: the coordinator is told that nobody is served here any more, unless
+  /// it is a small blob that this node holds.
   Actions retire();
 
   /// The whole blob is there, each piece as the head signed it, and the digest is wrong.

@@ -139,7 +139,8 @@ Actions Member::retire() {
   Actions actions;
   drop_children(actions);
   const bool told = !std::exchange(retired_, true);
-  if (told && whole_) send(Ended{Outcome::left}, actions);
+  // A small blob is held on, by its finished spool: late ones are sent here, not to the origin.
+  if (told && whole_ && !facts_.whole) send(Ended{Outcome::left}, actions);
   return actions;
 }
 

@@ -74,6 +74,7 @@ bool Party::is_over() {
 }
 
 awaitable<void> Party::end_all() {
+  apply(member_.retire());
   ended_ = true;
   herds_.forget(*this);
   if (const auto shared = spool()) shared->fail(Errc::unavailable);

@@ -365,6 +365,15 @@ TEST_F(MemberTest, OneThatIsDeletedTellsThatItServesNoMore) {
   EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::left);
 }
 
+TEST_F(MemberTest, StaysTheHolderOfASmallBlobThatItHasFinished) {
+  start({.size = 700, .whole = true, .may_fetch = true});
+  order(Fetch{.epoch = 1});
+  add(member->finished(now));
+  actions.clear();
+  add(member->retire());
+  EXPECT_TRUE(sent<Ended>().empty());
+}
+
 TEST_F(MemberTest, WaitsForAClientThatIsToComeAndThenMayFetch) {
   start({.size = 8 * kPieceSize, .ahead = true});
   ASSERT_EQ(sent<Join>().size(), 1U);
