@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "registry/digest.hpp"
 
@@ -24,6 +25,9 @@ class KnownSizes {
   /// Whether the manifest has been learned from lately.
   bool has_learned_from(const Digest& digest) const;
   std::optional<std::uint64_t> of(const Digest& digest) const;
+  /// The layers, `layer` among them, of the image that was last learned of with it; empty: none of
+  /// late.
+  std::vector<Digest> layers_with(const Digest& layer) const;
 
  private:
   struct Known {
@@ -37,6 +41,7 @@ class KnownSizes {
   mutable std::mutex mutex_;
   std::list<Digest> order_;  ///< the oldest first
   std::unordered_map<Digest, Known> sizes_;
+  std::list<std::vector<Digest>> images_;  ///< layers, the latest image first
 };
 
 }  // namespace hagring::registry

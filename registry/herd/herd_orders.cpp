@@ -21,6 +21,8 @@ constexpr unsigned kSlowReports = 2;
 constexpr double kHungryPieces = 16;
 /// ... its node never took in more than this share of what the middle one of all did.
 constexpr double kSlowShare = 0.6;
+/// Nobody is moved for the sake of so few.
+constexpr std::uint64_t kLastPieces = 16;
 
 }  // namespace
 
@@ -214,6 +216,8 @@ void HerdState::find_hungry(Place& place, unsigned idle_percent, TimePoint now) 
   for (Stripe s = 0; s < kStripes; ++s) {
     const Place* parent = place.parents[s];
     if (parent == nullptr || place.complete[s]) continue;
+    // By the time that another one sends, this one would have sent the rest.
+    if (size_ != 0 && pieces_in(s, pieces_of(size_)) - place.have[s] < kLastPieces) continue;
     const double behind = parent->position(s, now) - static_cast<double>(place.have[s]);
     if (behind < kHungryPieces || !shape_.improve(place, s, now)) continue;
     place.moved = now;

@@ -125,12 +125,15 @@ std::shared_ptr<Party> Herds::find(const HerdId& herd) const {
 
 awaitable<std::shared_ptr<Party>> Herds::join(registry::MirrorParts& parts, Party::About about,
                                               bool& made) {
-  if (auto party = find(about.id)) co_return party;
+  const auto home = co_await asio::this_coro::executor;
+  if (auto party = find(about.id)) {
+    if (about.facts.ahead || !party->gives_way(home)) co_return party;
+    forget(*party);
+  }
   if (!worth_.may_join()) co_return nullptr;
   if (about.facts.size > 0 && !Spool::has_room(options_.folder, about.facts.size, *budget_)) {
     co_return nullptr;
   }
-  const auto home = co_await asio::this_coro::executor;
   using Nodes = std::vector<NodeId>;
   auto nearest = run_on<Nodes>(parts_.control, tasks_,
                                [this, place = place_of(about.id)]() -> awaitable<Result<Nodes>> {
@@ -151,6 +154,11 @@ awaitable<std::shared_ptr<Party>> Herds::join(registry::MirrorParts& parts, Part
   }
   parts.hooks.background([party, nodes = *coordinators] { return party->run(nodes); });
   co_return party;
+}
+
+bool Herds::may_go_ahead() const {
+  const auto ahead = std::ranges::count_if(parties(), [](const auto& one) { return one->ahead(); });
+  return static_cast<std::size_t>(ahead) < options_.most_ahead;
 }
 
 void Herds::forget(const Party& party) {

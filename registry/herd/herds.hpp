@@ -27,6 +27,8 @@ struct HerdsOptions {
   /// Without a byte for so long a client leaves the herd and goes on by itself.
   Duration stall = std::chrono::seconds(10);
   std::size_t most_parties = 512;
+  /// Of them, those for layers that no client has asked for yet (registry/herd/ahead.hpp).
+  std::size_t most_ahead = 16;
   MemberOptions member{};
   CoordinatorOptions coordinator{};
 };
@@ -81,6 +83,7 @@ class Herds {
   awaitable<std::shared_ptr<Party>> join(registry::MirrorParts& parts, Party::About about,
                                          bool& made);
   std::shared_ptr<Party> find(const HerdId& herd) const;
+  bool may_go_ahead() const;
   void forget(const Party& party);
   void send(const Send& message);
   awaitable<std::optional<registry::Peer>> whereabouts(NodeId node);

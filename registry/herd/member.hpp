@@ -56,6 +56,7 @@ struct MemberFacts {
   std::uint64_t size = 0;  ///< of the blob, 0 when not known yet
   bool whole = false;      ///< a manifest or a small blob: no streaming
   bool may_fetch = false;  ///< this node's own client is asking for the blob
+  bool ahead = false;      ///< no client asks for the blob yet, but one is about to
   bool slow = false;
   std::uint8_t units = 2;  ///< half-rate children it would serve, 0 to 2
 };
@@ -161,17 +162,20 @@ class Member {
   bool child_asks(Stripe stripe, const NodeId& child, TimePoint now);
   void child_left(Stripe stripe, const NodeId& child);
 
+  /// A client is there, whom MemberFacts::ahead has waited for, or after all had gone, and, if
+  /// `may_fetch`, has made this node one that may ask the origin.
+  Actions client_came(bool may_fetch, TimePoint now);
+
   /// The own client has gone. A fetch goes on while there are children; else the member leaves.
   Actions client_gone(TimePoint now);
-  /// An own client is there again: with its credentials the node may fetch.
-  Actions client_back(TimePoint now);
 
   /// The whole blob is there and its digest right; this node serves it as a finished one now. Worth
   /// keeping for a while (CoordinatorOptions::idle): late ones get it here, and it tells when the
   /// node's links are busy elsewhere. Then retire().
   Actions finished(TimePoint now);
 
-  /// It is about to be deleted: the coordinator is told that nobody is served here any more.
+  /// It is about to be deleted: the coordinator is told that nobody is served here any more, unless
+  /// it is a small blob that this node holds.
   Actions retire();
 
   /// The whole blob is there, each piece as the head signed it, and the digest is wrong. Children

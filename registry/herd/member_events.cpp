@@ -116,21 +116,24 @@ std::size_t Member::children(Stripe stripe) const {
                     [&](const Child& each) { return each.stripe == stripe; }));
 }
 
+Actions Member::client_came(bool may_fetch, TimePoint now) {
+  Actions actions;
+  if (std::exchange(facts_.ahead, false)) started_ = now;
+  const bool back = std::exchange(client_gone_, false);
+  const bool more = may_fetch && !std::exchange(facts_.may_fetch, facts_.may_fetch || may_fetch);
+  if (back) {
+    floor_since_ = now;
+    floor_bytes_ = 0;
+  }
+  const bool takes_part = state_ != State::alone && state_ != State::ended;
+  if ((back || more) && takes_part && !coordinator_.empty()) join(now, actions);
+  return actions;
+}
+
 Actions Member::client_gone(TimePoint /*now*/) {
   Actions actions;
   client_gone_ = true;
   if (state_ != State::ended && !needed()) end(Outcome::left, actions);
-  return actions;
-}
-
-Actions Member::client_back(TimePoint now) {
-  Actions actions;
-  if (!std::exchange(client_gone_, false)) return actions;
-  facts_.may_fetch = true;
-  floor_since_ = now;
-  floor_bytes_ = 0;
-  const bool takes_part = state_ != State::alone && state_ != State::ended;
-  if (takes_part && !coordinator_.empty()) join(now, actions);
   return actions;
 }
 
@@ -150,7 +153,8 @@ Actions Member::retire() {
   Actions actions;
   drop_children(actions);
   const bool told = !std::exchange(retired_, true);
-  if (told && whole_) send(Ended{Outcome::left}, actions);
+  // A small blob is held on, by its finished spool: late ones are sent here, not to the origin.
+  if (told && whole_ && !facts_.whole) send(Ended{Outcome::left}, actions);
   return actions;
 }
 
@@ -220,7 +224,7 @@ void Member::watch_parents(TimePoint now, Actions& actions) {
 /// Waits that must end: for an answer, an order, a first byte, the origin.
 void Member::watch_waits(TimePoint now, Actions& actions) {
   const bool nothing = have_ == PerStripe{} && state_ != State::holder;
-  if (nothing && now - started_ > options_.first_byte) {
+  if (nothing && !facts_.ahead && now - started_ > options_.first_byte) {
     return give_up("no byte in time", actions);
   }
   if (!coordinator_.empty() && !answered_ && now - joined_ >= options_.join_wait) {

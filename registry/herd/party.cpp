@@ -31,8 +31,12 @@ Party::Party(Herds& herds, registry::MirrorParts& parts, asio::any_io_executor h
       member_(herds.options().member, id_, herds.self(), about.facts, *load_),
       ledger_(id_, herds.self(), herds.notary()),
       timer_(home_),
-      tasks_(home_, "herd") {
-  sit(std::move(about.again));
+      tasks_(home_, "herd"),
+      lends_(!about.facts.ahead),
+      wanted_(parts.clock.now()),
+      ahead_(about.facts.ahead),
+      vacant_(about.facts.ahead) {
+  if (!ahead_) sit(std::move(about.again));
 }
 
 Party::~Party() = default;
@@ -50,6 +54,7 @@ awaitable<void> Party::run(std::vector<NodeId> coordinators) {
   while (!is_over() && !co_await asked_to_stop()) {
     auto next = std::min(member_.next_tick(), next_seal());
     if (member_.over()) next = std::min(next, used_ + kLinger);
+    if (ahead_) next = std::min(next, ahead_until());
     timer_.expires_at(std::max(next, now() + kBriefestTick));
     co_await timer_.async_wait(kTuple);
     if (now() >= member_.next_tick()) apply(member_.tick(now()));
@@ -60,6 +65,8 @@ awaitable<void> Party::run(std::vector<NodeId> coordinators) {
 
 /// One that has all of it stays a while: others are sent here until their coordinator forgets.
 bool Party::is_over() {
+  if (given_way_) return true;
+  end_ahead();
   const bool in_use = seats_ > 0 || !children_.empty() || verifying_;
   if (in_use) used_ = now();
   if (in_use || !member_.over()) return false;
@@ -67,6 +74,7 @@ bool Party::is_over() {
 }
 
 awaitable<void> Party::end_all() {
+  apply(member_.retire());
   ended_ = true;
   herds_.forget(*this);
   if (const auto shared = spool()) shared->fail(Errc::unavailable);
@@ -185,16 +193,27 @@ std::shared_ptr<Spool> Party::adopt(std::uint64_t size) {
 // --- What the member wants.
 
 void Party::apply(Actions actions) {
-  for (const auto& action : actions) {
-    std::visit([this](const auto& one) { act(one); }, action);
+  for (std::size_t i = 0; i < actions.size(); ++i) {
+    const auto* left = std::get_if<Unsubscribe>(&actions[i]);
+    const auto replaced = [&](const Action& later) {
+      const auto* other = std::get_if<Subscribe>(&later);
+      return other != nullptr && other->stripe == left->stripe;
+    };
+    // The former parent's pieces that are on their way are of use until the next one's come.
+    if (left != nullptr && std::any_of(actions.begin() + i, actions.end(), replaced)) continue;
+    std::visit([this](const auto& one) { act(one); }, actions[i]);
   }
   timer_.cancel();
 }
 
-void Party::act(const Send& action) { herds_.send(action); }
+void Party::act(const Send& action) {
+  if (!given_way_) herds_.send(action);
+}
 
 void Party::act(const Subscribe& action) {
-  act(Unsubscribe{action.stripe, {}});
+  vacant_ = false;
+  end_former(action.stripe);
+  former_[action.stripe] = std::exchange(links_[action.stripe], nullptr);
   auto& link = links_[action.stripe];
   link = start([this, action](std::shared_ptr<Activity> activity) {
     return follow(std::move(activity), action);
@@ -202,8 +221,14 @@ void Party::act(const Subscribe& action) {
   link->node = action.parent;
 }
 
+/// Its place has been taken.
+void Party::end_former(Stripe stripe) {
+  if (const auto former = std::exchange(former_[stripe], nullptr)) former->stop();
+}
+
 /// With no parent named: from whichever.
 void Party::act(const Unsubscribe& action) {
+  end_former(action.stripe);
   auto& link = links_[action.stripe];
   if (!link || (!action.parent.empty() && link->node != action.parent)) return;
   link->stop();
@@ -279,7 +304,7 @@ void Party::act(const GiveUp& action) {
   log::info("herd", "{}: on alone: {}", id_.digest.to_string(), action.why);
   const auto shared = spool();
   if (!shared) {
-    herds_.worth().in_vain();
+    if (!ahead_) herds_.worth().in_vain();
     return become(State::alone);
   }
   if (fetching_ || shared->whole()) return;
@@ -309,8 +334,11 @@ void Party::coordinator_lost(const NodeId& node) { apply(member_.coordinator_los
 
 void Party::sit(Again again) {
   ++seats_;
+  attended_ = true;
+  const bool lends = again && !std::exchange(lends_, true);
   if (again) agains_.push_back(std::move(again));
-  apply(member_.client_back(now()));
+  ahead_ = false;
+  apply(member_.client_came(lends, now()));
   // Too late: what is left of it only serves others.
   if (member_.over() && !spool() && state() == State::waiting) become(State::alone);
 }
@@ -318,6 +346,12 @@ void Party::sit(Again again) {
 void Party::leave(const Again& again) {
   std::erase(agains_, again);
   if (seats_ == 0 || --seats_ > 0) return;
+  attended_ = false;
+  lends_ = false;
+  without_client();
+}
+
+void Party::without_client() {
   const auto shared = spool();
   if (shared && shared->whole() && !finished_ && (verifying_ || !children_.empty())) {
     return verify_without_client();

@@ -51,7 +51,7 @@ class Party : public std::enable_shared_from_this<Party> {
     HerdId id;
     registry::ContentRequest request;  ///< for parents; a blob unless `facts.whole`
     MemberFacts facts;
-    Again again;  ///< of the client that asks first
+    Again again;  ///< of the client that asks first; with `facts.ahead` there is none
   };
   Party(Herds& herds, registry::MirrorParts& parts, asio::any_io_executor home, About about);
   ~Party();
@@ -61,6 +61,9 @@ class Party : public std::enable_shared_from_this<Party> {
 
   // On any thread:
   const HerdId& id() const { return id_; }
+  const registry::ContentRequest& request() const { return request_; }
+  /// Whether nobody is given any of it before it is all there.
+  bool whole() const { return whole_; }
   const asio::any_io_executor& home() const { return home_; }
   /// Runs `work` at home, later; not at all once the party is over.
   void post(std::function<void(Party&)> work);
@@ -72,6 +75,13 @@ class Party : public std::enable_shared_from_this<Party> {
   /// Peer::key().
   std::vector<std::string> heads() const;
   bool origin_contributed() const { return from_origin_; }
+  /// Whether a client of this node has a seat.
+  bool attended() const { return attended_; }
+  /// Whether none has had one so far (registry/herd/ahead.hpp).
+  bool ahead() const { return ahead_; }
+  /// For a client of the thread `home`: false, it can take a seat. Else this is over, and has told
+  /// nobody: what a client fetches lives on the client's thread, and nothing has come here yet.
+  bool gives_way(const asio::any_io_executor& home);
 
   // For its seats (registry/herd/seat.hpp), on any thread:
   /// Waits for advice. `at_home`: this client's answer from the origin may feed the herd.
@@ -85,6 +95,8 @@ class Party : public std::enable_shared_from_this<Party> {
   /// `again`: null for a client of another thread, whose origin is that thread's.
   void sit(Again again);
   void leave(const Again& again);
+  /// Without a client it stays for a while after the last time that it was said to be of use.
+  void keep_ahead() { wanted_ = now(); }
   /// The origin's answer to an advice to fetch: the whole content. Takes it, if it is still wanted
   /// and can be shared: `exchange` is empty then.
   std::shared_ptr<Spool> feed(std::optional<registry::Exchange>& exchange, std::uint64_t size);
@@ -130,6 +142,7 @@ class Party : public std::enable_shared_from_this<Party> {
   void act(const DropChild& action);
   void act(const Refuse& action);
   void act(const GiveUp& action);
+  void end_former(Stripe stripe);
   void offer(std::uint64_t from);
   /// What comes can't be kept here: clients go on by themselves, nobody waits for this node.
   void leave_herd();
@@ -169,6 +182,9 @@ class Party : public std::enable_shared_from_this<Party> {
   void note_suspects();
   SharedBytes encoded(const Batch& batch);
   bool is_over();
+  TimePoint ahead_until() const;
+  void end_ahead();
+  void without_client();
   awaitable<void> end_all();
 
   Herds& herds_;
@@ -183,6 +199,7 @@ class Party : public std::enable_shared_from_this<Party> {
   asio::steady_timer timer_;
   TaskGroup tasks_;
   std::array<std::shared_ptr<Activity>, kStripes> links_;
+  std::array<std::shared_ptr<Activity>, kStripes> former_;  ///< until links_ have a first piece
   std::shared_ptr<Activity> fetching_;
   std::vector<std::shared_ptr<Activity>> activities_;
   std::vector<std::shared_ptr<Child>> children_;
@@ -193,6 +210,8 @@ class Party : public std::enable_shared_from_this<Party> {
   bool finished_ = false;
   bool verifying_ = false;
   bool serves_on_ = false;  ///< it has all of it, for children that come late
+  bool lends_ = true;       ///< a client's request can be sent to the origin once more
+  TimePoint wanted_{};      ///< by clients that are to come
   TimePoint used_{};        ///< when the last of its clients and children was there
   TimePoint fed_{};         ///< the last piece from the origin
   PerStripe reported_{};    ///< to the member
@@ -208,6 +227,10 @@ class Party : public std::enable_shared_from_this<Party> {
   std::atomic<std::size_t> child_count_ = 0;
   std::atomic<bool> from_origin_ = false;
   std::atomic<Duration> limited_{};
+  std::atomic<bool> attended_ = false;
+  std::atomic<bool> ahead_ = false;
+  std::atomic<bool> vacant_ = false;  ///< ahead, and nothing has come of it yet
+  std::atomic<bool> given_way_ = false;
   mutable std::mutex mutex_;
   State state_ = State::waiting;
   std::shared_ptr<Spool> spool_;

@@ -146,6 +146,8 @@ Result<void> Party::take_piece(const Subscribe& what, const DataFrame& frame, st
     return Errc::bad_message;
   }
   ++next;
+  const auto& link = links_[what.stripe];
+  if (link && link->node == what.parent) end_former(what.stripe);
   herds_.counters().bytes_in.fetch_add(bytes.size(), std::memory_order_relaxed);
   if (const auto* batch = ledger_.covering(what.stripe, index)) {
     shared->cover(what.stripe, index, 1, encoded(*batch));

@@ -2,6 +2,7 @@
 #include "registry/herd/seat.hpp"
 
 #include "registry/forwarding.hpp"
+#include "registry/herd/ahead.hpp"
 #include "registry/herd/herds.hpp"
 #include "registry/manifest.hpp"
 #include "registry/permission.hpp"
@@ -241,6 +242,7 @@ awaitable<std::unique_ptr<Seat>> take_seat(Inquiry& inquiry, Digest digest) {
   auto own = asked.again;
   auto party = co_await herds->join(inquiry.parts, std::move(asked), made);
   if (!party) co_return nullptr;
+  if (!party->whole()) go_ahead(inquiry.parts, party);
   const auto executor = co_await asio::this_coro::executor;
   co_return std::make_unique<Seat>(*herds, std::move(party), executor, std::move(own), made);
 }

@@ -7,12 +7,14 @@ import time
 
 from lab import preflight
 
-from . import connect, fail_open, first_byte, herd, memory, pull, relay, serve, start
+from . import (connect, fail_open, first_byte, herd, herd_faults, herd_spread, memory, pull, relay, serve,
+               start)
 from .report import Report
 
 BENCHMARKS = {
     "connect": connect.run, "serve": serve.run, "relay": relay.run, "first-byte": first_byte.run,
-    "pull": pull.run, "herd": herd.run, "memory": memory.run, "start": start.run, "fail-open": fail_open.run}
+    "pull": pull.run, "herd": herd.run, "herd-faults": herd_faults.run,
+    "herd-spread": herd_spread.run, "memory": memory.run, "start": start.run, "fail-open": fail_open.run}
 
 
 def main() -> int:

@@ -7,9 +7,9 @@ each node has its own, as it were. containerd's own work for all nodes on one ma
 import concurrent.futures
 import random
 import time
-from typing import NamedTuple, Sequence
+from typing import Callable, NamedTuple, Optional, Sequence
 
-from lab import Lab, image, wait_until
+from lab import Lab, image
 
 from .nodes import assert_terminated, wait_for_trust
 
@@ -20,19 +20,21 @@ NAME = "docker.io/library/bench:1"
 
 
 class Outcome(NamedTuple):
-    """Of one roll-out."""
+    """Of one roll-out. A node whose agent was killed in it goes on at the origin by itself: it doesn't
+    count here."""
 
-    images: float  #: the origin's bytes, in images
-    last_s: float  #: from the first start to the last node's end
+    images: float  #: the bytes that the origin sent to the nodes that count, in images
+    last_s: float  #: from the first start to the end of the last node that counts
+    killed_images: float = 0.0  #: the same bytes of the killed one, its agent's and then its runtime's
 
 
 def run(report) -> None:
     """Each size of cluster."""
     for count, megabits in CASES:
         what = f"{count} nodes, {megabits} Mbit/s"
-        bare = _without_agents(count, megabits, origin_megabits=megabits)
-        ideal = _without_agents(count, megabits, origin_megabits=count * megabits)
-        ours = _with_agents(count, megabits)
+        bare = without_agents(count, megabits, origin_megabits=megabits)
+        ideal = without_agents(count, megabits, origin_megabits=count * megabits)
+        ours = with_agents(count, megabits)
         report.add("herd", f"{what}: from the origin", ours.images, "images", reach=1.02)
         report.add("herd", f"{what}: from the origin", ours.images, "images", against="no agents",
                    reference=bare.images)
@@ -40,13 +42,11 @@ def run(report) -> None:
                    reference=ideal.last_s, reach=1.15)
         report.add("herd", f"{what}: last node", ours.last_s, "s", against="no agents",
                    reference=bare.last_s)
-        killed = _with_agents(count, megabits, kill=True)
-        report.add("herd", f"{what}, a node that others stream from killed: last node", killed.last_s,
-                   "s", against="an origin for each", reference=ideal.last_s, reach=1.35)
 
 
-def _image(seed: object):
-    return image.synthetic(LAYERS, seed=f"herd/{seed}")
+def _image():
+    # Never the same twice: nothing anywhere can have it.
+    return image.synthetic(LAYERS, seed=f"herd/{random.random()}")
 
 
 def _nodes(lab: Lab, count: int, megabits: float) -> Sequence:
@@ -57,36 +57,41 @@ def _nodes(lab: Lab, count: int, megabits: float) -> Sequence:
     return nodes
 
 
-def _without_agents(count: int, megabits: float, origin_megabits: float) -> Outcome:
+def without_agents(count: int, megabits: float, origin_megabits: float) -> Outcome:
+    """A roll-out as it is without us."""
     with Lab() as lab:
         origin = lab.origin()
-        made = _image(f"{count}/{origin_megabits}")
+        made = _image()
         origin.publish(made, "library/bench", "1")
         nodes = _nodes(lab, count, megabits)
         origin.limit(origin_megabits)
         return _roll_out(origin, made, nodes)
 
 
-def _with_agents(count: int, megabits: float, kill: bool = False) -> Outcome:
+def with_agents(count: int, megabits: float,
+                kill: Optional[Callable[[image.Image, Sequence], object]] = None) -> Outcome:
+    """A roll-out with agents that are new in the mesh. `kill` is called while it goes on, kills a node's
+    agent and returns the node."""
     with Lab() as lab:
         origin = lab.origin()
-        made = _image(f"{count}/agents/{kill}")
+        made = _image()
         origin.publish(made, "library/bench", "1")
-        nodes = _nodes(lab, count, megabits)
-        for node in nodes:
-            node.start_agent(peers=[other for other in nodes[:2] if other is not node])
-        for node in nodes:
-            wait_for_trust(node)
-            node.agent.wait_for_mesh(count - 1, deadline_s=120)
+        nodes = start_mesh(_nodes(lab, count, megabits))
         origin.limit(megabits)
-        outcome = _roll_out(origin, made, nodes, kill)
-        for node in nodes:
-            if not kill or node.agent.process.running():
-                assert_terminated(node, NAME)
-        return outcome
+        return _roll_out(origin, made, nodes, kill)
 
 
-def _roll_out(origin, made: image.Image, nodes: Sequence, kill: bool = False) -> Outcome:
+def start_mesh(nodes: Sequence) -> Sequence:
+    """Starts an agent on each, and waits until all are trusted and know each other."""
+    for node in nodes:
+        node.start_agent(peers=[other for other in nodes[:2] if other is not node])
+    for node in nodes:
+        wait_for_trust(node)
+        node.agent.wait_for_mesh(len(nodes) - 1, deadline_s=120)
+    return nodes
+
+
+def _roll_out(origin, made: image.Image, nodes: Sequence, kill=None) -> Outcome:
     since = origin.now()
     begun = time.monotonic()
 
@@ -100,26 +105,14 @@ def _roll_out(origin, made: image.Image, nodes: Sequence, kill: bool = False) ->
             raise
         return time.monotonic() - begun
     with concurrent.futures.ThreadPoolExecutor(len(nodes)) as pool:
-        pulls = [pool.submit(pull, node) for node in nodes]
-        if kill:
-            _kill_one_that_sends(nodes)
-        last = max(done for done in (p.result() for p in pulls) if done is not None)
-    for node in nodes:
-        if node.agent is None or node.agent.process.running():
-            node.verify_content(NAME)
-    return Outcome(origin.bytes_sent(since) / sum(len(made.blobs[d]) for d in made.layers), last)
-
-
-def _kill_one_that_sends(nodes: Sequence) -> None:
-    """The node that has sent most to others, once it has sent a quarter of an image."""
-    enough = sum(LAYERS) // 4
-
-    def found():
-        node = max(nodes, key=_sent)
-        return node if _sent(node) > enough else None
-    wait_until(found, 300, "a node streams to others").agent.kill()
-
-
-def _sent(node) -> int:
-    device = node.run("cat", "/sys/class/net/eth0/statistics/tx_bytes")
-    return int(device.stdout)
+        pulls = {node.name: pool.submit(pull, node) for node in nodes}
+        killed = kill(made, nodes) if kill else None
+        others = [node for node in nodes if node is not killed]
+        last = max(pulls[node.name].result() for node in others)
+    for node in others:
+        node.verify_content(NAME)
+        if node.agent is not None:
+            assert_terminated(node, NAME)
+    image_bytes = sum(len(made.blobs[layer]) for layer in made.layers)
+    return Outcome(sum(origin.bytes_sent(since, node) for node in others) / image_bytes, last,
+                   origin.bytes_sent(since, killed) / image_bytes if killed else 0.0)

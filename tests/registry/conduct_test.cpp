@@ -111,6 +111,26 @@ TEST(KnownSizes, LearnsFromManifestsOnlyAndForgetsTheOldest) {
   EXPECT_EQ(sizes.of(digest('3')), std::optional<std::uint64_t>(5));
 }
 
+TEST(KnownSizes, TellsWhichLayersAreOfOneImage) {
+  const auto digest = [](char digit) {
+    return Digest::parse("sha256:" + std::string(64, digit)).value();
+  };
+  const auto child = [&](char digit) {
+    return R"({"mediaType":"a/b","size":1,"digest":")" + digest(digit).to_string() + R"("})";
+  };
+  KnownSizes sizes;
+  const auto learn = [&](char manifest, const std::string& layers) {
+    sizes.learn(digest(manifest),
+                R"({"schemaVersion":2,"config":)" + child('c') + R"(,"layers":[)" + layers + "]}");
+  };
+  learn('1', child('a') + "," + child('b'));
+  EXPECT_EQ(sizes.layers_with(digest('b')), (std::vector{digest('a'), digest('b')}));
+  EXPECT_TRUE(sizes.layers_with(digest('c')).empty()) << "the config is no layer";
+  learn('2', child('a') + "," + child('d'));
+  EXPECT_EQ(sizes.layers_with(digest('a')), (std::vector{digest('a'), digest('d')}));
+  EXPECT_EQ(sizes.layers_with(digest('b')), (std::vector{digest('a'), digest('b')}));
+}
+
 TEST(PullRecord, KeepsTheLastPullsAndCountsAll) {
   PullRecord record(2);
   for (int i = 0; i < 3; ++i) {

@@ -330,7 +330,7 @@ TEST_F(MemberTest, OneWhoseClientComesBackMayFetchAgain) {
   ASSERT_TRUE(member->child_asks(0, "child", now));
   add(member->client_gone(now));
   actions.clear();
-  add(member->client_back(now));
+  add(member->client_came(true, now));
   ASSERT_EQ(sent<Join>().size(), 1U) << "the coordinator has been told that it may not";
   const auto join = sent<Join>()[0].second;
   EXPECT_TRUE(join.may_fetch);
@@ -339,7 +339,7 @@ TEST_F(MemberTest, OneWhoseClientComesBackMayFetchAgain) {
   order(Fetch{.epoch = 2});
   EXPECT_EQ(of<FetchOrigin>().size(), 1U);
   actions.clear();
-  add(member->client_back(now));
+  add(member->client_came(true, now));
   EXPECT_TRUE(actions.empty()) << "it hadn't gone";
 }
 
@@ -437,6 +437,59 @@ TEST_F(MemberTest, OneThatIsDeletedTellsThatItServesNoMore) {
   EXPECT_EQ(of<DropChild>().size(), 1U);
   ASSERT_EQ(sent<Ended>().size(), 1U);
   EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::left);
+}
+
+TEST_F(MemberTest, StaysTheHolderOfASmallBlobThatItHasFinished) {
+  start({.size = 700, .whole = true, .may_fetch = true});
+  order(Fetch{.epoch = 1});
+  add(member->finished(now));
+  actions.clear();
+  add(member->retire());
+  EXPECT_TRUE(sent<Ended>().empty());
+}
+
+TEST_F(MemberTest, WaitsForAClientThatIsToComeAndThenMayFetch) {
+  start({.size = 8 * kPieceSize, .ahead = true});
+  ASSERT_EQ(sent<Join>().size(), 1U);
+  EXPECT_FALSE(sent<Join>()[0].second.may_fetch);
+  order(Wait{.epoch = 0});
+  for (int i = 0; i < 10; ++i) {
+    order(Wait{.epoch = 0});  // its coordinator is there, and nobody fetches
+    pass(std::chrono::seconds(1));
+    EXPECT_TRUE(of<GiveUp>().empty());
+  }
+  actions.clear();
+  add(member->client_came(true, now));
+  ASSERT_EQ(sent<Join>().size(), 1U);
+  EXPECT_TRUE(sent<Join>()[0].second.may_fetch);
+  actions.clear();
+  add(member->client_came(true, now));
+  EXPECT_TRUE(actions.empty()) << "it has said so";
+  order(Fetch{.epoch = 1});
+  EXPECT_EQ(of<FetchOrigin>().size(), 1U);
+}
+
+TEST_F(MemberTest, GoesOnStreamingWhenItsClientComes) {
+  start({.size = 8 * kPieceSize, .ahead = true});
+  streams();
+  add(member->arrived(0, 0, now));
+  actions.clear();
+  add(member->client_came(true, now));
+  ASSERT_EQ(sent<Join>().size(), 1U);
+  const Join join = sent<Join>()[0].second;
+  EXPECT_TRUE(join.may_fetch);
+  EXPECT_EQ(join.epoch, 1U);
+  EXPECT_EQ(join.have, (PerStripe{1, 0}));
+  EXPECT_EQ(join.parents[0], "parent");
+  EXPECT_TRUE(of<Unsubscribe>().empty());
+}
+
+TEST_F(MemberTest, AClientThatCantFetchChangesNothing) {
+  start({.size = 8 * kPieceSize, .ahead = true});
+  streams();
+  actions.clear();
+  add(member->client_came(false, now));
+  EXPECT_TRUE(actions.empty());
 }
 
 TEST_F(MemberTest, TellsAStandInWhatItHas) {
