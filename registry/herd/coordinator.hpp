@@ -101,6 +101,7 @@ class Coordinator {
   HerdState* create(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now,
                     Outgoing& out);
   NodeId hinted(const HerdId& herd, TimePoint now) const;
+  NodeId holder_for(const NodeId& from, const HerdId& herd, const Join& join) const;
   NodeId elsewhere(const HerdId& herd, const Join& join, TimePoint now) const;
   void meet(const NodeId& from, const HerdId& herd, std::uint32_t members, TimePoint now,
             Outgoing& out);

@@ -132,10 +132,11 @@ awaitable<std::shared_ptr<Party>> Herds::join(registry::MirrorParts& parts, Part
   }
   const auto home = co_await asio::this_coro::executor;
   using Nodes = std::vector<NodeId>;
-  auto nearest = run_on<Nodes>(parts_.control, tasks_,
-                               [this, place = place_of(about.id)]() -> awaitable<Result<Nodes>> {
-                                 co_return parts_.mesh.nearest(place, kCoordinators);
-                               });
+  auto nearest =
+      run_on<Nodes>(parts_.control, tasks_, [this, id = about.id]() -> awaitable<Result<Nodes>> {
+        co_await parts_.neighbours.get_to_know(id);
+        co_return parts_.mesh.nearest(place_of(id), kCoordinators);
+      });
   const auto coordinators = co_await with_deadline(parts_.clock, kControl, std::move(nearest));
   const auto is_self = [this](const NodeId& node) { return node == parts_.self; };
   if (!coordinators || std::ranges::all_of(*coordinators, is_self)) co_return nullptr;

@@ -13,10 +13,10 @@ struct FewNodes final : Mesh {
   std::vector<NodeId> nearest(const Key& place, std::size_t count) const override {
     return rank(place, nodes, count);
   }
-  NodeId holder(const HerdId&) const override { return known_holder; }
+  std::vector<NodeId> holders(const HerdId&) const override { return known_holders; }
 
   std::vector<NodeId> nodes;
-  NodeId known_holder;
+  std::vector<NodeId> known_holders;
 };
 
 class CoordinatorTest : public testing::Test {
@@ -149,7 +149,7 @@ TEST_F(CoordinatorTest, EpochsDoNotWrap) {
 }
 
 TEST_F(CoordinatorTest, AKnownHolderNeedsNoHerd) {
-  mesh.known_holder = "h";
+  mesh.known_holders = {"h"};
   const auto out = says("a", fresh());
   ASSERT_EQ(of<Holder>(out).size(), 1U);
   EXPECT_EQ(of<Holder>(out)[0].second.node, "h");
@@ -159,6 +159,27 @@ TEST_F(CoordinatorTest, AKnownHolderNeedsNoHerd) {
   says("a", failed);
   EXPECT_EQ(coordinator->herds(), 1U);
   EXPECT_EQ(of<Fetch>(pass(milliseconds(60))).size(), 1U);
+}
+
+TEST_F(CoordinatorTest, WhoAsksAndWhatFailedAreNoHolders) {
+  mesh.known_holders = {"a", "liar", "another liar", "h"};
+  EXPECT_EQ(of<Holder>(says("a", fresh())).at(0).second.node, "liar");
+  Join failed = fresh();
+  failed.avoid = {"liar"};
+  EXPECT_EQ(of<Holder>(says("a", failed)).at(0).second.node, "another liar");
+  // Two in vain are enough.
+  failed.avoid = {"liar", "another liar"};
+  EXPECT_TRUE(of<Holder>(says("a", failed)).empty());
+  EXPECT_EQ(coordinator->herds(), 1U);
+}
+
+TEST_F(CoordinatorTest, AMemberThatStreamsIsNotSentToAHolder) {
+  mesh.known_holders = {"h"};
+  Join streams = fresh();
+  streams.epoch = 3;
+  streams.have = {4, 4};
+  EXPECT_TRUE(of<Holder>(says("a", streams)).empty());
+  EXPECT_EQ(coordinator->herds(), 1U);
 }
 
 TEST_F(CoordinatorTest, TheFetcherDeadTheOneWithMostBytesThatMayFetchGoesOn) {
@@ -294,7 +315,7 @@ TEST_F(CoordinatorTest, AHerdThatIsMadeUpCostsAMomentOnly) {
 TEST_F(CoordinatorTest, OneThatIsNearerIsBelievedUntilItGivesAMemberNothing) {
   make(ranked[1]);
   std::erase(mesh.nodes, ranked[0]);
-  mesh.known_holder = "h";  // so that no herd begins here
+  mesh.known_holders = {"h"};  // so that no herd begins here
   says(ranked[0], Probe{.epoch = 1, .head = "x"});
   const auto out = says("a", fresh());
   ASSERT_EQ(of<Redirect>(out).size(), 1U);
