@@ -27,6 +27,7 @@ Herds::Herds(Parts parts, HerdsOptions options)
       options_(std::move(options)),
       budget_(std::make_shared<SpoolBudget>(options_.spools)),
       worth_(parts_.clock),
+      upload_(options_.upload_limit),
       coordinator_(options_.coordinator, parts_.self, parts_.mesh),
       tasks_(parts_.control, "herds"),
       timer_(parts_.control) {}

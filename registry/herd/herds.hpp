@@ -12,6 +12,7 @@
 #include "registry/herd/finished_spools.hpp"
 #include "registry/herd/neighbours.hpp"
 #include "registry/herd/party.hpp"
+#include "registry/herd/upload.hpp"
 #include "registry/herd/worth.hpp"
 
 namespace hagring::herd {
@@ -22,6 +23,10 @@ struct HerdsOptions {
   std::filesystem::path folder{};  ///< where spools are
   /// Blobs up to this size, and manifests, go to others only when they are whole.
   std::uint64_t small = 256UL * 1024;
+  /// The zone whose herds this node joins; empty: the one of a mesh without zones.
+  std::string zone{};
+  /// What all children together are sent, in bytes a second; 0: no limit.
+  std::uint64_t upload_limit = 0;
   /// For advice on what to do, whatever the logic's own time-outs say.
   Duration advice = std::chrono::seconds(7);
   /// Without a byte for so long a client leaves the herd and goes on by itself.
@@ -70,6 +75,7 @@ class Herds {
   Notary& notary() { return parts_.notary; }
   const std::shared_ptr<Load>& load() const { return load_; }
   Worth& worth() { return worth_; }
+  Upload& upload() { return upload_; }
   HerdCounters& counters() { return counters_; }
   const HerdCounters& counters() const { return counters_; }
   const SpoolBudget& spools() const { return *budget_; }
@@ -113,6 +119,7 @@ class Herds {
   const std::shared_ptr<SpoolBudget> budget_;  ///< shared by all spools
   HerdCounters counters_;
   Worth worth_;
+  Upload upload_;
   const std::shared_ptr<Load> load_ = std::make_shared<Load>();  ///< shared by all parties
   mutable std::mutex mutex_;
   std::map<HerdId, std::shared_ptr<Party>> parties_;

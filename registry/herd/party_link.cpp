@@ -147,6 +147,7 @@ Result<void> Party::take_piece(const Subscribe& what, const DataFrame& frame, st
   }
   ++next;
   herds_.counters().bytes_in.fetch_add(bytes.size(), std::memory_order_relaxed);
+  herds_.upload().streamed(bytes.size(), now());
   if (const auto* batch = ledger_.covering(what.stripe, index)) {
     shared->cover(what.stripe, index, 1, encoded(*batch));
   }

@@ -356,6 +356,8 @@ std::unique_ptr<herd::Herds> NodeAgent::make_herds() {
   options.spools.bytes = config_.herd_spool_bytes;
   options.folder = config_.state_dir;
   options.small = config_.herd_small;
+  options.zone = config_.zone;
+  options.upload_limit = config_.herd_upload_limit;
   // An origin that falls silent is given up by the herd, then by a member whose herd does nothing,
   // at last by the client itself.
   options.member.first_byte = 6s;  // below HerdsOptions::advice
