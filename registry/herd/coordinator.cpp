@@ -117,9 +117,14 @@ HerdState* Coordinator::create(const NodeId& from, const HerdId& herd, const Joi
   }
   // No answer: the node goes to the next nearest.
   if (herds_.size() >= options_.most_herds) return nullptr;
+  // Threat: a member that joins herds without end, so that there is no room for others'.
+  const auto own =
+      std::ranges::count_if(herds_, [&](const auto& each) { return each.second->founder == from; });
+  if (static_cast<std::size_t>(own) >= options_.most_herds_of_one) return nullptr;
   auto state = std::make_unique<HerdState>(options_, herd, self_, join.whole, now);
   const NodeId begun = hinted(herd, now);
   hints_.erase(herd);
+  state->founder = from;
   if (join.epoch != 0 || !join.avoid.empty() || !begun.empty()) {
     state->hold_until(now + options_.hold);
   }

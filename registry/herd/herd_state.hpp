@@ -35,7 +35,8 @@ class HerdState {
   /// When those that joined lately are told (tick); max when nobody is to be.
   TimePoint tell_at() const { return tell_at_; }
 
-  TimePoint probed{};  ///< the coordinator's last Probe about it
+  NodeId founder = {};  ///< who joined first
+  TimePoint probed{};   ///< the coordinator's last Probe about it
 
  private:
   Place& enter(const NodeId& from, const Join& join, TimePoint now);

@@ -161,6 +161,20 @@ TEST_F(CoordinatorTest, AKnownHolderNeedsNoHerd) {
   EXPECT_EQ(of<Fetch>(pass(milliseconds(60))).size(), 1U);
 }
 
+TEST_F(CoordinatorTest, OneMemberCannotTakeAllTheRoom) {
+  for (const auto& node : {"greedy", "other"}) {
+    for (int i = 0; i < 600; ++i) {
+      const HerdId one = sample_herd('c', "zone-" + std::to_string(i) + node);
+      Join join = fresh();
+      join.insist = true;
+      coordinator->receive(node, {one, join}, now);
+    }
+  }
+  EXPECT_EQ(coordinator->herds(), 1024U);
+  EXPECT_NE(coordinator->find(sample_herd('c', "zone-0other")), nullptr);
+  EXPECT_EQ(coordinator->find(sample_herd('c', "zone-599greedy")), nullptr);
+}
+
 TEST_F(CoordinatorTest, WhoAsksAndWhatFailedAreNoHolders) {
   mesh.known_holders = {"a", "liar", "another liar", "h"};
   EXPECT_EQ(of<Holder>(says("a", fresh())).at(0).second.node, "liar");
