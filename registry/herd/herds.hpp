@@ -8,7 +8,9 @@
 #include <mutex>
 #include <vector>
 
+#include "registry/conduct.hpp"
 #include "registry/herd/coordinator.hpp"
+#include "registry/herd/evidence.hpp"
 #include "registry/herd/finished_spools.hpp"
 #include "registry/herd/neighbours.hpp"
 #include "registry/herd/party.hpp"
@@ -63,6 +65,8 @@ class Herds {
     Neighbours& neighbours;
     Notary& notary;
     FinishedSpools& finished;
+    registry::ContentStore& store;  ///< the runtime's
+    registry::Conduct& conduct;
   };
   Herds(Parts parts, HerdsOptions options);
 
@@ -94,6 +98,13 @@ class Herds {
   /// The same of content in memory; whether there is room for it.
   bool keep(const Digest& digest, std::string_view content);
 
+  /// What came on these words isn't what its digest says.
+  void keep_evidence(const Digest& digest, Evidence::Words words);
+
+  /// The runtime has `digest` now, and has verified it: whoever signed something else for it is
+  /// found out. On the control thread.
+  void committed(const Digest& digest);
+
   /// For the status page; on the control thread.
   struct Shown {
     std::string digest;
@@ -113,6 +124,7 @@ class Herds {
   void coordinator_lost(const NodeId& node);
   std::vector<std::shared_ptr<Party>> parties() const;
   awaitable<void> keep_time();
+  awaitable<void> convict(Digest digest, Evidence::Words words);
 
   const Parts parts_;
   const HerdsOptions options_;
@@ -120,6 +132,7 @@ class Herds {
   HerdCounters counters_;
   Worth worth_;
   Upload upload_;
+  Evidence evidence_;
   const std::shared_ptr<Load> load_ = std::make_shared<Load>();  ///< shared by all parties
   mutable std::mutex mutex_;
   std::map<HerdId, std::shared_ptr<Party>> parties_;
@@ -127,6 +140,7 @@ class Herds {
   Coordinator coordinator_;
   TaskGroup tasks_;
   asio::steady_timer timer_;
+  std::map<NodeId, unsigned> answered_;  ///< orders for herds that this node has left, lately
   bool stopped_ = false;
 };
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "registry/herd/herd_state.hpp"
 #include "tests/registry/herd/samples.hpp"
 
@@ -210,6 +212,46 @@ TEST_F(CoordinatorTest, TheFetcherDeadTheOneWithMostBytesThatMayFetchGoesOn) {
   EXPECT_EQ(of<Fetch>(out)[0].first, "more");
   EXPECT_EQ(of<Fetch>(out)[0].second.from, 9 * kPieceSize);
   EXPECT_EQ(of<Fetch>(out)[0].second.epoch, 2U);
+}
+
+/// They take only what somebody has signed of whom they were told.
+TEST_F(CoordinatorTest, ThoseThatStreamAreToldOfAnotherHeadAtOnce) {
+  for (const auto* node : {"head", "a", "b", "c"}) says(node, fresh());
+  auto out = pass(milliseconds(5));
+  EXPECT_EQ(of<Stream>(out).size(), 3U);
+  for (const auto& [to, order] : of<Stream>(out)) EXPECT_TRUE(order.former.empty());
+  out = coordinator->lost("head", now);
+  ASSERT_EQ(of<Fetch>(out).size(), 1U);
+  const auto head = of<Fetch>(out)[0].first;
+  std::set<NodeId> told;
+  for (const auto& [to, order] : of<Stream>(out)) {
+    EXPECT_EQ(order.head, head);
+    EXPECT_EQ(order.former, std::vector<NodeId>{"head"});
+    told.insert(to);
+  }
+  EXPECT_EQ(told.size(), 2U);
+  // So are those that come later: what the first one signed is passed on still.
+  says("late", fresh());
+  const auto late = of<Stream>(pass(milliseconds(5)));
+  ASSERT_FALSE(late.empty());
+  EXPECT_EQ(late.back().second.former, std::vector<NodeId>{"head"});
+}
+
+TEST_F(CoordinatorTest, AStandInHearsOfFormerHeadsFromOthersThanThemselves) {
+  Join join = fresh();
+  join.epoch = 3;
+  join.parents = {"p", "q"};
+  join.head = "a";
+  for (const auto& [to, order] : of<Stream>(says("a", join))) EXPECT_TRUE(order.former.empty());
+  join.head = "former";
+  const auto out = of<Stream>(says("b", join));
+  ASSERT_FALSE(out.empty());
+  std::set<NodeId> told;
+  for (const auto& [to, order] : out) {
+    EXPECT_EQ(order.former, std::vector<NodeId>{"former"});
+    told.insert(to);
+  }
+  EXPECT_EQ(told, (std::set<NodeId>{"a", "b"}));
 }
 
 TEST_F(CoordinatorTest, ADeniedFetcherIsReplacedAndNotAskedAgain) {
