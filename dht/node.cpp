@@ -195,6 +195,26 @@ std::vector<PeerId> Node::nearest(const kad::Key& place, std::size_t count) cons
   return found;
 }
 
+bool Node::knows_everybody() const { return state_->kademlia.table().is_complete(); }
+
+awaitable<Result<std::vector<PeerId>>> Node::find_nearest(std::string name) {
+  const auto bytes = as_bytes(name);
+  const auto result = co_await state_->kademlia.find_nearest(Bytes(bytes.begin(), bytes.end()));
+  std::vector<PeerId> found;
+  for (const auto& info : result.nearest) {
+    if (const auto peer = from_kad(info.id)) found.push_back(*peer);
+  }
+  co_return found;
+}
+
+std::vector<PeerId> Node::known_providers(std::string_view key) const {
+  std::vector<PeerId> known;
+  for (const auto& info : state_->kademlia.held_providers(key)) {
+    if (const auto peer = from_kad(info.id)) known.push_back(*peer);
+  }
+  return known;
+}
+
 std::optional<bool> Node::serves(const PeerId& peer, std::string_view protocol) const {
   const auto* about = state_->host.about(peer);
   if (about == nullptr) return std::nullopt;

@@ -87,6 +87,14 @@ class Node {
   awaitable<Result<std::unique_ptr<ByteStream>>> open(PeerId peer, std::string protocol);
   /// The `count` nodes of the table nearest to a place in the key space, ourselves left out.
   std::vector<PeerId> nearest(const kad::Key& place, std::size_t count) const;
+  /// Whether the table has everybody that it has met, as it has in a small mesh: nobody is nearer
+  /// to a place than nearest() says.
+  bool knows_everybody() const;
+  /// Searches the network for the nodes nearest to SHA-256 of `name`, nearest first; those that
+  /// have answered, and so are connected. Cancelled, it gives those found until then.
+  awaitable<Result<std::vector<PeerId>>> find_nearest(std::string name);
+  /// Those that have told this node that they provide `key`, the latest first; nobody is asked.
+  std::vector<PeerId> known_providers(std::string_view key) const;
   /// Whether a connected peer has said that it serves a protocol; nullopt: it hasn't said anything.
   std::optional<bool> serves(const PeerId& peer, std::string_view protocol) const;
   /// Where a node of the table, or one that is connected, may be dialled; those that are known to

@@ -9,19 +9,43 @@ void Conduct::wrong_digest(const Digest& digest, const std::vector<std::string>&
                            bool alone) {
   const auto now = clock_.now();
   const std::lock_guard lock(mutex_);
-  std::erase_if(bans_, [&](const auto& entry) { return entry.second.until <= now; });
   std::erase_if(origin_first_, [&](const auto& entry) { return entry.second <= now; });
   const auto until = now + (alone ? options_.ban : options_.suspicion);
   for (const auto& peer : peers) {
-    if (bans_.size() >= options_.capacity && !bans_.contains(peer)) break;
-    auto& ban = bans_[peer];
-    if (ban.until >= until) continue;
-    ban = {until, (alone ? "sent wrong content for " : "sent a part of wrong content for ") +
-                      digest.to_string()};
+    ban(peer, until,
+        (alone ? "sent wrong content for " : "sent a part of wrong content for ") +
+            digest.to_string());
   }
   if (origin_first_.size() < options_.capacity) {
     origin_first_.insert_or_assign(digest, now + options_.origin_first);
   }
+}
+
+/// Under the lock.
+void Conduct::ban(const std::string& peer, TimePoint until, std::string reason) {
+  std::erase_if(bans_,
+                [now = clock_.now()](const auto& entry) { return entry.second.until <= now; });
+  if (bans_.size() >= options_.capacity && !bans_.contains(peer)) return;
+  auto& ban = bans_[peer];
+  if (ban.until < until) ban = {until, std::move(reason)};
+}
+
+void Conduct::lied(const std::string& peer, std::string reason) {
+  const std::lock_guard lock(mutex_);
+  ban(peer, clock_.now() + options_.ban, std::move(reason));
+}
+
+void Conduct::signed_false(const std::string& peer, const Digest& digest) {
+  const auto now = clock_.now();
+  const std::lock_guard lock(mutex_);
+  std::erase_if(strikes_, [&](const auto& entry) { return entry.second.until <= now; });
+  const auto former = strikes_.find(peer);
+  const bool again = former != strikes_.end() && former->second.digest != digest;
+  if (former == strikes_.end() && strikes_.size() < options_.capacity) {
+    strikes_.emplace(peer, Strike{digest, now + options_.ban});
+  }
+  ban(peer, now + (again ? options_.ban : options_.suspicion),
+      "signed wrong pieces of " + digest.to_string());
 }
 
 void Conduct::out_of_reach(const std::string& peer, std::string reason) {

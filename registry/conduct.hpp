@@ -50,6 +50,14 @@ class Conduct {
   /// the one peer and nobody else.
   void wrong_digest(const Digest& digest, const std::vector<std::string>& peers, bool alone);
 
+  /// `peer` has sent what nobody else can have made or damaged: it is banned. `reason` is for
+  /// people.
+  void lied(const std::string& peer, std::string reason);
+  /// What `peer` has signed for `digest`, as the one that had it from the origin, isn't so. The
+  /// origin itself, or a cache before it, may have given it that: the first time it is suspicious,
+  /// with another digest within a ban's time it is banned.
+  void signed_false(const std::string& peer, const Digest& digest);
+
   /// `peer` did not answer, or not as it should. A node that is down would cost every request the
   /// time to find that out. `reason` is for people.
   void out_of_reach(const std::string& peer, std::string reason = "");
@@ -81,12 +89,19 @@ class Conduct {
     bool trying = false;  ///< one request asks it, until `until`
   };
 
+  void ban(const std::string& peer, TimePoint until, std::string reason);
+
   Clock& clock_;
   const Options options_;
   FirstByteTimes first_bytes_;
   mutable std::mutex mutex_;
   std::map<std::string, Ban> bans_;
   std::map<std::string, Pause> pauses_;
+  struct Strike {
+    Digest digest;
+    TimePoint until;
+  };
+  std::map<std::string, Strike> strikes_;
   std::unordered_map<Digest, TimePoint> origin_first_;
 };
 

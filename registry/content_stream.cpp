@@ -96,19 +96,24 @@ void ContentStream::count(std::size_t bytes) {
   auto& source = *source_;
   if (source.shared) {
     origin_contributed_ = origin_contributed_ || source.shared->origin_contributed();
-    for (const auto& peer : source.shared->contributors()) count_contributor(peer);
+    shared_ = source.shared;
   } else if (source.peer.empty()) {
     origin_contributed_ = true;
     in_vain_ = 0;
-  } else {
-    count_contributor(source.peer);
+  } else if (std::ranges::find(senders_, source.peer) == senders_.end()) {
+    senders_.push_back(source.peer);
   }
   source.bytes += bytes;
   offset_ += bytes;
 }
 
-void ContentStream::count_contributor(const std::string& peer) {
-  if (std::ranges::find(contributors_, peer) == contributors_.end()) contributors_.push_back(peer);
+std::vector<std::string> ContentStream::contributors() const {
+  auto all = senders_;
+  if (!shared_) return all;
+  for (auto& peer : shared_->contributors()) {
+    if (std::ranges::find(all, peer) == all.end()) all.push_back(std::move(peer));
+  }
+  return all;
 }
 
 void ContentStream::note_break(const error_code& error) {

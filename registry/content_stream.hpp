@@ -42,7 +42,7 @@ class SharedSource {
   /// Waits for bytes at `offset`, and reads some. Errors: Errc::timed_out, Errc::unavailable (no
   /// more come), Errc::cancelled, or the system's.
   virtual awaitable<Result<std::size_t>> read(std::uint64_t offset, MutableBytes into) = 0;
-  /// Peer::key() of those that answer for bytes that have come.
+  /// Peer::key() of those that answer for bytes that have come, as far as that is known by now.
   virtual std::vector<std::string> contributors() const = 0;
   /// Whether this node itself has had some of it from the origin.
   virtual bool origin_contributed() const = 0;
@@ -62,7 +62,11 @@ class ContentStream {
   /// Behind the last byte of the part that was asked for.
   std::uint64_t end() const { return wanted_end_ ? std::min(*wanted_end_, size_) : size_; }
   /// Peer::key() of those that have sent bytes, each once, in order.
-  const std::vector<std::string>& contributors() const { return contributors_; }
+  const std::vector<std::string>& senders() const { return senders_; }
+  /// The same, and those that answer for what came from a shared source.
+  std::vector<std::string> contributors() const;
+  /// Whether some of the bytes came from a shared source.
+  bool was_shared() const { return shared_ != nullptr; }
   /// Whether the origin has sent some of the bytes.
   bool origin_contributed() const { return origin_contributed_; }
 
@@ -99,7 +103,6 @@ class ContentStream {
   awaitable<Result<Source>> faster_source();
   awaitable<Result<std::size_t>> read_source(MutableBytes into);
   void count(std::size_t bytes);
-  void count_contributor(const std::string& peer);
   void note_break(const error_code& error);
   Result<Source> accepted(std::string peer, Exchange exchange);
   Result<Source> accepted_of_origin(Exchange exchange);
@@ -123,7 +126,8 @@ class ContentStream {
   std::optional<Peer> hedge_;  ///< … which has lost only by time
   std::optional<Source> source_;
   bool slow_ = false;  ///< another source is looked for before the next read
-  std::vector<std::string> contributors_;
+  std::vector<std::string> senders_;
+  std::shared_ptr<SharedSource> shared_;  ///< that has given bytes; as in Source
   bool origin_contributed_ = false;
 };
 

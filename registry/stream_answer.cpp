@@ -50,11 +50,14 @@ awaitable<Result<ByteView>> next_piece(Inquiry& inquiry, ContentStream& stream, 
 
 /// Notes that what came isn't what the digest says.
 void blame(Inquiry& inquiry, const Digest& digest, const ContentStream& stream) {
-  const auto& peers = stream.contributors();
-  log::warning("mirror", "{} from {} is not what its digest says: banned, asking elsewhere",
+  const auto peers = stream.contributors();
+  log::warning("mirror", "{} from {} is not what its digest says: asking elsewhere",
                digest.to_string(), joined(peers));
-  const bool alone = peers.size() == 1 && !stream.origin_contributed();
-  inquiry.parts.conduct.wrong_digest(digest, peers, alone);
+  // Of a herd's content those that passed it on have checked it, and who fetched it may have been
+  // given it so: the right bytes will show that (herd::Evidence).
+  const auto& senders = stream.senders();
+  const bool alone = senders.size() == 1 && !stream.origin_contributed() && !stream.was_shared();
+  inquiry.parts.conduct.wrong_digest(digest, senders, alone);
   inquiry.pull.note = "wrong content from " + joined(peers);
 }
 

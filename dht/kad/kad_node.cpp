@@ -102,6 +102,18 @@ awaitable<LookupResult> KadNode::find_providers(std::string key, OnProvider on_p
                                            std::move(held), std::move(on_provider));
 }
 
+awaitable<LookupResult> KadNode::find_nearest(Bytes wire_key) {
+  auto seeds = table_.nearest(Key::of(wire_key), lookups_.k);
+  auto options = lookups_;
+  options.follow_up = false;
+  Lookup lookup(executor_, clock_, rpc_, table_.self(), options, keeper_.observer());
+  co_return co_await lookup.find_nearest(std::move(wire_key), std::move(seeds));
+}
+
+std::vector<PeerInfo> KadNode::held_providers(std::string_view key) const {
+  return records_.find(Key::of(content_wire_key(key)));
+}
+
 bool KadNode::is_cut_off() const {
   return table_.size() == 0 || rpc_.failures_in_a_row() >= std::max(kCutOffAfter, table_.size());
 }

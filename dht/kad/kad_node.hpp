@@ -65,6 +65,13 @@ class KadNode {
   /// is asked any more and it ends soon.
   awaitable<LookupResult> find_providers(std::string key, OnProvider on_provider);
 
+  /// Searches the peers nearest to Key::of(wire_key), in the network; of those that answered the
+  /// nearest are enough. Cancelled, it ends soon with those that it has found.
+  awaitable<LookupResult> find_nearest(Bytes wire_key);
+
+  /// Those whose records of `key` are held here, the latest first.
+  std::vector<PeerInfo> held_providers(std::string_view key) const;
+
   /// Nobody is known, or none of those that were asked lately has answered: time to bootstrap.
   bool is_cut_off() const;
 

@@ -77,6 +77,8 @@ class RoutingTable {
   const Entry* find(const PeerId& peer) const;
 
   std::size_t size() const { return size_; }
+  /// No bucket has ever had to turn anybody away: all that have been met are in it.
+  bool is_complete() const { return size_ < options_.bucket_size; }
   /// One more than the longest prefix that any entry shares with us.
   std::size_t depth() const { return buckets_.size(); }
   std::size_t bucket_count(std::size_t index) const;

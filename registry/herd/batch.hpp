@@ -54,6 +54,7 @@ class Notary {
 /// What the checks of a piece or batch say.
 enum class Verdict : std::uint8_t {
   good,
+  unknown_head,    ///< only those have signed it whom no order has named as heads (yet)
   unsigned_piece,  ///< no batch covers it: its sender breaks the protocol
   wrong,           ///< it doesn't match what the head signed: its sender made or damaged it
   bad_signature,   ///< the batch isn't signed by who it names: its sender made it up
@@ -87,23 +88,20 @@ class Ledger {
   /// The batch that covers a piece, to be passed on before it; nullptr if there is none (yet).
   const Batch* covering(Stripe stripe, std::uint64_t index) const;
 
-  /// Who signed pieces that were taken. When the blob's digest is wrong although every piece was
-  /// good, one of them lied; with a single one it is clear who.
+  /// Who signed pieces that were taken, this node aside. When the blob's digest is wrong although
+  /// every piece was good, one of them lied, or has had it so from the origin: testimony() tells
+  /// who once the right bytes are at hand.
   std::vector<NodeId> signers() const;
+  /// How many there are, this node among them: they get only more.
+  std::size_t signer_count() const { return signers_.size(); }
 
-  /// An order of the coordinator named this node as the head (Member::head after each message).
-  /// Others' words are taken, too: a late joiner isn't told of heads that were before it, and of
-  /// two coordinators that meet each has named its own.
+  /// An order of the coordinator named this node as a head (Member::heads after each message): what
+  /// it signed is taken. Threat: a parent that signs what it made up.
   void named(const NodeId& head);
 
-  /// Whom to avoid after a wrong digest, until more is known: those of signers() that no order
-  /// named (a parent that signs what it made up is one of them); all of signers() if each was
-  /// named. Never those whose batches came and weren't used. Then, as soon as the right bytes are
-  /// at hand (the client has got them from the origin), liars() piece by piece: only that is proof.
-  std::vector<NodeId> suspects() const;
-
-  /// With the right content at hand (from the origin): who signed a wrong hash for this piece.
-  std::vector<NodeId> liars(Stripe stripe, std::uint64_t index, const PieceHash& right) const;
+  /// The words of others on which pieces were taken, each once: with the right bytes at hand they
+  /// show who lied (is_true).
+  std::vector<std::shared_ptr<const Batch>> testimony() const;
 
  private:
   using Shared = std::shared_ptr<const Batch>;           ///< by entries_ and chosen_
@@ -111,6 +109,7 @@ class Ledger {
 
   bool known(const Batch& batch) const;
   Batch seal(Stripe stripe);
+  bool is_named(const NodeId& head) const;
   std::vector<Shared> all_covering(Stripe stripe, std::uint64_t index) const;
   void choose(Stripe stripe, std::uint64_t index, Shared batch);
 
@@ -122,6 +121,7 @@ class Ledger {
   std::array<std::map<std::uint64_t, Shared>, kStripes> chosen_;  ///< on whose word, by index
   std::set<NodeId> signers_;                                      ///< of chosen_
   std::vector<NodeId> named_;                                     ///< the latest kMostNamed
+  std::map<NodeId, std::size_t> unknown_;                         ///< batches of heads not named
   PerStripe taken_{};                                             ///< pieces up to here were taken
 };
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "registry/oci_error.hpp"
 #include "registry/permission.hpp"
 #include "registry/presumption.hpp"
@@ -88,7 +90,12 @@ class ChildServer::Stream {
           soon, [&] { return spool.covered()[stripe] > next_ || spool.failure() || is_over(); });
       if (co_await asked_to_stop() || is_over()) co_return Errc::cancelled;
       if (spool.covered()[stripe] > next_) {
-        CO_CHECK(co_await send_piece(spool, piece_number(stripe, next_)));
+        const auto number = piece_number(stripe, next_);
+        const auto begun = std::chrono::steady_clock::now();
+        CO_CHECK(co_await await_turn(spool, number));
+        // Its waiting isn't the child's slowness.
+        limit += std::chrono::steady_clock::now() - begun;
+        CO_CHECK(co_await send_piece(spool, number));
         ++next_;
         if (std::chrono::steady_clock::now() > limit) co_return Errc::timed_out;
         limit += std::chrono::milliseconds(kPieceSize * 1000 / server_.options_.least_speed);
@@ -101,6 +108,23 @@ class ChildServer::Stream {
     }
     CO_CHECK(co_await connection_.write_body(encode_frame(FrameKind::end, {})));
     co_return co_await connection_.finish_body();
+  }
+
+  /// As --herd-upload-limit has it. Meanwhile the child is told that there is nothing more: one
+  /// that knows of more and doesn't get it goes elsewhere.
+  awaitable<Result<void>> await_turn(const Spool& spool, std::uint64_t piece) {
+    const auto batch = spool.batch_of(piece);
+    const auto bytes = spool.length_of(piece) + (batch && batch != told_ ? batch->size() : 0);
+    auto now = std::chrono::steady_clock::now();
+    const auto turn = now + server_.herds_.upload().take_turn(bytes, now);
+    while (now < turn) {
+      const auto soon = std::min(turn, now + server_.options_.beat);
+      co_await party_->bell().wait(soon, [this] { return is_over(); });
+      if (co_await asked_to_stop() || is_over()) co_return Errc::cancelled;
+      now = std::chrono::steady_clock::now();
+      if (now < turn) CO_CHECK(co_await beat(next_));
+    }
+    co_return Result<void>();
   }
 
   awaitable<Result<void>> send_piece(const Spool& spool, std::uint64_t piece) {

@@ -15,6 +15,8 @@ constexpr std::size_t kMostHints = 4096;
 constexpr int kHintProbes = 5;
 /// How many of the nearest are looked at for one that is nearer than this node.
 constexpr std::size_t kLookedAt = 4;
+/// Holders that a member is sent to before a herd begins.
+constexpr std::size_t kMostHolders = 2;
 
 bool avoids(const Join& join, const NodeId& node) {
   return std::find(join.avoid.begin(), join.avoid.end(), node) != join.avoid.end();
@@ -87,6 +89,20 @@ NodeId Coordinator::hinted(const HerdId& herd, TimePoint now) const {
   return hint != hints_.end() && hint->second.until > now ? hint->second.coordinator : NodeId();
 }
 
+/// Who has the whole blob: that needs no herd. None for a member that has a part of it from others
+/// already, who would lose it.
+NodeId Coordinator::holder_for(const NodeId& from, const HerdId& herd, const Join& join) const {
+  if (join.epoch != 0 || join.fetching || join.done || join.have != PerStripe{}) return {};
+  std::size_t in_vain = 0;
+  for (const NodeId& node : mesh_.holders(herd)) {
+    if (node == from) continue;
+    if (!avoids(join, node)) return node;
+    // Threat: members that say of every blob that they have it.
+    if (++in_vain == kMostHolders) break;
+  }
+  return {};
+}
+
 HerdState* Coordinator::create(const NodeId& from, const HerdId& herd, const Join& join,
                                TimePoint now, Outgoing& out) {
   // It was asked, and gave this member nothing.
@@ -95,16 +111,20 @@ HerdState* Coordinator::create(const NodeId& from, const HerdId& herd, const Joi
     out.push_back({from, {herd, Redirect{other}}});
     return nullptr;
   }
-  const NodeId holder = mesh_.holder(herd);
-  if (!holder.empty() && holder != from && !avoids(join, holder)) {
+  if (const NodeId holder = holder_for(from, herd, join); !holder.empty()) {
     out.push_back({from, {herd, Holder{holder}}});
     return nullptr;
   }
   // No answer: the node goes to the next nearest.
   if (herds_.size() >= options_.most_herds) return nullptr;
+  // Threat: a member that joins herds without end, so that there is no room for others'.
+  const auto own =
+      std::ranges::count_if(herds_, [&](const auto& each) { return each.second->founder == from; });
+  if (static_cast<std::size_t>(own) >= options_.most_herds_of_one) return nullptr;
   auto state = std::make_unique<HerdState>(options_, herd, self_, join.whole, now);
   const NodeId begun = hinted(herd, now);
   hints_.erase(herd);
+  state->founder = from;
   if (join.epoch != 0 || !join.avoid.empty() || !begun.empty()) {
     state->hold_until(now + options_.hold);
   }

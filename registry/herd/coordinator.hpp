@@ -14,6 +14,8 @@ struct CoordinatorOptions {
   /// Herds that it coordinates at a time; further joins are answered with Holder or not at all, so
   /// that they go to the next nearest.
   std::size_t most_herds = 1024;
+  /// Of them, those that one node was the first to join.
+  std::size_t most_herds_of_one = 512;
   /// Members of one herd; further ones likewise.
   std::size_t most_members = 20'000;
   /// Nodes that members of one herd name as their parents, and that haven't come themselves.
@@ -108,6 +110,7 @@ class Coordinator {
   HerdState* create(const NodeId& from, const HerdId& herd, const Join& join, TimePoint now,
                     Outgoing& out);
   NodeId hinted(const HerdId& herd, TimePoint now) const;
+  NodeId holder_for(const NodeId& from, const HerdId& herd, const Join& join) const;
   NodeId elsewhere(const HerdId& herd, const Join& join, TimePoint now) const;
   void meet(const NodeId& from, const HerdId& herd, std::uint32_t members, TimePoint now,
             Outgoing& out);

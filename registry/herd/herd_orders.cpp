@@ -71,6 +71,7 @@ Place* HerdState::candidate() const {
 void HerdState::name_head(Place& place, Outgoing& out) {
   ++epoch_;
   shape_.set_head(&place);
+  hear_of_head(place.id, out);
   send(place.id,
        Fetch{.epoch = epoch_,
              .from = std::min(first_missing_byte(place.have), kMaxBlob),
@@ -78,14 +79,36 @@ void HerdState::name_head(Place& place, Outgoing& out) {
        out);
 }
 
+/// Without sources: where its receiver streams from doesn't change.
+Stream HerdState::order_for(const Place& place) const {
+  Stream order{.epoch = epoch_,
+               .head = head(),
+               .size = size_,
+               .group = place.group,
+               .progress_ms = progress_ms()};
+  for (const NodeId& node : heads_) {
+    if (node != order.head) order.former.push_back(node);
+  }
+  return order;
+}
+
+/// Members take only what somebody has signed of whom they were told: all that stream are told of
+/// another one at once.
+void HerdState::hear_of_head(const NodeId& node, Outgoing& out) {
+  if (node.empty() || whole_ || std::find(heads_.begin(), heads_.end(), node) != heads_.end())
+    return;
+  if (heads_.size() >= kMaxHeads) heads_.erase(heads_.begin());
+  heads_.push_back(node);
+  for (const auto& [id, place] : shape_.places()) {
+    const bool streams = !place->told[0].empty() || !place->told[1].empty();
+    if (streams && !place->ghost && !place->done && !place->head) send(id, order_for(*place), out);
+  }
+}
+
 void HerdState::tell_changed(Outgoing& out) {
   tell_at_ = TimePoint::max();
   for (Place* place : shape_.take_changed()) {
-    Stream order{.epoch = epoch_,
-                 .head = head(),
-                 .size = size_,
-                 .group = place->group,
-                 .progress_ms = progress_ms()};
+    Stream order = order_for(*place);
     for (Stripe s = 0; s < kStripes; ++s) {
       if (!std::exchange(place->changed[s], false) || place->parents[s] == nullptr) continue;
       // The former parent has room for another before that one asks.

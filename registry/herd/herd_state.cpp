@@ -74,6 +74,8 @@ void HerdState::join(const NodeId& from, const Join& join, TimePoint now, Outgoi
   const bool awaited = known != nullptr && known->ghost && known->used() > 0;
   Place& place = enter(from, join, now);
   epoch_ = std::max(epoch_, std::min(join.epoch, kMaxEpoch));
+  // Threat: one that would have others take what it signs. Nobody is believed for its own word.
+  if (join.head != from) hear_of_head(join.head, out);
   if (join.done) {
     finish(place);
   } else if (join.fetching) {
@@ -112,13 +114,7 @@ void HerdState::resume(Place& place, const Join& join, TimePoint now, Outgoing& 
   }
   disturbed_ = true;
   // It must know that it has been taken in, even if nothing changes for it.
-  send(place.id,
-       Stream{.epoch = epoch_,
-              .head = head(),
-              .size = size_,
-              .group = place.group,
-              .progress_ms = progress_ms()},
-       out);
+  send(place.id, order_for(place), out);
 }
 
 /// Two that fetch: the one that has less stops, and streams from the other's tree. Threat: one that

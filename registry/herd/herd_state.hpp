@@ -35,7 +35,8 @@ class HerdState {
   /// When those that joined lately are told (tick); max when nobody is to be.
   TimePoint tell_at() const { return tell_at_; }
 
-  TimePoint probed{};  ///< the coordinator's last Probe about it
+  NodeId founder = {};  ///< who joined first
+  TimePoint probed{};   ///< the coordinator's last Probe about it
 
  private:
   Place& enter(const NodeId& from, const Join& join, TimePoint now);
@@ -49,6 +50,8 @@ class HerdState {
   bool better_head() const;
   Place* candidate() const;
   void name_head(Place& place, Outgoing& out);
+  void hear_of_head(const NodeId& node, Outgoing& out);
+  Stream order_for(const Place& place) const;
   void tell_changed(Outgoing& out);
   void assign_holders(TimePoint now, Outgoing& out);
   void release_holder(Place& place);
@@ -75,6 +78,7 @@ class HerdState {
   std::uint64_t epoch_ = 0;
   bool disturbed_ = false;  ///< somebody may be without a parent, or all without a head
   unsigned origin_failures_ = 0;
+  std::vector<NodeId> heads_;    ///< that have fetched, the latest last
   NodeId watched_ = {};          ///< the head whose rate is measured
   TimePoint head_since_{};       ///< since then it has got less than a window's worth
   PerStripe head_had_{};         ///< what it had then

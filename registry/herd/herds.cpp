@@ -2,6 +2,7 @@
 #include "registry/herd/herds.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
@@ -19,6 +20,8 @@ constexpr auto kBriefestTick = 1ms;
 constexpr auto kControl = 300ms;
 /// Coordinators that a member knows: the nearest, and those that stand in for it.
 constexpr std::size_t kCoordinators = 4;
+/// Answers to one node's orders for herds that this node has left, between two sweeps.
+constexpr unsigned kMostAnswers = 64;
 
 }  // namespace
 
@@ -27,6 +30,8 @@ Herds::Herds(Parts parts, HerdsOptions options)
       options_(std::move(options)),
       budget_(std::make_shared<SpoolBudget>(options_.spools)),
       worth_(parts_.clock),
+      upload_(options_.upload_limit),
+      evidence_(parts_.clock),
       coordinator_(options_.coordinator, parts_.self, parts_.mesh),
       tasks_(parts_.control, "herds"),
       timer_(parts_.control) {}
@@ -62,6 +67,7 @@ awaitable<void> Herds::keep_time() {
     }
     if (parts_.clock.now() < sweep) continue;
     parts_.finished.sweep();
+    answered_.clear();
     sweep = parts_.clock.now() + kSweep;
   }
 }
@@ -94,7 +100,9 @@ void Herds::deliver(const NodeId& from, Message message) {
     return party->post(
         [from, body = std::move(message.body)](Party& one) { one.receive(from, body); });
   }
-  // An order for a herd that this node has left: its coordinator hasn't heard of that.
+  // An order for a herd that this node has left: its coordinator hasn't heard of that. Threat: one
+  // that makes this node talk without end.
+  if (++answered_[from] > kMostAnswers) return;
   pass_on({{from, Message{message.herd, Ended{Outcome::left}}}});
 }
 
@@ -135,10 +143,11 @@ awaitable<std::shared_ptr<Party>> Herds::join(registry::MirrorParts& parts, Part
     co_return nullptr;
   }
   using Nodes = std::vector<NodeId>;
-  auto nearest = run_on<Nodes>(parts_.control, tasks_,
-                               [this, place = place_of(about.id)]() -> awaitable<Result<Nodes>> {
-                                 co_return parts_.mesh.nearest(place, kCoordinators);
-                               });
+  auto nearest =
+      run_on<Nodes>(parts_.control, tasks_, [this, id = about.id]() -> awaitable<Result<Nodes>> {
+        co_await parts_.neighbours.get_to_know(id);
+        co_return parts_.mesh.nearest(place_of(id), kCoordinators);
+      });
   const auto coordinators = co_await with_deadline(parts_.clock, kControl, std::move(nearest));
   const auto is_self = [this](const NodeId& node) { return node == parts_.self; };
   if (!coordinators || std::ranges::all_of(*coordinators, is_self)) co_return nullptr;
@@ -194,6 +203,36 @@ bool Herds::keep(const Digest& digest, std::string_view content) {
   }
   keep(digest, *spool);
   return true;
+}
+
+void Herds::keep_evidence(const Digest& digest, Evidence::Words words) {
+  evidence_.keep(digest, std::move(words));
+}
+
+void Herds::committed(const Digest& digest) {
+  if (stopped_) return;
+  auto words = evidence_.take(digest);
+  if (words.empty()) return;
+  tasks_.spawn([this, digest, words = std::move(words)] { return convict(digest, words); });
+}
+
+awaitable<void> Herds::convict(Digest digest, Evidence::Words words) {
+  const auto right = co_await parts_.store.open(digest);
+  if (!right) co_return;
+  std::set<NodeId> liars;
+  for (const auto& batch : words) {
+    if (liars.contains(batch->head)) continue;
+    if (!is_true(*batch, *right)) liars.insert(batch->head);
+    // Others of this thread have their turn.
+    co_await asio::post(parts_.control, asio::use_awaitable);
+    if (co_await asked_to_stop()) co_return;
+  }
+  for (const auto& node : liars) {
+    const auto peer = parts_.neighbours.whereabouts(node);
+    if (!peer) continue;
+    log::warning("herd", "peer {} has signed wrong pieces of {}", peer->name, digest.to_string());
+    parts_.conduct.signed_false(peer->key(), digest);
+  }
 }
 
 std::vector<Herds::Shown> Herds::shown() const {

@@ -8,10 +8,13 @@
 #include <mutex>
 #include <vector>
 
+#include "registry/conduct.hpp"
 #include "registry/herd/coordinator.hpp"
+#include "registry/herd/evidence.hpp"
 #include "registry/herd/finished_spools.hpp"
 #include "registry/herd/neighbours.hpp"
 #include "registry/herd/party.hpp"
+#include "registry/herd/upload.hpp"
 #include "registry/herd/worth.hpp"
 
 namespace hagring::herd {
@@ -22,6 +25,10 @@ struct HerdsOptions {
   std::filesystem::path folder{};  ///< where spools are
   /// Blobs up to this size, and manifests, go to others only when they are whole.
   std::uint64_t small = 256UL * 1024;
+  /// The zone whose herds this node joins; empty: the one of a mesh without zones.
+  std::string zone{};
+  /// What all children together are sent, in bytes a second; 0: no limit.
+  std::uint64_t upload_limit = 0;
   /// For advice on what to do, whatever the logic's own time-outs say.
   Duration advice = std::chrono::seconds(7);
   /// Without a byte for so long a client leaves the herd and goes on by itself.
@@ -61,6 +68,8 @@ class Herds {
     Neighbours& neighbours;
     Notary& notary;
     FinishedSpools& finished;
+    registry::ContentStore& store;  ///< the runtime's
+    registry::Conduct& conduct;
   };
   Herds(Parts parts, HerdsOptions options);
 
@@ -73,6 +82,7 @@ class Herds {
   Notary& notary() { return parts_.notary; }
   const std::shared_ptr<Load>& load() const { return load_; }
   Worth& worth() { return worth_; }
+  Upload& upload() { return upload_; }
   HerdCounters& counters() { return counters_; }
   const HerdCounters& counters() const { return counters_; }
   const SpoolBudget& spools() const { return *budget_; }
@@ -91,6 +101,13 @@ class Herds {
   void keep(const Digest& digest, std::shared_ptr<Spool> spool);
   /// The same of content in memory; whether there is room for it.
   bool keep(const Digest& digest, std::string_view content);
+
+  /// What came on these words isn't what its digest says.
+  void keep_evidence(const Digest& digest, Evidence::Words words);
+
+  /// The runtime has `digest` now, and has verified it: whoever signed something else for it is
+  /// found out. On the control thread.
+  void committed(const Digest& digest);
 
   /// For the status page; on the control thread.
   struct Shown {
@@ -111,12 +128,15 @@ class Herds {
   void coordinator_lost(const NodeId& node);
   std::vector<std::shared_ptr<Party>> parties() const;
   awaitable<void> keep_time();
+  awaitable<void> convict(Digest digest, Evidence::Words words);
 
   const Parts parts_;
   const HerdsOptions options_;
   const std::shared_ptr<SpoolBudget> budget_;  ///< shared by all spools
   HerdCounters counters_;
   Worth worth_;
+  Upload upload_;
+  Evidence evidence_;
   const std::shared_ptr<Load> load_ = std::make_shared<Load>();  ///< shared by all parties
   mutable std::mutex mutex_;
   std::map<HerdId, std::shared_ptr<Party>> parties_;
@@ -124,6 +144,7 @@ class Herds {
   Coordinator coordinator_;
   TaskGroup tasks_;
   asio::steady_timer timer_;
+  std::map<NodeId, unsigned> answered_;  ///< orders for herds that this node has left, lately
   bool stopped_ = false;
 };
 

@@ -10,16 +10,13 @@ namespace {
 constexpr std::size_t kMostHeads = 8;
 /// Heads that the coordinator named, the latest of them.
 constexpr std::size_t kMostNamed = 32;
+/// Batches of heads that no order has named yet. A parent sends one a stripe, and then the pieces.
+constexpr std::size_t kMostUnknown = 16;
 /// How far ahead of the pieces that were taken a batch may be, in pieces of the stripe.
 constexpr std::uint64_t kMostAhead = 4 * kMaxBatch;
 
 const PieceHash& hash_at(const Batch& batch, std::uint64_t index) {
   return batch.hashes[index - batch.first];
-}
-
-void sort_once(std::vector<NodeId>& nodes) {
-  std::sort(nodes.begin(), nodes.end());
-  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
 }
 
 }  // namespace
@@ -52,9 +49,14 @@ Verdict Ledger::take(const Batch& batch) {
       all_covering(batch.stripe, batch.first).size() >= kMostHeads) {
     return Verdict::over_limit;
   }
+  // Threat: the same in the names of heads that it makes up.
+  std::size_t unknown = 0;
+  for (const auto& [head, count] : unknown_) unknown += count;
+  if (!is_named(batch.head) && unknown >= kMostUnknown) return Verdict::over_limit;
   if (!notary_.verify(batch.head, signed_bytes(herd_, batch), batch.signature)) {
     return Verdict::bad_signature;
   }
+  if (!is_named(batch.head)) ++unknown_[batch.head];
   entries_[batch.stripe].emplace(batch.first, std::make_shared<const Batch>(batch));
   return Verdict::good;
 }
@@ -67,12 +69,16 @@ void Ledger::choose(Stripe stripe, std::uint64_t index, Shared batch) {
 
 Verdict Ledger::check(Stripe stripe, std::uint64_t index, const PieceHash& hash) {
   const auto batches = all_covering(stripe, index);
+  if (batches.empty()) return Verdict::unsigned_piece;
+  auto verdict = Verdict::wrong;
   for (const Shared& batch : batches) {
     if (hash_at(*batch, index) != hash) continue;
+    verdict = Verdict::unknown_head;
+    if (!is_named(batch->head)) continue;
     choose(stripe, index, batch);
     return Verdict::good;
   }
-  return batches.empty() ? Verdict::unsigned_piece : Verdict::wrong;
+  return verdict;
 }
 
 Batch Ledger::seal(Stripe stripe) {
@@ -119,33 +125,32 @@ const Batch* Ledger::covering(Stripe stripe, std::uint64_t index) const {
   return batches.empty() ? nullptr : batches.front().get();  // entries_ owns it
 }
 
-std::vector<NodeId> Ledger::signers() const { return {signers_.begin(), signers_.end()}; }
+std::vector<NodeId> Ledger::signers() const {
+  std::vector<NodeId> others(signers_.begin(), signers_.end());
+  std::erase(others, self_);
+  return others;
+}
+
+bool Ledger::is_named(const NodeId& head) const {
+  return head == self_ || std::find(named_.begin(), named_.end(), head) != named_.end();
+}
 
 void Ledger::named(const NodeId& head) {
-  if (head.empty() || std::find(named_.begin(), named_.end(), head) != named_.end()) return;
+  if (head.empty() || is_named(head)) return;
   if (named_.size() >= kMostNamed) named_.erase(named_.begin());
   named_.push_back(head);
+  unknown_.erase(head);
 }
 
-std::vector<NodeId> Ledger::suspects() const {
-  auto all = signers();
-  // What it fetched itself needs nobody's word.
-  std::erase(all, self_);
-  auto unnamed = all;
-  std::erase_if(unnamed, [&](const NodeId& node) {
-    return std::find(named_.begin(), named_.end(), node) != named_.end();
-  });
-  return unnamed.empty() ? all : unnamed;
-}
-
-std::vector<NodeId> Ledger::liars(Stripe stripe, std::uint64_t index,
-                                  const PieceHash& right) const {
-  std::vector<NodeId> liars;
-  for (const Shared& batch : all_covering(stripe, index)) {
-    if (hash_at(*batch, index) != right) liars.push_back(batch->head);
+std::vector<std::shared_ptr<const Batch>> Ledger::testimony() const {
+  std::vector<Shared> words;
+  for (const auto& chosen : chosen_) {
+    for (const auto& [index, batch] : chosen) {
+      const bool again = !words.empty() && words.back() == batch;
+      if (!again && batch->head != self_) words.push_back(batch);
+    }
   }
-  sort_once(liars);
-  return liars;
+  return words;
 }
 
 }  // namespace hagring::herd

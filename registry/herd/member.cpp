@@ -4,6 +4,13 @@
 #include <algorithm>
 
 namespace hagring::herd {
+namespace {
+
+/// Of two coordinators that meet each has named its own.
+constexpr std::size_t kMostHeadsHeard = 4 * kMaxHeads;
+
+}  // namespace
+
 Member::Member(MemberOptions options, HerdId herd, NodeId self, MemberFacts facts, Load& load)
     : options_(options),
       herd_(std::move(herd)),
@@ -45,7 +52,8 @@ void Member::join(TimePoint now, Actions& actions) {
             .insist = insist_,
             .epoch = epoch_,
             .have = have_,
-            .avoid = avoid_};
+            .avoid = avoid_,
+            .head = head_};
   for (std::size_t s = 0; s < kStripes; ++s) join.parents[s] = links_[s].parent;
   send(std::move(join), actions);
 }
@@ -125,6 +133,7 @@ void Member::take(const Fetch& order, TimePoint now, Actions& actions) {
   }
   leave_parents(actions);
   head_ = self_;
+  hear_of_head(self_);
   state_ = State::fetching;
   // It has got the rest meanwhile.
   if (fetching_ || (complete(0) && complete(1))) return;
@@ -139,7 +148,8 @@ void Member::take(const Stream& order, TimePoint now, Actions& actions) {
   epoch_ = std::min(order.epoch, kMaxEpoch);
   redirects_ = 0;
   progress_every_ = milliseconds(order.progress_ms);
-  if (!order.head.empty()) head_ = order.head;
+  for (const NodeId& node : order.former) hear_of_head(node);
+  if (!order.head.empty()) hear_of_head(head_ = order.head);
   if (facts_.size == 0) facts_.size = order.size;
   if (order.sources.empty()) return;
   stop_fetch(actions);
@@ -149,6 +159,12 @@ void Member::take(const Stream& order, TimePoint now, Actions& actions) {
   }
   state_ = State::streaming;
   for (const Source& source : order.sources) follow(source, now, actions);
+}
+
+void Member::hear_of_head(const NodeId& node) {
+  if (node.empty() || std::find(heads_.begin(), heads_.end(), node) != heads_.end()) return;
+  if (heads_.size() >= kMostHeadsHeard) heads_.erase(heads_.begin());
+  heads_.push_back(node);
 }
 
 void Member::take(const Wait& order, TimePoint now, Actions& actions) {

@@ -196,6 +196,8 @@ class Member {
   const NodeId& coordinator() const { return coordinator_; }
   /// Who fetches, by the coordinator's latest order; empty if none said so.
   const NodeId& head() const { return head_; }
+  /// All that orders have named as heads, the latest last.
+  const std::vector<NodeId>& heads() const { return heads_; }
   const NodeId& parent(Stripe stripe) const { return links_[stripe].parent; }
   std::size_t children(Stripe stripe) const;
 
@@ -249,6 +251,7 @@ class Member {
   bool busy() const { return load_.children() > children_.size(); }
   void drop_children(Actions& actions);
   void avoid(const NodeId& node);
+  void hear_of_head(const NodeId& node);
 
   MemberOptions options_;
   HerdId herd_;
@@ -270,6 +273,7 @@ class Member {
   std::array<Link, kStripes> links_;
   std::vector<Child> children_;
   NodeId head_ = {};
+  std::vector<NodeId> heads_;
   NodeId coordinator_ = {};
   std::vector<NodeId> all_;     ///< that may coordinate, nearest first
   std::vector<NodeId> ranked_;  ///< those of them not asked yet

@@ -40,6 +40,7 @@ void describe(Codec& codec, T& join) {
   }
   codec.number(14, join.done, 1);
   codec.list(13, join.avoid, kMaxNodesInMessage, write_node, read_node);
+  codec.text(15, join.head, kMaxNodeId);
 }
 
 template <typename Codec, typename T>
@@ -111,6 +112,7 @@ void describe(Codec& codec, T& stream) {
   codec.number(4, stream.group, kStripes - 1);
   codec.number(5, stream.progress_ms, kMaxProgressMs, 1);
   codec.list(6, stream.sources, kStripes, write_source, read_source);
+  codec.list(7, stream.former, kMaxHeads, write_node, read_node);
 }
 
 template <typename Codec, typename T>

@@ -63,6 +63,7 @@ struct Join {
   PerStripe have = {};      ///< pieces of each stripe that it has, without a gap
   std::array<NodeId, kStripes> parents = {};  ///< whom it streams from now
   std::vector<NodeId> avoid = {};             ///< coordinators and holders that failed it
+  NodeId head = {};  ///< who fetches, as it was told by another coordinator
 
   bool operator==(const Join&) const = default;
 };
@@ -124,9 +125,12 @@ struct Source {
   bool operator==(const Source&) const = default;
 };
 
+/// Heads of a herd that its members are told of: the latest.
+inline constexpr std::size_t kMaxHeads = 8;
+
 /// Stream from these nodes, and leave the former parents of the same stripes. A first Stream has a
-/// source for each stripe, later ones (a move) for one or both. To a node that fetches it means:
-/// stop that.
+/// source for each stripe, later ones (a move) for one or both, or for none: another head signs
+/// from now on. To a node that fetches it means: stop that.
 struct Stream {
   std::uint64_t epoch = 0;
   NodeId head = {};  ///< who fetches in this epoch, and signs
@@ -134,6 +138,7 @@ struct Stream {
   Stripe group = 0;  ///< the stripe in which its receiver has children
   std::uint32_t progress_ms = 50;
   std::vector<Source> sources = {};
+  std::vector<NodeId> former = {};  ///< who fetched before, and signed what is passed on still
 
   bool operator==(const Stream&) const = default;
 };

@@ -6,6 +6,7 @@
 
 #include "registry/content_router.hpp"
 #include "registry/herd/message.hpp"
+#include "userspace/base/asio.hpp"
 
 namespace hagring::herd {
 
@@ -28,6 +29,10 @@ class Neighbours {
   /// Sends a message to another node, some time. One that can't be sent is lost; who waits for an
   /// answer has a time-out.
   virtual void send(const NodeId& to, const Message& message) = 0;
+  /// Where the mesh is larger than what this node knows of it: looks for the nodes nearest to the
+  /// herd's place, before they are asked for by Mesh::nearest. Takes MemberOptions::join_wait at
+  /// the most: what is known by then must do.
+  virtual awaitable<void> get_to_know(HerdId herd) = 0;
   /// Where a node's peer server is; nullopt if that isn't known.
   virtual std::optional<registry::Peer> whereabouts(const NodeId& node) const = 0;
 };

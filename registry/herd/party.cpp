@@ -114,7 +114,7 @@ std::vector<std::string> Party::heads() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> keys;
   for (const auto& [node, key] : heads_) {
-    if (std::ranges::find(suspects_, node) != suspects_.end()) keys.push_back(key);
+    if (std::ranges::find(signers_, node) != signers_.end()) keys.push_back(key);
   }
   return keys;
 }
@@ -319,15 +319,16 @@ void Party::act(const GiveUp& action) {
 void Party::receive(const NodeId& from, const Body& body) {
   log::debug("herd", "{}: {} from another node", id_.digest.to_string(), name_of(body));
   apply(member_.receive(from, body, now()));
-  ledger_.named(member_.head());
-  note_suspects();
+  for (const auto& head : member_.heads()) ledger_.named(head);
+  bell_.ring();  // pieces may wait for that
 }
 
-/// Whom a wrong digest is to be blamed on, for those who find that out on other threads.
-void Party::note_suspects() {
-  auto suspects = ledger_.suspects();
+/// Who answers for what has come, for those who find it wrong on other threads.
+void Party::note_signers() {
+  auto signers = ledger_.signers();
+  signer_count_ = ledger_.signer_count();
   const std::lock_guard lock(mutex_);
-  suspects_ = std::move(suspects);
+  signers_ = std::move(signers);
 }
 
 void Party::coordinator_lost(const NodeId& node) { apply(member_.coordinator_lost(node, now())); }
@@ -426,6 +427,7 @@ void Party::finished(bool kept, bool from_spool) {
 
 void Party::corrupt() {
   finished_ = true;
+  herds_.keep_evidence(id_.digest, ledger_.testimony());
   apply(member_.corrupt(now()));
 }
 

@@ -71,8 +71,7 @@ class Party : public std::enable_shared_from_this<Party> {
   /// Null until a source has told the size.
   std::shared_ptr<Spool> spool() const;
   bool ended() const { return ended_; }
-  /// Those that are to blame if what has come from other nodes is wrong (Ledger::suspects), by
-  /// Peer::key().
+  /// Those that have signed what has come from other nodes (Ledger::signers), by Peer::key().
   std::vector<std::string> heads() const;
   bool origin_contributed() const { return from_origin_; }
   /// Whether a client of this node has a seat.
@@ -122,6 +121,7 @@ class Party : public std::enable_shared_from_this<Party> {
     bool stopped = false;
     TaskGroup* tasks = nullptr;
     NodeId node = {};
+    bool lied = false;  ///< it has sent what only itself can have made or damaged
 
     void stop() {
       stopped = true;
@@ -157,11 +157,16 @@ class Party : public std::enable_shared_from_this<Party> {
   awaitable<void> follow(std::shared_ptr<Activity> activity, Subscribe what);
   awaitable<Result<void>> read_stripe(std::shared_ptr<Activity> activity, Subscribe what,
                                       registry::Exchange& exchange);
-  awaitable<Result<void>> take_frame(const Subscribe& what, const DataFrame& frame,
-                                     std::uint64_t& next);
+  awaitable<Result<void>> take_frame(std::shared_ptr<Activity> activity, const Subscribe& what,
+                                     const DataFrame& frame, std::uint64_t& next);
+  static Errc refuse(Activity& activity, Verdict verdict);
   Result<void> take_about(const DataFrame& frame);
-  awaitable<Result<void>> take_batch(const Subscribe& what, const DataFrame& frame);
-  Result<void> take_piece(const Subscribe& what, const DataFrame& frame, std::uint64_t& next);
+  awaitable<Result<void>> take_batch(std::shared_ptr<Activity> activity, const Subscribe& what,
+                                     const DataFrame& frame);
+  awaitable<Result<void>> take_piece(std::shared_ptr<Activity> activity, const Subscribe& what,
+                                     const DataFrame& frame, std::uint64_t& next);
+  awaitable<Verdict> check_piece(std::shared_ptr<Activity> activity, Stripe stripe,
+                                 std::uint64_t index, PieceHash hash);
   awaitable<void> learn_head(NodeId head);
 
   // party_fetch.cpp: what comes from the origin.
@@ -179,7 +184,7 @@ class Party : public std::enable_shared_from_this<Party> {
   TimePoint next_seal() const;
   void fetch_from(std::uint64_t from, std::optional<registry::Exchange> begun);
 
-  void note_suspects();
+  void note_signers();
   SharedBytes encoded(const Batch& batch);
   bool is_over();
   TimePoint ahead_until() const;
@@ -216,6 +221,7 @@ class Party : public std::enable_shared_from_this<Party> {
   TimePoint fed_{};         ///< the last piece from the origin
   PerStripe reported_{};    ///< to the member
   std::array<TimePoint, kStripes> sealed_at_{};
+  std::size_t signer_count_ = 0;  ///< of signers that others have been told of
   struct Encoded {
     Batch batch = {};
     SharedBytes encoded = {};
@@ -237,7 +243,7 @@ class Party : public std::enable_shared_from_this<Party> {
   std::optional<registry::Peer> holder_;
   NodeId holder_node_;
   std::vector<std::pair<NodeId, std::string>> heads_;  ///< who signed what has come
-  std::vector<NodeId> suspects_;
+  std::vector<NodeId> signers_;                        ///< of what was taken
 };
 
 }  // namespace hagring::herd

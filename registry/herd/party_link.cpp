@@ -10,6 +10,8 @@ namespace {
 
 /// Without an answer for so long a parent has been left as silent (MemberOptions::first_word).
 constexpr auto kUnreachable = std::chrono::milliseconds(400);
+/// For an order that names who has signed a piece; less than MemberOptions::silent.
+constexpr auto kUnknownHead = std::chrono::milliseconds(400);
 
 LostWhy why_of(const error_code& error) {
   if (error == Errc::bad_message || error == Errc::too_large) return LostWhy::lied;
@@ -49,7 +51,11 @@ awaitable<void> Party::follow(std::shared_ptr<Activity> activity, Subscribe what
   const auto why = why_of(done.error());
   log::info("herd", "{}: parent {} of stripe {} is lost: {}", id_.digest.to_string(),
             peer ? peer->name : "(unknown)", what.stripe, done.error().message());
-  if (peer && why == LostWhy::lied) parts_.conduct.out_of_reach(peer->key(), "sent false pieces");
+  if (peer && activity->lied) parts_.conduct.lied(peer->key(), "sent false pieces");
+  // Of what it makes no sense to ask for once more, as with another version.
+  if (peer && !activity->lied && why == LostWhy::lied) {
+    parts_.conduct.out_of_reach(peer->key(), "doesn't keep to the protocol of herds");
+  }
   apply(member_.parent_lost(what.stripe, what.parent, why, now()));
 }
 
@@ -67,20 +73,20 @@ awaitable<Result<void>> Party::read_stripe(std::shared_ptr<Activity> activity, S
       const bool complete = shared && next >= pieces_in(what.stripe, shared->pieces());
       co_return complete ? Result<void>() : Result<void>(Errc::truncated);
     }
-    CO_CHECK(co_await take_frame(what, frame, next));
+    CO_CHECK(co_await take_frame(activity, what, frame, next));
     if (activity->stopped) co_return Errc::cancelled;
   }
 }
 
-awaitable<Result<void>> Party::take_frame(const Subscribe& what, const DataFrame& frame,
-                                          std::uint64_t& next) {
+awaitable<Result<void>> Party::take_frame(std::shared_ptr<Activity> activity, const Subscribe& what,
+                                          const DataFrame& frame, std::uint64_t& next) {
   switch (frame.kind) {
     case FrameKind::about:
       co_return take_about(frame);
     case FrameKind::batch:
-      co_return co_await take_batch(what, frame);
+      co_return co_await take_batch(activity, what, frame);
     case FrameKind::piece:
-      co_return take_piece(what, frame, next);
+      co_return co_await take_piece(activity, what, frame, next);
     case FrameKind::beat: {
       CO_TRY(const auto has, number_of(frame.payload));
       member_.beat(what.stripe, what.parent, has, now());
@@ -102,7 +108,8 @@ Result<void> Party::take_about(const DataFrame& frame) {
   }
   const bool had = spool() != nullptr;
   if (!adopt(about.size)) {
-    if (had) return Errc::bad_message;
+    // Whichever of them has it wrong.
+    if (had) return Errc::not_found;
     // Its parents are all right: it isn't they who are lost.
     leave_herd();
     return Errc::cancelled;
@@ -111,12 +118,22 @@ Result<void> Party::take_about(const DataFrame& frame) {
   return {};
 }
 
-awaitable<Result<void>> Party::take_batch(const Subscribe& what, const DataFrame& frame) {
+/// What the ledger says against a parent. That this node doesn't know the head, or can't remember
+/// more of them, isn't the parent's doing.
+Errc Party::refuse(Activity& activity, Verdict verdict) {
+  if (verdict == Verdict::over_limit || verdict == Verdict::unknown_head) return Errc::not_found;
+  activity.lied = verdict == Verdict::wrong || verdict == Verdict::bad_signature;
+  return Errc::bad_message;
+}
+
+awaitable<Result<void>> Party::take_batch(std::shared_ptr<Activity> activity, const Subscribe& what,
+                                          const DataFrame& frame) {
   CO_TRY(const auto batch, decode_batch(frame.payload));
-  if (ledger_.take(batch) != Verdict::good) co_return Errc::bad_message;
+  if (const auto verdict = ledger_.take(batch); verdict != Verdict::good) {
+    co_return refuse(*activity, verdict);
+  }
   member_.heard(what.stripe, what.parent, now());
   co_await learn_head(batch.head);
-  note_suspects();
   co_return Result<void>();
 }
 
@@ -133,29 +150,51 @@ awaitable<void> Party::learn_head(NodeId head) {
   heads_.emplace_back(head, peer ? peer->key() : "a node that isn't known");
 }
 
-Result<void> Party::take_piece(const Subscribe& what, const DataFrame& frame, std::uint64_t& next) {
-  TRY(const auto index, number_of(frame.payload));
+/// A head's first pieces may come before the order that names it: they wait, and what follows them
+/// with them, for less than a parent may be silent.
+awaitable<Verdict> Party::check_piece(std::shared_ptr<Activity> activity, Stripe stripe,
+                                      std::uint64_t index, PieceHash hash) {
+  auto verdict = ledger_.check(stripe, index, hash);
+  const auto end = now() + kUnknownHead;
+  while (verdict == Verdict::unknown_head && now() < end) {
+    const auto named = member_.heads().size();
+    co_await bell_.wait(
+        end, [&] { return ended_ || activity->stopped || member_.heads().size() != named; });
+    if (ended_ || activity->stopped || co_await asked_to_stop()) break;
+    verdict = ledger_.check(stripe, index, hash);
+  }
+  co_return verdict;
+}
+
+awaitable<Result<void>> Party::take_piece(std::shared_ptr<Activity> activity, const Subscribe& what,
+                                          const DataFrame& frame, std::uint64_t& next) {
+  CO_TRY(const auto index, number_of(frame.payload));
   const auto shared = spool();
-  if (!shared || index != next) return Errc::bad_message;
+  if (!shared || index != next) co_return Errc::bad_message;
   const auto bytes = ByteView(frame.payload).subspan(sizeof(std::uint64_t));
   const auto piece = piece_number(what.stripe, index);
   if (piece >= shared->pieces() || bytes.size() != shared->length_of(piece)) {
-    return Errc::bad_message;
+    co_return Errc::bad_message;
   }
-  if (ledger_.check(what.stripe, index, hash_piece(bytes)) != Verdict::good) {
-    return Errc::bad_message;
+  const auto hash = hash_piece(bytes);
+  auto verdict = ledger_.check(what.stripe, index, hash);
+  if (verdict == Verdict::unknown_head) {
+    verdict = co_await check_piece(activity, what.stripe, index, hash);
+    if (activity->stopped || co_await asked_to_stop()) co_return Errc::cancelled;
   }
+  if (verdict != Verdict::good) co_return refuse(*activity, verdict);
   ++next;
   const auto& link = links_[what.stripe];
   if (link && link->node == what.parent) end_former(what.stripe);
   herds_.counters().bytes_in.fetch_add(bytes.size(), std::memory_order_relaxed);
+  herds_.upload().streamed(bytes.size(), now());
   if (const auto* batch = ledger_.covering(what.stripe, index)) {
     shared->cover(what.stripe, index, 1, encoded(*batch));
   }
-  CHECK_OK(shared->put(piece, bytes));
-  if (shared->whole()) note_suspects();
+  CO_CHECK(shared->put(piece, bytes));
+  if (ledger_.signer_count() != signer_count_) note_signers();
   report_arrivals(*shared);
-  return {};
+  co_return Result<void>();
 }
 
 }  // namespace hagring::herd

@@ -36,8 +36,9 @@ class Mesh {
   /// `kHerdProtocol`, nearest first, this node among them if it is one of them.
   virtual std::vector<NodeId> nearest(const Key& place, std::size_t count) const = 0;
 
-  /// A node, not this one, that is known to have the whole blob (from provider records), or none.
-  virtual NodeId holder(const HerdId& herd) const = 0;
+  /// Nodes that are known to have the whole blob (this one, and by its provider records), those
+  /// that are to be asked first first. Whoever says so may be wrong, or lie.
+  virtual std::vector<NodeId> holders(const HerdId& herd) const = 0;
 };
 
 }  // namespace hagring::herd

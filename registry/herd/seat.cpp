@@ -60,12 +60,18 @@ Again again(const Inquiry& inquiry) {
       });
 }
 
-Party::About about(const Inquiry& inquiry, const Digest& digest, const HerdsOptions& options) {
+Party::About about(const Inquiry& inquiry, const Digest& digest, Herds& herds) {
+  const auto& options = herds.options();
   auto request = registry::content_request(inquiry, digest);
   const bool manifest = inquiry.route.kind == registry::Route::Kind::manifest;
   const bool small = manifest || (request.size && *request.size <= options.small);
-  const MemberFacts facts{.size = request.size.value_or(0), .whole = small, .may_fetch = true};
-  return {.id = {.digest = digest},
+  const auto share = herds.upload().share();
+  const MemberFacts facts{.size = request.size.value_or(0),
+                          .whole = small,
+                          .may_fetch = true,
+                          .slow = share.slow,
+                          .units = share.units};
+  return {.id = {.digest = digest, .zone = options.zone},
           .request = std::move(request),
           .facts = facts,
           .again = again(inquiry)};
@@ -238,7 +244,7 @@ awaitable<std::unique_ptr<Seat>> take_seat(Inquiry& inquiry, Digest digest) {
   const auto conditional = inquiry.request.headers.contains("If-None-Match");
   if (conditional || inquiry.request.method != "GET") co_return nullptr;
   bool made = false;
-  auto asked = about(inquiry, digest, herds->options());
+  auto asked = about(inquiry, digest, *herds);
   auto own = asked.again;
   auto party = co_await herds->join(inquiry.parts, std::move(asked), made);
   if (!party) co_return nullptr;

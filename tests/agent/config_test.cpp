@@ -91,6 +91,33 @@ TEST(SettingValue, SizesCountsAndSwitches) {
   EXPECT_NE(start_error([] { read_switch("yes"); }), "");
 }
 
+TEST(SettingValue, RatesAreBitsOrBytesASecond) {
+  constexpr std::uint64_t kLeast = 125'000;
+  EXPECT_EQ(read_rate("unlimited", kLeast), 0U);
+  EXPECT_EQ(read_rate("100Mbit/s", kLeast), 12'500'000U);
+  EXPECT_EQ(read_rate("12MiB/s", kLeast), 12U << 20);
+  EXPECT_EQ(read_rate("200KB/s", kLeast), 200'000U);
+  for (const auto* text : {"unlimited", "100Mbit/s", "1Gbit/s", "12MiB/s", "1Mbit/s"}) {
+    EXPECT_EQ(write_rate(read_rate(text, kLeast)), text);
+  }
+  for (const auto* bad : {"", "0", "100", "12MiB", "100Mbit", "1.5MiB/s", "Mbit/s", "/s",
+                          "99999999999Gbit/s", "-1Mbit/s", "100Mb/s"}) {
+    EXPECT_NE(start_error([&] { read_rate(bad, kLeast); }), "") << bad;
+  }
+  EXPECT_THAT(start_error([] { read_rate("999Kbit/s", kLeast); }), HasSubstr("less than 1Mbit/s"));
+  EXPECT_THAT(start_error([] { read_rate("0B/s", kLeast); }), HasSubstr("less than"));
+}
+
+TEST(SettingValue, ZonesAreLabels) {
+  // Empty: what a pod's environment has where its label is missing.
+  for (const auto* good : {"", "a", "eu-west-1a", "Rack_7.left"}) EXPECT_EQ(read_zone(good), good);
+  for (const auto& bad : {std::string("a b"), std::string("-a"), std::string("a/"),
+                          std::string("\xc3\xa4"), std::string("a."), std::string(64, 'a')}) {
+    EXPECT_THAT(start_error([&] { read_zone(bad); }), HasSubstr("no zone's name")) << bad;
+  }
+  EXPECT_EQ(read_zone(std::string(63, 'a')).size(), 63U);
+}
+
 TEST(SettingValue, EndpointsOfBothFamilies) {
   EXPECT_EQ(write_endpoint(read_endpoint("192.0.2.7:5000")), "192.0.2.7:5000");
   EXPECT_EQ(write_endpoint(read_endpoint("[2001:db8::7]:5000")), "[2001:db8::7]:5000");

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/agent/herd_mesh.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "tests/support/run.hpp"
 #include "userspace/base/racing_dialer.hpp"
@@ -16,11 +19,13 @@ constexpr std::uint16_t kPeerPort = 5000;
 /// A node, and what its herds hear.
 struct Member {
   Member(asio::io_context& context, Clock& clock, Dialer& dialer, Resolver& resolver,
-         std::vector<dht::Multiaddr> knows, bool in_herds) {
+         std::vector<dht::Multiaddr> knows, bool in_herds, std::size_t bucket_size) {
     dht::NodeOptions options;
     options.host.listen = {asio::ip::make_address("127.0.0.1"), 0};
     options.host.may_dial = [](const asio::ip::address&) { return true; };
     options.bootstrap.peers = std::move(knows);
+    options.kad.table.bucket_size = bucket_size;
+    options.kad.table.same_ip_in_bucket = options.kad.table.same_ip_in_table = 100;
     node.emplace(context.get_executor(), clock, identity, dialer, resolver, std::move(options));
     mesh.emplace(context.get_executor(), clock, *node, [] { return kPeerPort; });
     if (in_herds) {
@@ -54,11 +59,11 @@ struct HerdMeshTest : testing::Test {
     for (auto& member : members) test::run(context, member->stop());
   }
 
-  Member& add(bool in_herds = true) {
+  Member& add(bool in_herds = true, std::size_t bucket_size = 20) {
     std::vector<dht::Multiaddr> knows;
     if (!members.empty()) knows.push_back(dht::Multiaddr::of(members[0]->node->endpoint()));
-    members.push_back(
-        std::make_unique<Member>(context, clock, dialer, resolver, std::move(knows), in_herds));
+    members.push_back(std::make_unique<Member>(context, clock, dialer, resolver, std::move(knows),
+                                               in_herds, bucket_size));
     return *members.back();
   }
 
@@ -142,6 +147,49 @@ TEST_F(HerdMeshTest, SaysWhereAPeerServerIs) {
   EXPECT_EQ(peer->identity, one.identity.peer_id().to_string());
   EXPECT_FALSE(other.mesh->whereabouts(to_herd(dht::Identity::generate().peer_id())));
   EXPECT_FALSE(other.mesh->whereabouts("no peer ID"));
+}
+
+TEST_F(HerdMeshTest, WhereTheTableKnowsEverybodyNobodyIsSearched) {
+  add();
+  auto& member = add();
+  ASSERT_TRUE(knows(member, 2));
+  test::run(context, member.mesh->get_to_know(herd));
+  EXPECT_EQ(member.mesh->searches(), 0U);
+}
+
+TEST_F(HerdMeshTest, FindsWhoIsNearestInALargerMeshByOneSearch) {
+  constexpr std::size_t kNodes = 12;
+  for (std::size_t i = 0; i < kNodes; ++i) add(true, 2);
+  auto& member = *members.back();
+  ASSERT_TRUE(until([&] {
+    return std::ranges::all_of(members, [](const auto& one) {
+      return one->mesh->nearest(herd::Key{}, kNodes).size() > 3;
+    });
+  }));
+  std::vector<herd::NodeId> all;
+  for (const auto& one : members) all.push_back(one->id());
+  std::size_t right = 0;
+  for (int i = 0; i < 8; ++i) {
+    herd::HerdId one{.digest = *registry::Digest::parse(fmt::format("sha256:{:064}", i))};
+    const auto place = herd::place_of(one);
+    test::run(context, member.mesh->get_to_know(one));
+    right += member.mesh->nearest(place, 1) == herd::rank(place, all, 1) ? 1 : 0;
+    // Known now.
+    test::run(context, member.mesh->get_to_know(one));
+  }
+  EXPECT_EQ(member.mesh->searches(), 8U);
+  EXPECT_GE(right, 7U);
+}
+
+TEST_F(HerdMeshTest, KnowsWhoHasTheWholeBlob) {
+  auto& keeper = add();
+  auto& provider = add();
+  ASSERT_TRUE(knows(keeper, 2));
+  ASSERT_TRUE(knows(provider, 2));
+  EXPECT_TRUE(keeper.mesh->holders(herd).empty());
+  provider.node->provide({herd.digest.to_string()});
+  EXPECT_EQ(provider.mesh->holders(herd), std::vector{provider.id()});
+  EXPECT_TRUE(until([&] { return keeper.mesh->holders(herd) == std::vector{provider.id()}; }));
 }
 
 TEST(HerdNotary, KnowsWhoSigned) {

@@ -48,6 +48,7 @@ constexpr const char* kStatus = R"({
   "hedges": {"second_peer_asked": 6},
   "herds": {"now": [{"digest": "sha256:abc", "role": "fetches", "size": 1048576, "pieces": 9,
                      "children": 2}],
+            "zone": "eu-west-1a", "upload_limit": "100Mbit/s",
             "coordinated": 3, "spools": 1, "spool_bytes": 1048576, "bytes_in": 0,
             "bytes_out": 65536},
   "names": {"name_servers": ["127.0.0.53", "2001:db8::53"], "queries": 9, "passed_on": 4,
@@ -93,6 +94,7 @@ TEST(RenderStatus, SaysWhoIsInTheMesh) {
 TEST(RenderStatus, SaysWhatIsSharedWhileItComes) {
   const auto text = render_status(kStatus);
   EXPECT_THAT(text, HasSubstr("Herds\n  1 now, 3 coordinated here; 1 spools of 1.0 MiB\n"));
+  EXPECT_THAT(text, HasSubstr("  zone eu-west-1a\n  at most 100Mbit/s to other nodes\n"));
   EXPECT_THAT(text, HasSubstr("sha256:abc  fetches, 9 pieces of 1.0 MiB, 2 children\n"));
 }
 

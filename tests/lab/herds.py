@@ -46,13 +46,18 @@ class HerdsTest(EventTest):
         return cls.lab.origin()
 
     @classmethod
+    def arguments(cls, _number: int) -> tuple:
+        """Of the agent of the node with that number."""
+        return cls.ARGUMENTS
+
+    @classmethod
     def build(cls):
         cls.origin = cls.make_origin()
         cls.gate = cls.enterClassContext(Gate(cls.origin))
         cls.nodes = []
         for number, version in enumerate(cls.VERSIONS):
             cls.nodes.append(cls.member(f"node-{number}", *cls.nodes[:1], version=version,
-                                        arguments=cls.ARGUMENTS))
+                                        arguments=cls.arguments(number)))
         for node in cls.nodes:
             node.agent.wait_for_mesh(len(cls.nodes) - 1)
 

@@ -40,6 +40,38 @@ TEST(Conduct, SuspicionIsShortAndDoesNotShortenABan) {
   EXPECT_TRUE(conduct.banned("liar"));
 }
 
+TEST(Conduct, OneThatSendsWhatItMadeUpIsBanned) {
+  test::ManualClock clock;
+  Conduct conduct(clock, {.ban = 30min});
+  conduct.lied("liar", "sent false pieces");
+  EXPECT_FALSE(conduct.may_ask("liar"));
+  EXPECT_EQ(conduct.banned().at(0).reason, "sent false pieces");
+  clock.advance(29min);
+  EXPECT_TRUE(conduct.banned("liar"));
+  clock.advance(1min);
+  EXPECT_FALSE(conduct.banned("liar"));
+}
+
+/// The origin may have sent wrong bytes once, and honest nodes signed them.
+TEST(Conduct, OneThatSignedWhatIsNotSoIsBannedTheSecondTime) {
+  test::ManualClock clock;
+  Conduct conduct(clock, {.ban = 30min, .suspicion = 1min});
+  const auto another = Digest::parse("sha256:" + std::string(64, 'b')).value();
+  conduct.signed_false("head", kDigest);
+  conduct.signed_false("head", kDigest);
+  EXPECT_TRUE(conduct.banned("head"));
+  clock.advance(1min);
+  EXPECT_FALSE(conduct.banned("head"));
+  conduct.signed_false("head", another);
+  clock.advance(2min);
+  EXPECT_TRUE(conduct.banned("head"));
+  clock.advance(28min);
+  EXPECT_FALSE(conduct.banned("head"));
+  conduct.signed_false("head", kDigest);
+  clock.advance(1min);
+  EXPECT_FALSE(conduct.banned("head")) << "the first time is forgotten";
+}
+
 /// What is left of a peer's pause.
 std::optional<Duration> pause(const Conduct& conduct, const std::string& peer) {
   for (const auto& paused : conduct.paused()) {

@@ -46,7 +46,9 @@ HerdTest::HerdTest(HerdsOptions how, bool hangs)
                  .mesh = mesh,
                  .neighbours = mesh,
                  .notary = mesh,
-                 .finished = finished},
+                 .finished = finished,
+                 .store = store,
+                 .conduct = conduct},
                 in_temporary_folder(std::move(how))) {
   mesh.places.emplace("other", registry::Peer{"other", other.server.endpoint()});
   herd_part.start();

@@ -19,7 +19,8 @@ class FakeMesh final : public Neighbours, public Mesh, public Notary {
   void send(const NodeId& to, const Message& message) override;
   std::optional<registry::Peer> whereabouts(const NodeId& node) const override;
   std::vector<NodeId> nearest(const Key&, std::size_t) const override { return {"coordinator"}; }
-  NodeId holder(const HerdId&) const override { return {}; }
+  std::vector<NodeId> holders(const HerdId&) const override { return {}; }
+  awaitable<void> get_to_know(HerdId) override { co_return; }
   Bytes sign(ByteView) override { return Bytes{1}; }
   bool verify(const NodeId&, ByteView, ByteView) override { return true; }
 

@@ -216,58 +216,14 @@ TEST_F(HerdTest, ChildThatConnectsAnewIsNotTakenForGoneWhenItsFormerStreamEnds) 
   EXPECT_EQ(herd_part.load()->children(), 0U);
 }
 
-/// A client that got it elsewhere says nothing of what is in the spool.
-TEST_F(HerdTest, SpoolIsKeptOnlyIfItsOwnBytesAreVerified) {
-  repositories["x"].credentials = {""};
-  const std::string content = "what the digest is of";
-  const std::string false_one(content.size(), 'x');
-  const auto digest = publish("x", content);
-  other.server.handler = [&](http::Connection& connection, http::Request) -> awaitable<bool> {
-    http::Response response{.status = 200};
-    response.headers = {{std::string(kStripeField), "1"}};
-    response.body = {http::BodyLength::Kind::chunked, 0};
-    (void)co_await connection.write_response(response);
-    const Batch batch{.epoch = 2, .head = "other", .hashes = {hash_piece(as_bytes(false_one))}};
-    Bytes piece;
-    append_number(piece, 0);
-    piece.insert(piece.end(), false_one.begin(), false_one.end());
-    const auto about_it = encode_about({.size = content.size()});
-    (void)co_await connection.write_body(encode_frame(FrameKind::about, about_it));
-    (void)co_await connection.write_body(encode_frame(FrameKind::batch, encode(batch)));
-    (void)co_await connection.write_body(encode_frame(FrameKind::piece, piece));
-    (void)co_await connection.write_body(encode_frame(FrameKind::end, {}));
-    co_return (co_await connection.finish_body()).has_value();
-  };
-  const auto serve = origin.server.handler;
-  const auto spooled = [&] {
-    const auto party = herd_part.find({.digest = digest});
-    return party && party->spool() && party->spool()->whole();
-  };
-  origin.server.handler = [&](http::Connection& connection,
-                              http::Request request) -> awaitable<bool> {
-    // The coordinator has somebody better, and the client goes on with the answer by itself.
-    mesh.say({.digest = digest}, Stream{.epoch = 2,
-                                        .head = "other",
-                                        .size = content.size(),
-                                        .sources = {{.stripe = 0, .parent = "other"}}});
-    asio::steady_timer tick(co_await asio::this_coro::executor);
-    const auto limit = clock.now() + std::chrono::seconds(3);
-    while (!spooled() && clock.now() < limit) {
-      tick.expires_after(std::chrono::milliseconds(5));
-      co_await tick.async_wait(kTuple);
-    }
-    EXPECT_TRUE(spooled());
-    co_return co_await serve(connection, std::move(request));
-  };
-  answer_joins(Fetch{.epoch = 1});
-  EXPECT_EQ(get_blob_of("x", digest).body, content);
-  const auto limit = clock.now() + std::chrono::seconds(3);
-  while (mesh.ended().empty() && clock.now() < limit) {
-    context.run_one_for(std::chrono::milliseconds(100));
-  }
-  EXPECT_EQ(finished.size(), 0U);
-  EXPECT_EQ(mesh.ended(), (std::vector{Outcome::corrupt}));
-  origin.server.handler = serve;
+/// Threat: a member that has this node talk without end.
+TEST_F(HerdTest, OrdersForHerdsThatItIsNotInAreAnsweredForAWhileOnly) {
+  const auto digest = *Digest::parse("sha256:" + std::string(64, 'a'));
+  for (int i = 0; i < 500; ++i) mesh.say({.digest = digest}, Wait{});
+  context.restart();
+  context.poll();
+  EXPECT_FALSE(mesh.ended().empty());
+  EXPECT_LE(mesh.ended().size(), 64U);
 }
 
 }  // namespace

@@ -40,6 +40,8 @@ struct Config {
   bool herd = true;
   std::uint64_t herd_spool_bytes = std::uint64_t{4} << 30;
   std::uint64_t herd_small = 256 << 10;
+  std::uint64_t herd_upload_limit = 0;  ///< bytes a second; 0: none
+  std::string zone;                     ///< empty: all nodes are in one
 
   // Layers that the runtime throws away once they are unpacked.
   std::string keep_layers = "auto";

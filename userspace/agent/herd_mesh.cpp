@@ -76,7 +76,38 @@ std::vector<herd::NodeId> HerdMesh::nearest(const herd::Key& place, std::size_t 
         mute_.contains(node) || !node_.serves(peer, herd::kHerdProtocol).value_or(true);
     if (!silent) nodes.push_back(std::move(node));
   }
+  if (const auto found = near_.find(place); found != near_.end()) {
+    for (const auto& node : found->second.nodes) {
+      const auto peer = from_herd(node);
+      // Those that aren't in the table can be reached only while they are connected.
+      const bool speaks = peer && node_.serves(*peer, herd::kHerdProtocol).value_or(false);
+      if (speaks && !mute_.contains(node)) nodes.push_back(node);
+    }
+  }
   return herd::rank(place, std::move(nodes), count);
+}
+
+std::vector<herd::NodeId> HerdMesh::holders(const herd::HerdId& herd) const {
+  const auto key = herd.digest.to_string();
+  std::vector<herd::NodeId> nodes;
+  if (node_.provides(key)) nodes.push_back(to_herd(node_.peer_id()));
+  for (const auto& peer : node_.known_providers(key)) nodes.push_back(to_herd(peer));
+  return nodes;
+}
+
+awaitable<void> HerdMesh::get_to_know(herd::HerdId herd) {
+  if (stopped_ || node_.knows_everybody()) co_return;
+  const auto place = herd::place_of(herd);
+  std::erase_if(near_,
+                [now = clock_.now()](const auto& entry) { return entry.second.until <= now; });
+  if (near_.contains(place) || near_.size() >= options_.max_found) co_return;
+  ++searches_;
+  const auto found =
+      co_await with_deadline(clock_, options_.search, node_.find_nearest(herd::place_name(herd)));
+  if (!found || found->empty()) co_return;
+  auto& near = near_[place];
+  near.until = clock_.now() + options_.found;
+  for (const auto& peer : *found) near.nodes.push_back(to_herd(peer));
 }
 
 std::optional<registry::Peer> HerdMesh::whereabouts(const herd::NodeId& node) const {

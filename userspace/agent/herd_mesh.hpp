@@ -16,11 +16,15 @@ namespace hagring::agent {
 
 /// Times and limits of the herds' streams.
 struct HerdMeshOptions {
-  Duration open = std::chrono::seconds(3);          ///< for a stream to be opened
-  Duration write = std::chrono::seconds(5);         ///< for messages to be taken
-  Duration idle = std::chrono::seconds(60);         ///< until a stream of ours is ended
-  std::size_t max_queued = std::size_t{256} << 10;  ///< bytes to one node that wait to be sent
-  std::size_t max_lines = 1024;                     ///< streams, of others and of ours
+  Duration open = std::chrono::seconds(3);           ///< for a stream to be opened
+  Duration write = std::chrono::seconds(5);          ///< for messages to be taken
+  Duration idle = std::chrono::seconds(60);          ///< until a stream of ours is ended
+  std::size_t max_queued = std::size_t{256} << 10;   ///< bytes to one node that wait to be sent
+  std::size_t max_lines = 1024;                      ///< streams, of others and of ours
+  Duration search = std::chrono::milliseconds(150);  ///< for the nodes nearest to a place
+  /// So long what a search has found is good for other herds of the same place.
+  Duration found = std::chrono::seconds(60);
+  std::size_t max_found = 1024;  ///< places
   /// A node that doesn't speak the protocol isn't asked again for this long.
   Duration mute = std::chrono::minutes(10);
 };
@@ -42,9 +46,11 @@ class HerdMesh final : public herd::Neighbours, public herd::Mesh {
   std::optional<registry::Peer> whereabouts(const herd::NodeId& node) const override;
 
   std::vector<herd::NodeId> nearest(const herd::Key& place, std::size_t count) const override;
-  /// Nobody: finished blobs are found by provider records before a herd is asked.
-  herd::NodeId holder(const herd::HerdId&) const override { return {}; }
+  std::vector<herd::NodeId> holders(const herd::HerdId& herd) const override;
+  awaitable<void> get_to_know(herd::HerdId herd) override;
 
+  /// Searches that get_to_know() has made.
+  std::size_t searches() const { return searches_; }
   std::size_t streams() const { return ours_.size() + others_.size(); }
 
   /// Ends all streams, before the node is stopped.
@@ -73,6 +79,13 @@ class HerdMesh final : public herd::Neighbours, public herd::Mesh {
   Lines ours_;    ///< opened by us, to those that coordinate
   Lines others_;  ///< opened by nodes that we coordinate
   mutable std::map<herd::NodeId, TimePoint> mute_;
+  /// Nodes near to a place that searches have found.
+  struct Near {
+    std::vector<herd::NodeId> nodes;
+    TimePoint until;
+  };
+  std::map<herd::Key, Near> near_;
+  std::size_t searches_ = 0;
   bool stopped_ = false;
 };
 

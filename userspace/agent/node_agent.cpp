@@ -293,6 +293,8 @@ std::unique_ptr<herd::Herds> NodeAgent::make_herds() {
   options.spools.bytes = config_.herd_spool_bytes;
   options.folder = config_.state_dir;
   options.small = config_.herd_small;
+  options.zone = config_.zone;
+  options.upload_limit = config_.herd_upload_limit;
   // An origin that falls silent is given up by the herd, then by a member whose herd does nothing,
   // at last by the client itself.
   options.member.first_byte = 6s;  // below HerdsOptions::advice
@@ -305,13 +307,18 @@ std::unique_ptr<herd::Herds> NodeAgent::make_herds() {
                                                           .mesh = herd_mesh_,
                                                           .neighbours = herd_mesh_,
                                                           .notary = herd_notary_,
-                                                          .finished = finished_spools_},
+                                                          .finished = finished_spools_,
+                                                          .store = store_,
+                                                          .conduct = conduct_},
                                        std::move(options));
 }
 
 void NodeAgent::store_changed(containerd::Changes changes) {
   for (const auto& key : changes.added) {
-    if (const auto digest = registry::Digest::parse(key)) finished_spools_.committed(*digest);
+    const auto digest = registry::Digest::parse(key);
+    if (!digest) continue;
+    finished_spools_.committed(*digest);
+    if (herds_) herds_->committed(*digest);
   }
   std::erase_if(changes.added,
                 [this](const std::string& key) { return !policy_.may_announce(key); });

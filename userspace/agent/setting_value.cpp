@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -55,6 +56,11 @@ constexpr std::array<Unit, 8> kSizeUnits{{{"GiB", 1ULL << 30},
                                           {"B", 1},
                                           {"", 1}}};
 
+constexpr std::string_view kUnlimited = "unlimited";
+/// In bytes.
+constexpr std::array<Unit, 3> kBitUnits{
+    {{"Gbit/s", 125'000'000}, {"Mbit/s", 125'000}, {"Kbit/s", 125}}};
+
 }  // namespace
 
 std::chrono::milliseconds read_duration(std::string_view text) {
@@ -74,6 +80,44 @@ std::chrono::milliseconds read_duration(std::string_view text, std::chrono::mill
 
 std::uint64_t read_size(std::string_view text) {
   return read_with_unit(text, kSizeUnits, "a size: write for example 65536, 64KiB or 4MiB");
+}
+
+std::uint64_t read_rate(std::string_view text, std::uint64_t least) {
+  constexpr std::string_view kExpected =
+      "a rate: write for example 100Mbit/s, 12MiB/s, or unlimited";
+  if (text == kUnlimited) return 0;
+  std::uint64_t rate = 0;
+  if (text.ends_with("bit/s")) {
+    rate = read_with_unit(text, kBitUnits, kExpected);
+  } else if (text.ends_with("B/s")) {
+    rate = read_with_unit(text.substr(0, text.size() - 2), kSizeUnits, kExpected);
+  } else {
+    // A bare number, or a size: nobody knows whether it is bits or bytes, and in what time.
+    throw StartError(fmt::format("'{}' is not {}", text, kExpected));
+  }
+  if (rate < least) {
+    throw StartError(fmt::format("'{}' is less than {}", text, write_rate(least)));
+  }
+  return rate;
+}
+
+std::string read_zone(std::string_view text) {
+  // apimachinery, pkg/util/validation: IsValidLabelValue.
+  constexpr std::size_t kLongest = 63;
+  const auto is_alphanumeric = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  };
+  const bool fits = text.size() <= kLongest && std::ranges::all_of(text, [&](char c) {
+                      return is_alphanumeric(c) || c == '-' || c == '_' || c == '.';
+                    });
+  if (!fits ||
+      (!text.empty() && !(is_alphanumeric(text.front()) && is_alphanumeric(text.back())))) {
+    throw StartError(
+        fmt::format("'{}' is no zone's name: up to {} letters, digits, '-', '_' and '.', as the "
+                    "label topology.kubernetes.io/zone has",
+                    text, kLongest));
+  }
+  return std::string(text);
 }
 
 std::uint64_t read_count(std::string_view text, std::uint64_t least, std::uint64_t most) {
@@ -165,6 +209,16 @@ std::string write_size(std::uint64_t bytes) {
     }
   }
   return fmt::format("{}B", bytes);
+}
+
+std::string write_rate(std::uint64_t bytes_a_second) {
+  if (bytes_a_second == 0) return std::string(kUnlimited);
+  for (const auto& unit : kBitUnits) {
+    if (bytes_a_second % unit.factor == 0) {
+      return fmt::format("{}{}", bytes_a_second / unit.factor, unit.name);
+    }
+  }
+  return write_size(bytes_a_second) + "/s";
 }
 
 std::string write_endpoint(const boost::asio::ip::tcp::endpoint& endpoint) {

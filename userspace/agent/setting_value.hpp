@@ -22,6 +22,13 @@ std::chrono::milliseconds read_duration(std::string_view text, std::chrono::mill
 /// `4096`, `64KiB`, `4MiB`, `1GiB` (powers of two) or `64KB`, `4MB`, `1GB` (powers of ten).
 std::uint64_t read_size(std::string_view text);
 
+/// `12MiB/s`, any size a second, or `100Mbit/s` (Kbit, Mbit, Gbit), in bytes a second, `least` at
+/// the least; 0 for `unlimited`.
+std::uint64_t read_rate(std::string_view text, std::uint64_t least);
+
+/// The value of a Kubernetes label, such as `eu-west-1a`; empty: none.
+std::string read_zone(std::string_view text);
+
 /// A whole number from `least` to `most`.
 std::uint64_t read_count(std::string_view text, std::uint64_t least, std::uint64_t most);
 
@@ -44,6 +51,7 @@ boost::asio::ip::address read_address(std::string_view text);
 /// What the readers read, written back.
 std::string write_duration(std::chrono::milliseconds value);
 std::string write_size(std::uint64_t bytes);
+std::string write_rate(std::uint64_t bytes_a_second);
 std::string write_endpoint(const boost::asio::ip::tcp::endpoint& endpoint);
 
 }  // namespace hagring::agent

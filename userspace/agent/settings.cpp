@@ -147,6 +147,9 @@ std::vector<Setting> content_settings() {
   };
 }
 
+/// 1 Mbit/s. Less would starve the nodes that this one feeds: `--herd false` says so openly.
+constexpr std::uint64_t kLeastUpload = 125'000;
+
 std::vector<Setting> herd_settings() {
   return {
       toggle("herd",
@@ -160,6 +163,17 @@ std::vector<Setting> herd_settings() {
       single("herd-small", "SIZE",
              "blobs up to this size, and manifests, are passed on when they are whole",
              &Config::herd_small, read_size, write_size),
+      single(
+          "herd-upload-limit", "RATE",
+          "send no more than this to other nodes of content that is still on its way, all of them "
+          "together: 100Mbit/s, 12MiB/s, or unlimited; what is complete here is served without it",
+          &Config::herd_upload_limit,
+          [](const std::string& text) { return read_rate(text, kLeastUpload); }, write_rate),
+      single("zone", "NAME",
+             "the node's zone: new content is fetched once by each zone, and none of it crosses "
+             "from one to another while it comes; empty: there are no zones",
+             &Config::zone, read_zone,
+             [](const std::string& text) { return text.empty() ? "none" : text; }),
   };
 }
 

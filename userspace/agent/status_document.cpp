@@ -214,6 +214,8 @@ Json herds(const herd::Herds* herds) {
                     {"children", one.children}});
   }
   return {{"now", std::move(list)},
+          {"zone", herds->options().zone},
+          {"upload_limit", write_rate(herds->options().upload_limit)},
           {"coordinated", herds->coordinated()},
           {"spools", herds->spools().files()},
           {"spool_bytes", herds->spools().bytes()},

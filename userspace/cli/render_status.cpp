@@ -98,6 +98,10 @@ void render_herds(Out out, const Json& status) {
                  size(herds, "spool_bytes"));
   fmt::format_to(out, "  pieces of {} from other nodes, {} to them\n", size(herds, "bytes_in"),
                  size(herds, "bytes_out"));
+  const auto zone = herds.value("zone", "");
+  const auto limit = herds.value("upload_limit", "unlimited");
+  if (!zone.empty()) fmt::format_to(out, "  zone {}\n", zone);
+  if (limit != "unlimited") fmt::format_to(out, "  at most {} to other nodes\n", limit);
   for (const auto& herd : herds.at("now")) {
     fmt::format_to(out, "    {}  {}, {} pieces of {}, {} children\n", text(herd, "digest"),
                    text(herd, "role"), text(herd, "pieces"), size(herd, "size"),

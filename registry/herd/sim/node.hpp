@@ -35,7 +35,7 @@ class Simulation::Node final : public Mesh {
 
   // Mesh: what its tables say.
   std::vector<NodeId> nearest(const Key& place, std::size_t count) const override;
-  NodeId holder(const HerdId&) const override { return {}; }
+  std::vector<NodeId> holders(const HerdId&) const override { return {}; }
 
   void begin_layers();
   void take(std::size_t from, const Message& message);

@@ -119,6 +119,27 @@ TEST_F(KadNodeTest, RecordsHeldHereComeFirst) {
   EXPECT_TRUE(result.complete);
 }
 
+TEST_F(KadNodeTest, FindsWhoIsNearestBeyondItsTable) {
+  EXPECT_TRUE(node->table().is_complete());
+  join();
+  EXPECT_FALSE(node->table().is_complete());
+  for (const auto* name : {"a", "b", "c", "d", "e", "f"}) {
+    const auto bytes = as_bytes(name);
+    const Bytes wire_key(bytes.begin(), bytes.end());
+    LookupResult result;
+    finish([&]() -> awaitable<void> { result = co_await node->find_nearest(wire_key); });
+    ASSERT_GE(result.nearest.size(), 3U);
+    EXPECT_EQ(result.nearest[0].id, mesh.nearest(Key::of(wire_key), 1)[0].id) << name;
+  }
+}
+
+TEST_F(KadNodeTest, TellsWhoseRecordsItHolds) {
+  EXPECT_TRUE(node->held_providers("sha256:aa").empty());
+  ASSERT_TRUE(add("sha256:aa", 70));
+  ASSERT_EQ(node->held_providers("sha256:aa").size(), 1U);
+  EXPECT_EQ(node->held_providers("sha256:aa")[0].id, numbered_peer(70).id);
+}
+
 TEST_F(KadNodeTest, ACallerThatHasEnoughOrIsGoneEndsTheSearchAtOnce) {
   join();
   mesh.providers = {numbered_peer(80)};

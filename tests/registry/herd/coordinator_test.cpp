@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "registry/herd/herd_state.hpp"
 #include "tests/registry/herd/samples.hpp"
 
@@ -13,10 +15,10 @@ struct FewNodes final : Mesh {
   std::vector<NodeId> nearest(const Key& place, std::size_t count) const override {
     return rank(place, nodes, count);
   }
-  NodeId holder(const HerdId&) const override { return known_holder; }
+  std::vector<NodeId> holders(const HerdId&) const override { return known_holders; }
 
   std::vector<NodeId> nodes;
-  NodeId known_holder;
+  std::vector<NodeId> known_holders;
 };
 
 class CoordinatorTest : public testing::Test {
@@ -149,7 +151,7 @@ TEST_F(CoordinatorTest, EpochsDoNotWrap) {
 }
 
 TEST_F(CoordinatorTest, AKnownHolderNeedsNoHerd) {
-  mesh.known_holder = "h";
+  mesh.known_holders = {"h"};
   const auto out = says("a", fresh());
   ASSERT_EQ(of<Holder>(out).size(), 1U);
   EXPECT_EQ(of<Holder>(out)[0].second.node, "h");
@@ -159,6 +161,41 @@ TEST_F(CoordinatorTest, AKnownHolderNeedsNoHerd) {
   says("a", failed);
   EXPECT_EQ(coordinator->herds(), 1U);
   EXPECT_EQ(of<Fetch>(pass(milliseconds(60))).size(), 1U);
+}
+
+TEST_F(CoordinatorTest, OneMemberCannotTakeAllTheRoom) {
+  for (const auto& node : {"greedy", "other"}) {
+    for (int i = 0; i < 600; ++i) {
+      const HerdId one = sample_herd('c', "zone-" + std::to_string(i) + node);
+      Join join = fresh();
+      join.insist = true;
+      coordinator->receive(node, {one, join}, now);
+    }
+  }
+  EXPECT_EQ(coordinator->herds(), 1024U);
+  EXPECT_NE(coordinator->find(sample_herd('c', "zone-0other")), nullptr);
+  EXPECT_EQ(coordinator->find(sample_herd('c', "zone-599greedy")), nullptr);
+}
+
+TEST_F(CoordinatorTest, WhoAsksAndWhatFailedAreNoHolders) {
+  mesh.known_holders = {"a", "liar", "another liar", "h"};
+  EXPECT_EQ(of<Holder>(says("a", fresh())).at(0).second.node, "liar");
+  Join failed = fresh();
+  failed.avoid = {"liar"};
+  EXPECT_EQ(of<Holder>(says("a", failed)).at(0).second.node, "another liar");
+  // Two in vain are enough.
+  failed.avoid = {"liar", "another liar"};
+  EXPECT_TRUE(of<Holder>(says("a", failed)).empty());
+  EXPECT_EQ(coordinator->herds(), 1U);
+}
+
+TEST_F(CoordinatorTest, AMemberThatStreamsIsNotSentToAHolder) {
+  mesh.known_holders = {"h"};
+  Join streams = fresh();
+  streams.epoch = 3;
+  streams.have = {4, 4};
+  EXPECT_TRUE(of<Holder>(says("a", streams)).empty());
+  EXPECT_EQ(coordinator->herds(), 1U);
 }
 
 TEST_F(CoordinatorTest, TheFetcherDeadTheOneWithMostBytesThatMayFetchGoesOn) {
@@ -175,6 +212,46 @@ TEST_F(CoordinatorTest, TheFetcherDeadTheOneWithMostBytesThatMayFetchGoesOn) {
   EXPECT_EQ(of<Fetch>(out)[0].first, "more");
   EXPECT_EQ(of<Fetch>(out)[0].second.from, 9 * kPieceSize);
   EXPECT_EQ(of<Fetch>(out)[0].second.epoch, 2U);
+}
+
+/// They take only what somebody has signed of whom they were told.
+TEST_F(CoordinatorTest, ThoseThatStreamAreToldOfAnotherHeadAtOnce) {
+  for (const auto* node : {"head", "a", "b", "c"}) says(node, fresh());
+  auto out = pass(milliseconds(5));
+  EXPECT_EQ(of<Stream>(out).size(), 3U);
+  for (const auto& [to, order] : of<Stream>(out)) EXPECT_TRUE(order.former.empty());
+  out = coordinator->lost("head", now);
+  ASSERT_EQ(of<Fetch>(out).size(), 1U);
+  const auto head = of<Fetch>(out)[0].first;
+  std::set<NodeId> told;
+  for (const auto& [to, order] : of<Stream>(out)) {
+    EXPECT_EQ(order.head, head);
+    EXPECT_EQ(order.former, std::vector<NodeId>{"head"});
+    told.insert(to);
+  }
+  EXPECT_EQ(told.size(), 2U);
+  // So are those that come later: what the first one signed is passed on still.
+  says("late", fresh());
+  const auto late = of<Stream>(pass(milliseconds(5)));
+  ASSERT_FALSE(late.empty());
+  EXPECT_EQ(late.back().second.former, std::vector<NodeId>{"head"});
+}
+
+TEST_F(CoordinatorTest, AStandInHearsOfFormerHeadsFromOthersThanThemselves) {
+  Join join = fresh();
+  join.epoch = 3;
+  join.parents = {"p", "q"};
+  join.head = "a";
+  for (const auto& [to, order] : of<Stream>(says("a", join))) EXPECT_TRUE(order.former.empty());
+  join.head = "former";
+  const auto out = of<Stream>(says("b", join));
+  ASSERT_FALSE(out.empty());
+  std::set<NodeId> told;
+  for (const auto& [to, order] : out) {
+    EXPECT_EQ(order.former, std::vector<NodeId>{"former"});
+    told.insert(to);
+  }
+  EXPECT_EQ(told, (std::set<NodeId>{"a", "b"}));
 }
 
 TEST_F(CoordinatorTest, ADeniedFetcherIsReplacedAndNotAskedAgain) {
@@ -362,7 +439,7 @@ TEST_F(CoordinatorTest, AHerdThatIsMadeUpCostsAMomentOnly) {
 TEST_F(CoordinatorTest, OneThatIsNearerIsBelievedUntilItGivesAMemberNothing) {
   make(ranked[1]);
   std::erase(mesh.nodes, ranked[0]);
-  mesh.known_holder = "h";  // so that no herd begins here
+  mesh.known_holders = {"h"};  // so that no herd begins here
   says(ranked[0], Probe{.epoch = 1, .head = "x"});
   const auto out = says("a", fresh());
   ASSERT_EQ(of<Redirect>(out).size(), 1U);

@@ -60,6 +60,7 @@ TEST(HerdLedger, TheHeadSignsSixteenAtATimeAndTheRest) {
 TEST(HerdLedger, ARelayPassesOnWhatMatchesOnly) {
   Node head("head");
   Node relay("relay");
+  relay.ledger.named("head");
   EXPECT_EQ(relay.ledger.check(0, 0, piece(0)), Verdict::unsigned_piece);
   for (const Batch& batch : fetch(head, 20)) {
     EXPECT_EQ(relay.ledger.take(*decode_batch(encode(batch))), Verdict::good);
@@ -104,6 +105,10 @@ TEST(HerdLedger, BlameFallsOnTheHeadThatSignedAndNotOnThoseThatPassedItOn) {
   Node honest("honest");
   Node relay("relay");
   Node last("last");
+  for (auto* node : {&relay, &last}) {
+    node->ledger.named("liar");
+    node->ledger.named("honest");
+  }
   const Batch false_one = fetch(liar, 4, 2)[0];
   ASSERT_EQ(relay.ledger.take(false_one), Verdict::good);
   for (int i = 0; i < 3; ++i) {
@@ -122,26 +127,32 @@ TEST(HerdLedger, BlameFallsOnTheHeadThatSignedAndNotOnThoseThatPassedItOn) {
   EXPECT_EQ(last.ledger.check(0, 2, piece(1002)), Verdict::good);
   EXPECT_EQ(last.ledger.check(0, 4, piece(4)), Verdict::good);
   EXPECT_EQ(last.ledger.signers(), (std::vector<NodeId>{"honest", "liar"}));
-  EXPECT_EQ(last.ledger.liars(0, 2, piece(2)), std::vector<NodeId>{"liar"});
-  EXPECT_TRUE(last.ledger.liars(0, 4, piece(4)).empty());
+  const auto words = last.ledger.testimony();
+  ASSERT_EQ(words.size(), 2U);
+  EXPECT_EQ(words[0]->head, "liar");
+  EXPECT_EQ(words[1]->head, "honest");
+  EXPECT_TRUE(honest.ledger.testimony().empty()) << "nobody accuses itself";
 }
 
-TEST(HerdLedger, SuspectsAreThoseThatNobodyNamed) {
+/// Threat: a parent that signs what it made up.
+TEST(HerdLedger, PiecesOfAHeadThatNoOrderNamedAreNotTakenUntilOneDoes) {
   Node head("head");
   Node stranger("stranger");
-  Node unused("unused");
   Node relay("relay");
-  relay.ledger.named("head");
-  ASSERT_EQ(relay.ledger.take(fetch(head, 4)[0]), Verdict::good);
-  for (int i = 0; i < 4; ++i) {
-    ASSERT_EQ(relay.ledger.check(0, static_cast<std::uint64_t>(i), piece(i)), Verdict::good);
-  }
-  EXPECT_EQ(relay.ledger.suspects(), std::vector<NodeId>{"head"}) << "there is no other";
-  ASSERT_EQ(relay.ledger.take(fetch(unused, 6)[0]), Verdict::good);
   ASSERT_EQ(relay.ledger.take(fetch(stranger, 6, 5)[0]), Verdict::good);
-  ASSERT_EQ(relay.ledger.check(0, 5, piece(1005)), Verdict::good);
-  EXPECT_EQ(relay.ledger.suspects(), std::vector<NodeId>{"stranger"});
-  EXPECT_EQ(relay.ledger.liars(0, 5, piece(5)), std::vector<NodeId>{"stranger"});
+  EXPECT_EQ(relay.ledger.check(0, 5, piece(1005)), Verdict::unknown_head);
+  EXPECT_EQ(relay.ledger.check(0, 5, piece(77)), Verdict::wrong);
+  relay.ledger.named("head");
+  EXPECT_EQ(relay.ledger.check(0, 5, piece(1005)), Verdict::unknown_head);
+  ASSERT_EQ(relay.ledger.take(fetch(head, 6)[0]), Verdict::good);
+  EXPECT_EQ(relay.ledger.check(0, 5, piece(1005)), Verdict::unknown_head);
+  EXPECT_EQ(relay.ledger.check(0, 5, piece(5)), Verdict::good);
+  EXPECT_EQ(relay.ledger.covering(0, 5)->head, "head");
+  EXPECT_EQ(relay.ledger.signers(), std::vector<NodeId>{"head"});
+  EXPECT_EQ(relay.ledger.testimony().size(), 1U) << "what wasn't used says nothing";
+  // The order was late.
+  relay.ledger.named("stranger");
+  EXPECT_EQ(relay.ledger.check(0, 4, piece(4)), Verdict::good);
 }
 
 TEST(HerdLedger, AParentCannotFillItWithBatches) {
@@ -150,9 +161,20 @@ TEST(HerdLedger, AParentCannotFillItWithBatches) {
   std::size_t taken = 0;
   for (int i = 0; i < 50; ++i) {
     heads.push_back(std::make_unique<Node>("head " + std::to_string(i)));
+    if (i < 20) relay.ledger.named("head " + std::to_string(i));
     taken += relay.ledger.take(fetch(*heads.back(), 16)[0]) == Verdict::good ? 1U : 0U;
   }
   EXPECT_EQ(taken, 8U);
+  // Nor with such as nobody has named.
+  Node made_up("made up");
+  taken = 0;
+  for (std::uint64_t i = 16; i < 48; ++i) {
+    const auto batch = made_up.ledger.fetched(1, 0, i, piece(1), true)[0];
+    taken += relay.ledger.take(batch) == Verdict::good ? 1U : 0U;
+  }
+  EXPECT_EQ(taken, 16U);
+  relay.ledger.named("made up");
+  EXPECT_EQ(relay.ledger.take(made_up.ledger.fetched(1, 0, 48, piece(1), true)[0]), Verdict::good);
   Node far("far");
   const auto ahead = far.ledger.fetched(1, 0, 1000, piece(1), true);
   EXPECT_EQ(relay.ledger.take(ahead[0]), Verdict::over_limit);

@@ -52,6 +52,23 @@ class MemberTest : public testing::Test {
   Actions actions;
 };
 
+TEST_F(MemberTest, RemembersWhomOrdersNameAsHeads) {
+  start();
+  streams();
+  EXPECT_EQ(member->heads(), std::vector<NodeId>{"head"});
+  order(Stream{.epoch = 2, .head = "next", .former = {"first", "head"}});
+  EXPECT_EQ(member->heads(), (std::vector<NodeId>{"head", "first", "next"}));
+  EXPECT_TRUE(actions.empty()) << "it streams on";
+  order(Stream{.epoch = 2, .head = "liar"}, "a node that doesn't coordinate");
+  EXPECT_EQ(member->heads().size(), 3U);
+  for (int i = 0; i < 100; ++i) order(Stream{.epoch = 3, .head = "head " + std::to_string(i)});
+  EXPECT_EQ(member->heads().size(), 32U);
+  actions.clear();
+  add(member->coordinator_lost("first", now));
+  ASSERT_EQ(sent<Join>().size(), 1U);
+  EXPECT_EQ(sent<Join>()[0].second.head, "head 99");
+}
+
 TEST_F(MemberTest, JoinsAtTheNearestAndGoesOnWhereThatIsSilent) {
   start();
   ASSERT_EQ(sent<Join>().size(), 1U);

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/herd/evidence.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace hagring::herd {
+namespace {
+
+/// Reads `into` as far as the file goes.
+Result<std::size_t> read_at(int file, MutableBytes into, std::uint64_t offset) {
+  std::size_t got = 0;
+  while (got < into.size()) {
+    const auto size =
+        ::pread(file, into.data() + got, into.size() - got, static_cast<off_t>(offset + got));
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return last_system_error();
+    if (size == 0) break;
+    got += static_cast<std::size_t>(size);
+  }
+  return got;
+}
+
+}  // namespace
+
+/// Under the lock.
+void Evidence::drop_old() {
+  const auto now = clock_.now();
+  while (!kept_.empty() && (kept_.front().until <= now || hashes_ > options_.most_hashes)) {
+    hashes_ -= kept_.front().hashes;
+    kept_.pop_front();
+  }
+}
+
+void Evidence::keep(const Digest& digest, Words words) {
+  std::size_t hashes = 0;
+  for (const auto& batch : words) hashes += batch->hashes.size();
+  if (hashes == 0 || hashes > options_.most_hashes) return;
+  const std::lock_guard lock(mutex_);
+  kept_.push_back({digest, std::move(words), hashes, clock_.now() + options_.age});
+  hashes_ += hashes;
+  drop_old();
+}
+
+Evidence::Words Evidence::take(const Digest& digest) {
+  const std::lock_guard lock(mutex_);
+  drop_old();
+  Words all;
+  std::erase_if(kept_, [&](Kept& one) {
+    if (one.digest != digest) return false;
+    all.insert(all.end(), one.words.begin(), one.words.end());
+    hashes_ -= one.hashes;
+    return true;
+  });
+  return all;
+}
+
+std::size_t Evidence::hashes() const {
+  const std::lock_guard lock(mutex_);
+  return hashes_;
+}
+
+bool is_true(const Batch& batch, const registry::OpenBlob& right) {
+  Bytes piece(kPieceSize);
+  for (std::size_t i = 0; i < batch.hashes.size(); ++i) {
+    const auto number = piece_number(batch.stripe, batch.first + i);
+    // Threat: a batch of pieces that no blob has.
+    if (number >= pieces_of(right.size)) return false;
+    const auto size = read_at(right.file.get(), piece, number * kPieceSize);
+    if (size && hash_piece(ByteView(piece).first(*size)) != batch.hashes[i]) return false;
+  }
+  return true;
+}
+
+}  // namespace hagring::herd

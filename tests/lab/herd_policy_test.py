@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Herds with options: zones, and limits of what a node sends."""
+
+import time
+import unittest
+
+from herds import SIZE, HerdsTest, herd_of
+from lab import wait_until
+from lab.agent import ADMIN_SOCKET
+
+ZONES = ("east", "east", "west", "west")
+
+
+class ZonesTest(HerdsTest):
+    """Two zones of two nodes: each fetches for itself."""
+
+    VERSIONS = ("2.1", "2.1", "2.1", "2.1")
+
+    @classmethod
+    def arguments(cls, number: int) -> tuple:
+        return (*cls.ARGUMENTS, "--zone", ZONES[number])
+
+    def streamed(self, key: str) -> list:
+        return [node.agent.status()["herds"][key] for node in self.nodes]
+
+    def test_each_zone_fetches_once_and_nothing_crosses(self):
+        since = self.origin.now()
+        end = self.begin_and_hold(self.nodes, times=2)
+        zones = (self.nodes[:2], self.nodes[2:])
+        for zone in zones:
+            # Who fetches and who streams is of the same zone.
+            roles = self.roles(zone)
+            self.assertEqual({role: len(nodes) for role, nodes in roles.items()},
+                             {"fetches": 1, "streams": 1})
+            fetcher, = roles["fetches"]
+            # A node has a child for each stripe, and both are the other node of its zone.
+            self.assertEqual(herd_of(fetcher, self.layer)["children"], 2)
+            other, = roles["streams"]
+            self.assertEqual(herd_of(other, self.layer)["children"], 0)
+        self.assertEqual(end(), {})
+        for zone in zones:
+            self.assertEqual(self.asked_by(zone, since), [200])
+        # All content: each zone once at most (what is small may be whole in one before the other asks), and what
+        # one zone's node sent is what the other took.
+        fetched = self.fetched(since)
+        self.assertLessEqual(set(fetched.values()), {1, 2}, fetched)
+        into, out = self.streamed("bytes_in"), self.streamed("bytes_out")
+        for first in (0, 2):
+            self.assertEqual(sum(into[first:first + 2]), sum(out[first:first + 2]))
+            self.assertGreaterEqual(sum(into[first:first + 2]), SIZE)
+
+    def test_finished_content_of_another_zone_is_found(self):
+        self.assertEqual(self.begin(self.nodes[:1])(), {})
+        self.nodes[0].agent.wait_until_told(self.layer)
+        since = self.origin.now()
+        self.assertEqual(self.begin(self.nodes[2:3])(), {})
+        self.assertEqual([path for path in self.fetched(since) if self.layer in path], [])
+
+    def test_status_tells_the_zone(self):
+        for node, zone in zip(self.nodes, ZONES):
+            self.assertEqual(node.agent.status()["herds"]["zone"], zone)
+            self.assertIn(f"zone {zone}\n", node.agent.hagring("status", ADMIN_SOCKET, node.agent.admin_socket).stdout)
+
+
+#: Bytes a second, and what may be sent at once after a pause (Upload::burst).
+LIMIT = 1_000_000
+BURST = 128 << 10
+#: Of frames and signatures, in a hundred.
+OVERHEAD = 1.02
+
+
+class UploadLimitTest(HerdsTest):
+    """The node that fetches may send little."""
+
+    VERSIONS = ("2.1", "2.1", "2.1")
+
+    @classmethod
+    def arguments(cls, number: int) -> tuple:
+        return (*cls.ARGUMENTS, *(("--herd-upload-limit", "8Mbit/s") if number == 0 else ()))
+
+    def test_no_more_is_sent_than_the_limit_allows(self):
+        capped, *others = self.nodes
+        # It has begun alone: whoever comes then has nobody else to stream from at first.
+        begun = time.monotonic()
+        self.origin.limit(200)
+        self.addCleanup(self.origin.limit, None)
+        ends = [self.begin([capped])]
+        wait_until(lambda: herd_of(capped, self.layer).get("role") in ("fetches", None)
+                   and capped.agent.status()["herds"]["joined"]["fetch"] > 0, 20, "it fetches")
+        ends.append(self.begin(others))
+        samples = []
+        while not all(self.has_image(node) for node in others):
+            sent = capped.agent.status()["herds"]["bytes_out"]
+            samples.append((time.monotonic() - begun, sent))
+            self.assertLess(samples[-1][0], 60)
+            time.sleep(0.1)
+        for end in ends:
+            self.assertEqual(end(), {})
+        for elapsed, sent in samples:
+            self.assertLessEqual(sent, (elapsed * LIMIT + BURST) * OVERHEAD, samples)
+
+    def has_image(self, node) -> bool:
+        """Whether the node's pull is through."""
+        return node.containerd.client.image_status(self.name)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// What nodes that lie come to: whose bytes are taken, and who is blamed.
+#include "tests/registry/herd_fixture.hpp"
+
+namespace hagring::herd {
+namespace {
+
+/// Sends `sent` as the blob's only piece, with `head`'s signature on `content`.
+awaitable<bool> send_stripe(http::Connection& connection, std::string content, NodeId head,
+                            std::string sent) {
+  http::Response response{.status = 200};
+  response.headers = {{std::string(kStripeField), "1"}};
+  response.body = {http::BodyLength::Kind::chunked, 0};
+  (void)co_await connection.write_response(response);
+  const Batch batch{.epoch = 2, .head = head, .hashes = {hash_piece(as_bytes(content))}};
+  Bytes piece;
+  append_number(piece, 0);
+  piece.insert(piece.end(), sent.begin(), sent.end());
+  const auto about_it = encode_about({.size = content.size()});
+  (void)co_await connection.write_body(encode_frame(FrameKind::about, about_it));
+  (void)co_await connection.write_body(encode_frame(FrameKind::batch, encode(batch)));
+  (void)co_await connection.write_body(encode_frame(FrameKind::piece, piece));
+  (void)co_await connection.write_body(encode_frame(FrameKind::end, {}));
+  co_return (co_await connection.finish_body()).has_value();
+}
+
+Stream stream_from_other(const NodeId& head) {
+  return {.epoch = 1, .head = head, .sources = {{.stripe = 0, .parent = "other"}}};
+}
+
+TEST_F(HerdTest, PiecesOfAHeadThatIsNamedLateWaitForThat) {
+  repositories["x"].credentials = {""};
+  const std::string content = "signed by a new head";
+  const auto digest = publish("x", content);
+  other.server.handler = [&](http::Connection& connection, http::Request) -> awaitable<bool> {
+    const bool open = co_await send_stripe(connection, content, "new head", content);
+    asio::steady_timer soon(co_await asio::this_coro::executor, std::chrono::milliseconds(100));
+    co_await soon.async_wait(kTuple);
+    EXPECT_EQ(herd_part.counters().bytes_in, 0U);
+    mesh.say({.digest = digest}, Stream{.epoch = 2, .head = "new head"});
+    co_return open;
+  };
+  answer_joins(stream_from_other("former head"));
+  EXPECT_EQ(get_blob_of("x", digest).body, content);
+  EXPECT_EQ(herd_part.counters().bytes_in, content.size());
+  EXPECT_EQ(asked("GET"), 0);
+}
+
+/// Threat: a parent that signs what it made up. It may be an honest one, too, and isn't banned.
+TEST_F(HerdTest, PiecesOfAHeadThatNobodyNamesAreNotTaken) {
+  repositories["x"].credentials = {""};
+  const std::string content = "what the digest is of";
+  const auto digest = publish("x", content);
+  other.server.handler = [&](http::Connection& connection, http::Request) {
+    const std::string made_up(content.size(), 'x');
+    return send_stripe(connection, made_up, "other", made_up);
+  };
+  mesh.answer = [&](const Body& body) -> std::optional<Body> {
+    if (std::holds_alternative<Join>(body)) return stream_from_other("head");
+    const auto* lost = std::get_if<Lost>(&body);
+    if (lost == nullptr || lost->parent != "other") return std::nullopt;
+    EXPECT_EQ(lost->why, LostWhy::refused);
+    return Fetch{.epoch = 2};
+  };
+  EXPECT_EQ(get_blob_of("x", digest).body, content);
+  EXPECT_EQ(herd_part.counters().bytes_in, 0U);
+  EXPECT_TRUE(conduct.may_ask(mesh.places.at("other").key()));
+}
+
+TEST_F(HerdTest, AParentThatSendsWhatWasNotSignedIsBanned) {
+  repositories["x"].credentials = {""};
+  const std::string content = "what the digest is of";
+  const auto digest = publish("x", content);
+  other.server.handler = [&](http::Connection& connection, http::Request) {
+    return send_stripe(connection, content, "head", std::string(content.size(), 'x'));
+  };
+  mesh.answer = [&](const Body& body) -> std::optional<Body> {
+    if (std::holds_alternative<Join>(body)) return stream_from_other("head");
+    return std::holds_alternative<Lost>(body) ? std::optional<Body>(Fetch{.epoch = 2})
+                                              : std::nullopt;
+  };
+  EXPECT_EQ(get_blob_of("x", digest).body, content);
+  EXPECT_TRUE(conduct.banned(mesh.places.at("other").key()));
+}
+
+/// A client that got it elsewhere says nothing of what is in the spool.
+TEST_F(HerdTest, SpoolIsKeptOnlyIfItsOwnBytesAreVerified) {
+  repositories["x"].credentials = {""};
+  const std::string content = "what the digest is of";
+  const std::string false_one(content.size(), 'x');
+  const auto digest = publish("x", content);
+  other.server.handler = [&](http::Connection& connection, http::Request) {
+    return send_stripe(connection, false_one, "other", false_one);
+  };
+  const auto serve = origin.server.handler;
+  const auto spooled = [&] {
+    const auto party = herd_part.find({.digest = digest});
+    return party && party->spool() && party->spool()->whole();
+  };
+  origin.server.handler = [&](http::Connection& connection,
+                              http::Request request) -> awaitable<bool> {
+    // The coordinator has somebody better, and the client goes on with the answer by itself.
+    mesh.say({.digest = digest}, Stream{.epoch = 2,
+                                        .head = "other",
+                                        .size = content.size(),
+                                        .sources = {{.stripe = 0, .parent = "other"}}});
+    asio::steady_timer tick(co_await asio::this_coro::executor);
+    const auto limit = clock.now() + std::chrono::seconds(3);
+    while (!spooled() && clock.now() < limit) {
+      tick.expires_after(std::chrono::milliseconds(5));
+      co_await tick.async_wait(kTuple);
+    }
+    EXPECT_TRUE(spooled());
+    co_return co_await serve(connection, std::move(request));
+  };
+  answer_joins(Fetch{.epoch = 1});
+  EXPECT_EQ(get_blob_of("x", digest).body, content);
+  const auto limit = clock.now() + std::chrono::seconds(3);
+  while (mesh.ended().empty() && clock.now() < limit) {
+    context.run_one_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_EQ(finished.size(), 0U);
+  EXPECT_EQ(mesh.ended(), (std::vector{Outcome::corrupt}));
+  origin.server.handler = serve;
+  // Nobody is blamed until the right bytes are there.
+  const auto key = mesh.places.at("other").key();
+  EXPECT_FALSE(conduct.banned(key));
+  store.add(content);
+  herd_part.committed(digest);
+  while (!conduct.banned(key) && clock.now() < limit) {
+    context.run_one_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_TRUE(conduct.banned(key));
+}
+
+}  // namespace
+}  // namespace hagring::herd
