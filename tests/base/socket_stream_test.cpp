@@ -73,6 +73,24 @@ TEST_F(SocketStreamTest, NewLimitCountsForAReadThatBeginsAtOnce) {
   EXPECT_EQ(test::run(context, read_twice()).error(), Errc::timed_out);
 }
 
+TEST_F(SocketStreamTest, LongerAndShorterLimitsCountForAReadUnderWay) {
+  for (const auto& [before, after] : {std::pair{20ms, 150ms}, std::pair{3'600'000ms, 150ms}}) {
+    TaskGroup group(context.get_executor(), "test");
+    std::optional<error_code> seen;
+    right->set_inactivity_limit(before);
+    group.spawn([&]() -> awaitable<void> { seen = (co_await right->read_some(buffer)).error(); });
+    context.restart();
+    context.poll();
+    const auto begun = std::chrono::steady_clock::now();
+    right->set_inactivity_limit(after);
+    test::run(context, group.drain());
+    EXPECT_EQ(seen, Errc::timed_out);
+    EXPECT_GE(std::chrono::steady_clock::now() - begun, after);
+    // The next stream of the pair, which hasn't timed out.
+    right.swap(left);
+  }
+}
+
 TEST_F(SocketStreamTest, DestroyedWhileItsTimerIsArmed) {
   right->set_inactivity_limit(10ms);
   ASSERT_TRUE(test::run(context, left->write(as_bytes("x"))));

@@ -106,6 +106,10 @@ void SocketStream::close() {
 void SocketStream::set_inactivity_limit(Duration limit) {
   state_->limit = limit;
   state_->last_activity = std::chrono::steady_clock::now();
+  // What wakes soon enough for the new limit looks at that then. Limits change with each request.
+  const bool soon_enough = state_->armed && limit != Duration::zero() &&
+                           state_->timer.expiry() <= state_->last_activity + limit;
+  if (soon_enough) return;
   // Whatever was armed for the former limit is armed anew: now, or by the next operation, which may
   // begin before the timer's handler has heard of its end.
   ++state_->round;
