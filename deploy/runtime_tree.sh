@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Makes the file tree that the agent needs to run, on the Debian machine that it was built on: the program without
-# debug information, the shared libraries that it is linked to, and what says whose they are.
+# debug information, the shared libraries that it is linked to or loads, and what says whose they are.
 #
 #   deploy/runtime_tree.sh build/release/userspace/cli/hagring build/runtime-tree
 #
@@ -19,9 +19,13 @@ tree=$2
 [[ -x $program ]] || fail "$program isn't there: build it first (cmake --preset release && ninja -C build/release hagring)"
 [[ ! -e $tree ]] || fail "$tree is there already: remove it first"
 
+# Loaded when systemd is to be asked for something (userspace/systemd/sd_bus.cpp).
+loaded=$(/sbin/ldconfig -p | awk '$1 == "libsystemd.so.0" { print $NF; exit }')
+[[ -n $loaded ]] || fail "libsystemd.so.0 isn't on this machine: scripts/install_packages.sh build installs it"
+
 libraries() {
   local listing
-  listing=$(ldd "$program") || fail "ldd can't read $program"
+  listing=$(ldd "$program" && ldd "$loaded" && echo "$loaded (0x") || fail "ldd can't read $program"
   if grep 'not found' <<< "$listing" >&2; then fail "libraries of $program are missing on this machine (above)"; fi
   # "libz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x…)" and "/lib64/ld-linux-x86-64.so.2 (0x…)"
   grep -oE '/[^ ]+ \(0x' <<< "$listing" | sed 's/ (0x$//' | sort -u

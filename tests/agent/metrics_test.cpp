@@ -92,10 +92,8 @@ TEST(Metrics, CountsLookups) {
 }
 
 TEST(Metrics, AddsOtherFamilies) {
-  prometheus::MetricFamily family;
-  family.name = "hagring_store_blobs";
-  family.type = prometheus::MetricType::Gauge;
-  family.metric.emplace_back().gauge.value = 7;
+  MetricFamily family{"hagring_store_blobs", "Blobs.", MetricType::gauge};
+  family.samples.push_back({.value = 7});
   EXPECT_THAT(Metrics().render({family}), HasSubstr("hagring_store_blobs 7"));
 }
 

@@ -23,6 +23,8 @@ def main() -> int:
         "Each figure is a ratio to something measured in the same run. Exit code: 0 if all goals are "
         "reached, 1 if one is missed, 2 for a wrong command line, 77 where the lab can't run."))
     parser.add_argument("name", nargs="*", help=f"of {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--gib", type=int, default=memory.RELAY_GIB, metavar="N",
+                        help="what memory relays before it takes the growth (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.name if name not in BENCHMARKS]
@@ -33,9 +35,10 @@ def main() -> int:
         print(f"bench.sh: {why}", file=sys.stderr)
         return 77
     report = Report()
-    for name in arguments.name or BENCHMARKS:
+    benchmarks = BENCHMARKS | {"memory": lambda report: memory.run(report, arguments.gib)}
+    for name in arguments.name or benchmarks:
         begun = time.monotonic()
-        BENCHMARKS[name](report)
+        benchmarks[name](report)
         print(f"bench.sh: {name}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
     print(report.json() if arguments.json else report.table())
     return 0 if all(line.reached is not False for line in report.lines) else 1

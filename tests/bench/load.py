@@ -50,11 +50,13 @@ class LoadClient(registry_client.RegistryClient):
         return [n / 1e9 for n in self.ask("connect_times", library=self._library, address=address,
                                           port=port, count=count, timeout_s=300)["nanoseconds"]]
 
-    def first_connect(self, address: str, port: int, deadline_s: float) -> tuple[float, float]:
-        """Connects again and again, from now on, until it succeeds; time.monotonic() of the first
-        attempt and of the success. TimeoutError after `deadline_s`."""
+    def first_connect(self, address: str, port: int, deadline_s: float,
+                      direct: bool = False) -> tuple[float, float]:
+        """Connects again and again, from now on, until it succeeds, without being led elsewhere if
+        `direct`; time.monotonic() of the first attempt and of the success. TimeoutError after
+        `deadline_s`."""
         answer = self.ask("first_connect", library=self._library, address=address, port=port,
-                          deadline_s=deadline_s, timeout_s=deadline_s + 10)
+                          deadline_s=deadline_s, direct=direct, timeout_s=deadline_s + 10)
         if not answer["succeeded"]:
             raise TimeoutError(f"{address}:{port} takes no connection")
         return answer["begun"] / 1e9, answer["succeeded"] / 1e9
@@ -100,14 +102,14 @@ class _LoadOperations(registry_client.Client):
             address.encode(), ctypes.c_uint16(port), count, taken)
         return {"nanoseconds": list(taken[:max(succeeded, 0)])}
 
-    def first_connect(self, library, address, port, deadline_s) -> dict:
+    def first_connect(self, library, address, port, deadline_s, direct) -> dict:
         """load_first_connect()."""
         function = ctypes.CDLL(library).load_first_connect
         function.restype = ctypes.c_uint64
         begun = time.monotonic_ns()
         until = begun + int(deadline_s * 1e9)
         return {"begun": begun, "succeeded": function(
-            address.encode(), ctypes.c_uint16(port), ctypes.c_uint64(until))}
+            address.encode(), ctypes.c_uint16(port), ctypes.c_uint64(until), int(direct))}
 
     def get(self, library, address, port, host, tls, heads, streams, requests, keep_alive,
             status) -> dict:

@@ -37,15 +37,24 @@ bool resolve(const char* address, std::uint16_t port, sockaddr_in& to) {
   return inet_pton(AF_INET, address, &to.sin_addr) == 1;
 }
 
-/// How long a connect took, 0 if it failed. The connection ends by RST: no port is left waiting.
-std::uint64_t time_connect(const sockaddr_in& to) {
+bool is_from_loopback(int socket) {
+  sockaddr_in own{};
+  socklen_t size = sizeof own;
+  return getsockname(socket, reinterpret_cast<sockaddr*>(&own), &size) == 0 &&
+         ntohl(own.sin_addr.s_addr) >> 24 == 127;
+}
+
+/// How long a connect took, 0 if it failed or, with `direct`, was led to loopback. The connection
+/// ends by RST: no port is left waiting.
+std::uint64_t time_connect(const sockaddr_in& to, bool direct = false) {
   const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (socket < 0) return 0;
   const linger hard{1, 0};
   setsockopt(socket, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
   const auto begun = Clock::now();
-  const bool connected = ::connect(socket, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
+  bool connected = ::connect(socket, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
   const auto taken = nanoseconds_since(begun);
+  if (connected && direct) connected = !is_from_loopback(socket);
   ::close(socket);
   return connected ? taken : 0;
 }
@@ -199,12 +208,13 @@ int load_connect(const char* address, std::uint16_t port, int count, std::uint64
   return succeeded;
 }
 
-std::uint64_t load_first_connect(const char* address, std::uint16_t port, std::uint64_t until) {
+std::uint64_t load_first_connect(const char* address, std::uint16_t port, std::uint64_t until,
+                                 int direct) {
   constexpr auto kPause = std::chrono::microseconds(200);
   sockaddr_in to{};
   if (!resolve(address, port, to)) return 0;
   while (nanoseconds_since({}) < until) {
-    if (time_connect(to) > 0) return nanoseconds_since({});
+    if (time_connect(to, direct != 0) > 0) return nanoseconds_since({});
     std::this_thread::sleep_for(kPause);
   }
   return 0;

@@ -32,8 +32,9 @@ typedef struct LoadTotals {
 int load_connect(const char* address, uint16_t port, int count, uint64_t* nanoseconds);
 
 /* Connects again and again, 200 µs after each failure, until it succeeds or until the time `until`.
- * Returns when it succeeded, or 0. Times are CLOCK_MONOTONIC's nanoseconds. */
-uint64_t load_first_connect(const char* address, uint16_t port, uint64_t until);
+ * Returns when it succeeded, or 0. Times are CLOCK_MONOTONIC's nanoseconds. With `direct` a connect
+ * that was led to loopback is a failure, too. */
+uint64_t load_first_connect(const char* address, uint16_t port, uint64_t until, int direct);
 
 /* Makes the plan's requests and reads what is answered. The time to each answer's first byte (from
  * the connect, or on a kept connection from the request) goes to `first_bytes`, streams × requests

@@ -2,6 +2,7 @@
 """What benchmarks report: each line is a ratio to something that was measured in the same run."""
 
 import json
+import sys
 from typing import NamedTuple, Optional, Sequence
 
 
@@ -37,8 +38,9 @@ class Report:
 
     def add(self, benchmark: str, what: str, value: float, unit: str, *, against: str = "",
             reference: Optional[float] = None, reach: Optional[float] = None) -> None:
-        """Adds a line, and says so on standard output at once: some runs take minutes."""
+        """Adds a line, and says so on standard error at once: some runs take minutes."""
         self.lines.append(Line(benchmark, what, value, unit, against, reference, reach))
+        print("bench.sh:", "  ".join(filter(None, _cells(self.lines[-1]))), file=sys.stderr)
 
     def json(self) -> str:
         """All of it, for programs."""

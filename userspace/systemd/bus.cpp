@@ -25,14 +25,18 @@ struct Reply {
   std::string text{};
 };
 
+struct FreeSlot {
+  void operator()(sd_bus_slot* slot) const { sd_bus_library()->sd_bus_slot_unref(slot); }
+};
+
 int take_reply(sd_bus_message* message, void* into, sd_bus_error*) {
   auto& reply = *static_cast<Reply*>(into);
   reply.there = true;
-  if (const auto* error = sd_bus_message_get_error(message)) {
+  if (const auto* error = sd_bus_library()->sd_bus_message_get_error(message)) {
     reply.error = error->name ? error->name : "";
     reply.text = error->message ? error->message : "";
   } else {
-    reply.message.reset(sd_bus_message_ref(message));
+    reply.message.reset(sd_bus_library()->sd_bus_message_ref(message));
   }
   return 0;
 }
@@ -65,7 +69,8 @@ class Lent {
 
 Result<Message> outcome(Reply reply, sd_bus_message* request) {
   if (reply.message) return std::move(reply.message);
-  log::debug("systemd", "{}: {}: {}", sd_bus_message_get_member(request), reply.error, reply.text);
+  log::debug("systemd", "{}: {}: {}", sd_bus_library()->sd_bus_message_get_member(request),
+             reply.error, reply.text);
   return error_of(reply.error);
 }
 
@@ -73,7 +78,8 @@ Result<Message> outcome(Reply reply, sd_bus_message* request) {
 
 Result<Bus> Bus::open(const std::string& socket) {
   sd_bus* made = nullptr;
-  if (sd_bus_new(&made) < 0) return Errc::no_bus;
+  if (sd_bus_library() == nullptr) return Errc::no_bus;
+  if (sd_bus_library()->sd_bus_new(&made) < 0) return Errc::no_bus;
   Handle bus(made);
   // An address is a list: what means something in it is escaped (D-Bus specification, "Server
   // Addresses").
@@ -82,8 +88,9 @@ Result<Bus> Bus::open(const std::string& socket) {
     const bool plain = std::isalnum(static_cast<unsigned char>(c)) || std::strchr("-_/.\\*", c);
     address += plain ? std::string(1, c) : fmt::format("%{:02x}", static_cast<unsigned char>(c));
   }
-  if (sd_bus_set_address(made, address.c_str()) < 0 || sd_bus_set_bus_client(made, 1) < 0 ||
-      sd_bus_start(made) < 0) {
+  if (sd_bus_library()->sd_bus_set_address(made, address.c_str()) < 0 ||
+      sd_bus_library()->sd_bus_set_bus_client(made, 1) < 0 ||
+      sd_bus_library()->sd_bus_start(made) < 0) {
     return Errc::no_bus;
   }
   return Bus(std::move(bus));
@@ -93,12 +100,13 @@ awaitable<Result<Message>> Bus::call(Clock& clock, std::string path, std::string
                                      std::string method, std::vector<std::string> arguments,
                                      Duration limit) {
   sd_bus_message* made = nullptr;
-  const int result = sd_bus_message_new_method_call(bus_.get(), &made, kSystemd, path.c_str(),
-                                                    interface.c_str(), method.c_str());
+  const int result = sd_bus_library()->sd_bus_message_new_method_call(
+      bus_.get(), &made, kSystemd, path.c_str(), interface.c_str(), method.c_str());
   if (result < 0) co_return connection_error(result);
   Message request(made);
   for (const auto& argument : arguments) {
-    if (sd_bus_message_append(made, "s", argument.c_str()) < 0) co_return Errc::failed;
+    if (sd_bus_library()->sd_bus_message_append(made, "s", argument.c_str()) < 0)
+      co_return Errc::failed;
   }
   co_return co_await with_deadline(clock, limit, exchange(clock, std::move(request)));
 }
@@ -106,18 +114,19 @@ awaitable<Result<Message>> Bus::call(Clock& clock, std::string path, std::string
 awaitable<Result<Message>> Bus::exchange(Clock& clock, Message request) {
   Reply reply;
   sd_bus_slot* made = nullptr;
-  const int sent = sd_bus_call_async(bus_.get(), &made, request.get(), take_reply, &reply,
-                                     std::numeric_limits<std::uint64_t>::max());
+  const int sent =
+      sd_bus_library()->sd_bus_call_async(bus_.get(), &made, request.get(), take_reply, &reply,
+                                          std::numeric_limits<std::uint64_t>::max());
   if (sent < 0) co_return connection_error(sent);
   // Goes before `reply`, to which its callback writes.
-  const std::unique_ptr<sd_bus_slot, decltype(&sd_bus_slot_unref)> slot(made, &sd_bus_slot_unref);
-  Lent socket(co_await asio::this_coro::executor, sd_bus_get_fd(bus_.get()));
+  const std::unique_ptr<sd_bus_slot, FreeSlot> slot(made);
+  Lent socket(co_await asio::this_coro::executor, sd_bus_library()->sd_bus_get_fd(bus_.get()));
   while (!reply.there) {
     if (co_await asked_to_stop()) co_return hagring::Errc::cancelled;
-    const int done = sd_bus_process(bus_.get(), nullptr);
+    const int done = sd_bus_library()->sd_bus_process(bus_.get(), nullptr);
     if (done < 0) co_return connection_error(done);
     if (done > 0) continue;
-    const int events = sd_bus_get_events(bus_.get());
+    const int events = sd_bus_library()->sd_bus_get_events(bus_.get());
     if (events < 0) co_return connection_error(events);
     (void)co_await with_deadline(clock, kLongestWait, socket.wait(events));
   }

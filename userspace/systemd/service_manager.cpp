@@ -36,7 +36,8 @@ struct Reader {
   awaitable<Result<std::string>> text(std::string interface, std::string name) {
     CO_TRY(const auto reply, co_await get(std::move(interface), std::move(name)));
     const char* value = nullptr;
-    if (sd_bus_message_read(reply.get(), "v", "s", &value) < 0) co_return Errc::failed;
+    if (sd_bus_library()->sd_bus_message_read(reply.get(), "v", "s", &value) < 0)
+      co_return Errc::failed;
     co_return std::string(value);
   }
 
@@ -44,8 +45,8 @@ struct Reader {
     CO_TRY(const auto reply, co_await get(kUnit, std::move(name)));
     std::vector<std::string> values;
     char** list = nullptr;
-    if (sd_bus_message_enter_container(reply.get(), 'v', "as") < 0 ||
-        sd_bus_message_read_strv(reply.get(), &list) < 0) {
+    if (sd_bus_library()->sd_bus_message_enter_container(reply.get(), 'v', "as") < 0 ||
+        sd_bus_library()->sd_bus_message_read_strv(reply.get(), &list) < 0) {
       co_return Errc::failed;
     }
     for (char** entry = list; entry && *entry; ++entry) {
@@ -90,7 +91,7 @@ awaitable<Result<Unit>> ServiceManager::inspect(std::string name) {
   CO_TRY(const auto reply, co_await bus.call(clock_, kManagerPath, kManager, "GetUnit",
                                              std::move(arguments), limit_));
   const char* path = nullptr;
-  if (sd_bus_message_read(reply.get(), "o", &path) < 0) co_return Errc::failed;
+  if (sd_bus_library()->sd_bus_message_read(reply.get(), "o", &path) < 0) co_return Errc::failed;
   Reader reader{bus, clock_, path, limit_};
   Unit unit{.name = std::move(name)};
   CO_TRY(unit.active_state, co_await reader.text(kUnit, "ActiveState"));
