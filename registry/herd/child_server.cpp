@@ -129,18 +129,19 @@ class ChildServer::Stream {
 
   awaitable<Result<void>> send_piece(const Spool& spool, std::uint64_t piece) {
     const auto batch = spool.batch_of(piece);
-    if (batch && batch != told_) {
-      CO_CHECK(co_await connection_.write_body(encode_frame(FrameKind::batch, *batch)));
-      told_ = batch;
-    }
+    Bytes frames;
+    if (batch && batch != told_) frames = encode_frame(FrameKind::batch, *batch);
     const auto length = spool.length_of(piece);
-    auto frame = frame_head(FrameKind::piece, sizeof(std::uint64_t) + length);
-    append_number(frame, next_);
-    const auto head = frame.size();
-    frame.resize(head + length);
-    CO_TRY(const auto got, spool.read(piece * kPieceSize, MutableBytes(frame).subspan(head)));
+    const auto piece_head = frame_head(FrameKind::piece, sizeof(std::uint64_t) + length);
+    frames.insert(frames.end(), piece_head.begin(), piece_head.end());
+    append_number(frames, next_);
+    const auto head = frames.size();
+    frames.resize(head + length);
+    CO_TRY(const auto got, spool.read(piece * kPieceSize, MutableBytes(frames).subspan(head)));
     if (got != length) co_return Errc::truncated;
-    CO_CHECK(co_await connection_.write_body(frame));
+    // In one write: each is a record, a packet, and a wake-up at the child.
+    CO_CHECK(co_await connection_.write_body(frames));
+    told_ = batch;
     server_.herds_.counters().bytes_out.fetch_add(length, std::memory_order_relaxed);
     co_return Result<void>();
   }

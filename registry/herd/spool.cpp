@@ -165,6 +165,7 @@ void Spool::advance() {
 
 void Spool::cover(Stripe stripe, std::uint64_t first, std::uint64_t count,
                   const SharedBytes& batch) {
+  const auto before = covered();
   {
     const std::lock_guard lock(mutex_);
     const auto end = pieces_in(stripe, pieces());
@@ -174,7 +175,8 @@ void Spool::cover(Stripe stripe, std::uint64_t first, std::uint64_t count,
     }
     advance();
   }
-  bell_.ring();
+  // Of pieces that aren't there yet nobody has anything.
+  if (covered() != before) bell_.ring();
 }
 
 SharedBytes Spool::batch_of(std::uint64_t piece) const {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <cstdio>
+
 #include "tests/http/exchange.hpp"
+#include "userspace/http/body_writer.hpp"
 
 namespace hagring::http {
 namespace {
@@ -48,6 +51,37 @@ TEST_F(Write, ChunksWhatHasNoKnownLength) {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n9c40\r\n" + large +
                 "\r\n0\r\n\r\n");
   EXPECT_TRUE(exchange.connection.reusable());
+}
+
+/// Takes what is written, and counts the writes.
+class Taker final : public ByteStream {
+ public:
+  awaitable<Result<std::size_t>> read_some(MutableBytes) override { co_return Errc::cancelled; }
+  awaitable<Result<void>> write(ByteView from) override {
+    ++writes;
+    taken += as_text(from);
+    co_return Result<void>();
+  }
+  awaitable<Result<void>> shutdown_write() override { co_return Result<void>(); }
+  void close() override {}
+  void set_inactivity_limit(Duration) override {}
+
+  int writes = 0;
+  std::string taken;
+};
+
+TEST(BodyWriter, ChunkOfAPieceIsOneWriteAndALargeOneIsNotCopied) {
+  asio::io_context context;
+  for (const auto& [size, writes] : {std::pair{64 * 1024 + 1200, 1}, std::pair{100'000, 3}}) {
+    const std::string part(static_cast<std::size_t>(size), 'x');
+    Taker taker;
+    BodyWriter writer({Kind::chunked, 0});
+    ASSERT_TRUE(test::run(context, writer.write(taker, as_bytes(part))));
+    EXPECT_EQ(taker.writes, writes);
+    char length[16];
+    std::snprintf(length, sizeof length, "%x\r\n", static_cast<unsigned>(size));
+    EXPECT_EQ(taker.taken, length + part + "\r\n");
+  }
 }
 
 TEST_F(Write, ChunksBecomeUntilCloseForAnOldClient) {

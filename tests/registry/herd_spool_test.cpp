@@ -92,6 +92,34 @@ TEST_F(SpoolTest, WakesWhoWaitsOnAnotherThread) {
   EXPECT_TRUE(waited.get());
 }
 
+TEST_F(SpoolTest, WakesNobodyForABatchOfPiecesThatAreNotThere) {
+  const auto spool = make();
+  asio::io_context context;
+  int looked = 0;
+  const auto batch = std::make_shared<const Bytes>(1, 'b');
+  const auto covered = [&] {
+    ++looked;
+    return spool->covered()[0] == 1;
+  };
+  test::run(context, [&]() -> awaitable<void> {
+    TaskGroup group(co_await asio::this_coro::executor, "test");
+    group.spawn([&]() -> awaitable<void> {
+      EXPECT_TRUE(co_await spool->bell().wait(std::chrono::steady_clock::now() + 20s, covered));
+    });
+    while (looked == 0) co_await asio::post(kTuple);
+    spool->cover(0, 0, 2, batch);
+    for (int turn = 0; turn < 10; ++turn) co_await asio::post(kTuple);
+    EXPECT_EQ(looked, 1);
+    fill(*spool, 0);
+    co_await group.drain();
+  }());
+  // The other way round: the batch comes after its piece.
+  fill(*spool, 1);
+  EXPECT_EQ(spool->covered()[1], 0U);
+  spool->cover(1, 0, 1, batch);
+  EXPECT_EQ(spool->covered()[1], 1U);
+}
+
 TEST_F(SpoolTest, WakesWhoWaitsWhenNoMoreComes) {
   const auto spool = make();
   auto waited = std::async(std::launch::async, [&] {

@@ -7,8 +7,11 @@
 namespace hagring::http {
 namespace {
 
-/// Up to this size a chunk is copied together with its framing, to be one write.
-constexpr std::size_t kCopiedChunk = 16 * 1024;
+/// Up to this size a chunk is copied together with its framing, to be one write. The herd's pieces
+/// of 64 KiB are: a copy costs less than what each write costs here, in the kernel and at the
+/// reader.
+constexpr std::size_t kCopiedChunk = 80 * 1024;
+constexpr std::string_view kChunkEnd = "\r\n";
 
 std::string chunk_header(std::size_t size) {
   char line[24];
@@ -43,13 +46,13 @@ awaitable<Result<void>> BodyWriter::write(ByteStream& stream, ByteView part) {
 awaitable<Result<void>> BodyWriter::write_chunk(ByteStream& stream, ByteView part) {
   auto framed = chunk_header(part.size());
   if (part.size() <= kCopiedChunk) {
-    framed += as_text(part);
-    framed += "\r\n";
+    framed.reserve(framed.size() + part.size() + kChunkEnd.size());
+    framed.append(as_text(part)).append(kChunkEnd);
     co_return co_await stream.write(as_bytes(framed));
   }
   CO_CHECK(co_await stream.write(as_bytes(framed)));
   CO_CHECK(co_await stream.write(part));
-  co_return co_await stream.write(as_bytes("\r\n"));
+  co_return co_await stream.write(as_bytes(kChunkEnd));
 }
 
 awaitable<Result<void>> BodyWriter::finish(ByteStream& stream) {
