@@ -115,8 +115,15 @@ class ChildServer::Stream {
   awaitable<Result<void>> await_turn(const Spool& spool, std::uint64_t piece) {
     const auto batch = spool.batch_of(piece);
     const auto bytes = spool.length_of(piece) + (batch && batch != told_ ? batch->size() : 0);
+    const auto now = std::chrono::steady_clock::now();
+    const auto waited = co_await wait_until(now + server_.herds_.upload().take_turn(bytes, now));
+    // Threat: a child that comes and goes, and takes turns from the others.
+    if (!waited) server_.herds_.upload().give_back(bytes);
+    co_return waited;
+  }
+
+  awaitable<Result<void>> wait_until(TimePoint turn) {
     auto now = std::chrono::steady_clock::now();
-    const auto turn = now + server_.herds_.upload().take_turn(bytes, now);
     while (now < turn) {
       const auto soon = std::min(turn, now + server_.options_.beat);
       co_await party_->bell().wait(soon, [this] { return is_over(); });

@@ -63,16 +63,13 @@ std::size_t Evidence::hashes() const {
   return hashes_;
 }
 
-bool is_true(const Batch& batch, const registry::OpenBlob& right) {
+bool is_true(const Batch& batch, std::size_t i, const registry::OpenBlob& right) {
+  const auto number = piece_number(batch.stripe, batch.first + i);
+  // Threat: a batch of pieces that no blob has.
+  if (number >= pieces_of(right.size)) return false;
   Bytes piece(kPieceSize);
-  for (std::size_t i = 0; i < batch.hashes.size(); ++i) {
-    const auto number = piece_number(batch.stripe, batch.first + i);
-    // Threat: a batch of pieces that no blob has.
-    if (number >= pieces_of(right.size)) return false;
-    const auto size = read_at(right.file.get(), piece, number * kPieceSize);
-    if (size && hash_piece(ByteView(piece).first(*size)) != batch.hashes[i]) return false;
-  }
-  return true;
+  const auto size = read_at(right.file.get(), piece, number * kPieceSize);
+  return !size || hash_piece(ByteView(piece).first(*size)) == batch.hashes[i];
 }
 
 }  // namespace hagring::herd

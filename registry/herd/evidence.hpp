@@ -51,8 +51,8 @@ class Evidence {
   std::size_t hashes_ = 0;
 };
 
-/// Whether the right content has the pieces that a batch says.
+/// Whether the right content has the piece that a batch's hash number `i` says.
 /// A piece beyond its end is none that it has; what can't be read convicts nobody.
-bool is_true(const Batch& batch, const registry::OpenBlob& right);
+bool is_true(const Batch& batch, std::size_t i, const registry::OpenBlob& right);
 
 }  // namespace hagring::herd

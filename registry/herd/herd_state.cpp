@@ -42,9 +42,10 @@ std::uint32_t HerdState::progress_ms() const {
 }
 
 void HerdState::learn_size(std::uint64_t size_bytes) {
-  // Threat: a member that makes up a size. It ends its own part only: others know theirs from the
-  // manifest or the origin, and the digest decides.
-  if (size_ == 0) size_ = size_bytes;
+  // Threat: a member that makes up a size. Too large a one does no harm: members know theirs from
+  // the manifest or the origin, and the digest decides. By too small a one all would seem to have
+  // the whole, and nobody would be told to fetch the rest.
+  size_ = std::max(size_, size_bytes);
 }
 
 Place& HerdState::enter(const NodeId& from, const Join& join, TimePoint now) {

@@ -221,11 +221,12 @@ awaitable<void> Herds::convict(Digest digest, Evidence::Words words) {
   if (!right) co_return;
   std::set<NodeId> liars;
   for (const auto& batch : words) {
-    if (liars.contains(batch->head)) continue;
-    if (!is_true(*batch, *right)) liars.insert(batch->head);
-    // Others of this thread have their turn.
-    co_await asio::post(parts_.control, asio::use_awaitable);
-    if (co_await asked_to_stop()) co_return;
+    for (std::size_t i = 0; i < batch->hashes.size() && !liars.contains(batch->head); ++i) {
+      if (!is_true(*batch, i, *right)) liars.insert(batch->head);
+      // Others of this thread have their turn.
+      co_await asio::post(parts_.control, asio::use_awaitable);
+      if (co_await asked_to_stop()) co_return;
+    }
   }
   for (const auto& node : liars) {
     const auto peer = parts_.neighbours.whereabouts(node);

@@ -33,6 +33,12 @@ Duration Upload::take_turn(std::uint64_t bytes, TimePoint now) {
   return std::max(booked_ - now, Duration::zero());
 }
 
+void Upload::give_back(std::uint64_t bytes) {
+  if (limit_ == 0) return;
+  const std::lock_guard lock(mutex_);
+  booked_ -= time_of(bytes, limit_);
+}
+
 void Upload::streamed(std::uint64_t bytes, TimePoint now) {
   if (limit_ == 0) return;
   const std::lock_guard lock(mutex_);

@@ -24,6 +24,9 @@ class Upload {
   /// any time t no more than limit * t + burst falls due.
   Duration take_turn(std::uint64_t bytes, TimePoint now);
 
+  /// A turn that was taken, and that nobody waits for any more.
+  void give_back(std::uint64_t bytes);
+
   /// So many bytes have come from parents.
   void streamed(std::uint64_t bytes, TimePoint now);
 

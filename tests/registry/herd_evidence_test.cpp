@@ -58,15 +58,17 @@ TEST(HerdEvidence, TheRightBytesTellWhoseWordsAreTrue) {
     return hash_piece(as_bytes(std::string_view(content).substr(piece * kPieceSize, kPieceSize)));
   };
   Batch batch{.head = "head", .stripe = 0, .first = 0, .hashes = {hash(0), hash(2)}};
-  EXPECT_TRUE(is_true(batch, *right));
-  EXPECT_TRUE(is_true(Batch{.stripe = 1, .hashes = {hash(1)}}, *right));
-  EXPECT_TRUE(is_true(Batch{.stripe = 0, .first = 1, .hashes = {hash(2)}}, *right));
+  EXPECT_TRUE(is_true(batch, 0, *right));
+  EXPECT_TRUE(is_true(batch, 1, *right));
+  EXPECT_TRUE(is_true(Batch{.stripe = 1, .hashes = {hash(1)}}, 0, *right));
+  EXPECT_TRUE(is_true(Batch{.stripe = 0, .first = 1, .hashes = {hash(2)}}, 0, *right));
   batch.hashes[1][0] ^= 1;
-  EXPECT_FALSE(is_true(batch, *right));
-  EXPECT_FALSE(is_true(Batch{.stripe = 1, .hashes = {hash(0)}}, *right));
-  EXPECT_FALSE(is_true(Batch{.stripe = 1, .hashes = {hash(1), hash(1)}}, *right))
+  EXPECT_TRUE(is_true(batch, 0, *right));
+  EXPECT_FALSE(is_true(batch, 1, *right));
+  EXPECT_FALSE(is_true(Batch{.stripe = 1, .hashes = {hash(0)}}, 0, *right));
+  EXPECT_FALSE(is_true(Batch{.stripe = 1, .hashes = {hash(1), hash(1)}}, 1, *right))
       << "there is no such piece";
-  EXPECT_FALSE(is_true(Batch{.first = UINT64_MAX / 4, .hashes = {hash(0)}}, *right));
+  EXPECT_FALSE(is_true(Batch{.first = UINT64_MAX / 4, .hashes = {hash(0)}}, 0, *right));
 }
 
 }  // namespace

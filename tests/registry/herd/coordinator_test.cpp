@@ -163,6 +163,19 @@ TEST_F(CoordinatorTest, AKnownHolderNeedsNoHerd) {
   EXPECT_EQ(of<Fetch>(pass(milliseconds(60))).size(), 1U);
 }
 
+/// Nobody has the whole, whatever somebody says that it is.
+TEST_F(CoordinatorTest, ASizeThatIsMadeUpDoesNotKeepTheRestFromBeingFetched) {
+  Join join = fresh(false);
+  join.size = 1;
+  says("liar", join);
+  says("head", fresh());
+  says("a", fresh());
+  says("b", fresh());
+  pass(milliseconds(5));
+  for (const auto* node : {"head", "a", "b"}) says(node, Progress{.have = {2, 2}, .size = 1 << 20});
+  EXPECT_EQ(of<Fetch>(coordinator->lost("head", now)).size(), 1U);
+}
+
 TEST_F(CoordinatorTest, OneMemberCannotTakeAllTheRoom) {
   for (const auto& node : {"greedy", "other"}) {
     for (int i = 0; i < 600; ++i) {

@@ -61,6 +61,22 @@ TEST(Upload, APauseSavesUpNoMoreThanABurst) {
   EXPECT_GT(at_once, upload.burst() - 2000);
 }
 
+/// Threat: a child that comes and goes without end, and never waits for its turn.
+TEST(Upload, WhoLeavesBeforeItsTurnTakesNothingFromTheOthers) {
+  Upload upload(kLimit);
+  auto now = kBegin;
+  std::uint64_t sent = 0;
+  for (int i = 0; i < 200; ++i) {
+    for (int j = 0; j < 10; ++j) {
+      if (upload.take_turn(kPieceSize, now) > 0s) upload.give_back(kPieceSize);
+    }
+    now += upload.take_turn(kPieceSize, now);
+    sent += kPieceSize;
+  }
+  const auto seconds = std::chrono::duration<double>(now - kBegin).count();
+  EXPECT_NEAR(static_cast<double>(sent), kLimit * seconds, 3.0 * upload.burst());
+}
+
 TEST(Upload, ChildrenGetEqualShares) {
   Upload upload(kLimit);
   std::array<TimePoint, 3> next{kBegin, kBegin, kBegin};
