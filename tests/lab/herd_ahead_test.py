@@ -69,6 +69,9 @@ class HerdAheadTest(unittest.TestCase):
         # What nobody has fetched yet its own client may fetch.
         self.get(early, f"blobs/{unwanted}")
         self.assertEqual(self.asked(unwanted, since), [early.ipv4])
+        # What still waits doesn't keep the agent from ending.
+        self.clients[early].process.kill()
+        self.assertEqual(early.agent.stop(), 0)
 
 
 if __name__ == "__main__":
