@@ -13,8 +13,9 @@ namespace hagring::herd {
 class ChildServer {
  public:
   struct Options {
-    /// Between two signs of life when there is nothing to send.
-    Duration beat = std::chrono::milliseconds(30);
+    /// Between two signs of life when there is nothing to send. A fifth of MemberOptions::silent;
+    /// more of them would outnumber the pieces where those come slowly.
+    Duration beat = std::chrono::milliseconds(100);
     /// The least speed at which a child must take pieces, in bytes a second, on top of `grace`.
     std::uint64_t least_speed = 32 * 1024;
     Duration grace = std::chrono::seconds(60);
