@@ -92,8 +92,10 @@ TEST(Metrics, CountsLookups) {
 }
 
 TEST(Metrics, AddsOtherFamilies) {
-  MetricFamily family{"hagring_store_blobs", "Blobs.", MetricType::gauge};
-  family.samples.push_back({.value = 7});
+  prometheus::MetricFamily family;
+  family.name = "hagring_store_blobs";
+  family.type = prometheus::MetricType::Gauge;
+  family.metric.emplace_back().gauge.value = 7;
   EXPECT_THAT(Metrics().render({family}), HasSubstr("hagring_store_blobs 7"));
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <prometheus/metric_family.h>
+
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "registry/pull_record.hpp"
-#include "userspace/agent/exposition.hpp"
 
 namespace hagring::agent {
 
@@ -25,7 +26,7 @@ class Metrics {
   void looked_up(std::optional<Duration> first_provider);
 
   /// Everything, and `others`, in Prometheus' text format 0.0.4. Any thread.
-  std::string render(const std::vector<MetricFamily>& others) const;
+  std::string render(const std::vector<prometheus::MetricFamily>& others) const;
 
  private:
   struct State;

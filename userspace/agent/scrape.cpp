@@ -13,6 +13,10 @@
 namespace hagring::agent {
 namespace {
 
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
 /// A family that is filled value by value.
 class Family {
  public:
@@ -22,8 +26,14 @@ class Family {
     family_.type = type;
   }
 
-  Family& add(double value, MetricLabels labels = {}) {
-    family_.samples.push_back({std::move(labels), value});
+  Family& add(double value, const Labels& labels = {}) {
+    auto& metric = family_.metric.emplace_back();
+    for (const auto& [name, text] : labels) metric.label.push_back({name, text});
+    if (family_.type == MetricType::Counter) {
+      metric.counter.value = value;
+    } else {
+      metric.gauge.value = value;
+    }
     return *this;
   }
 
@@ -34,11 +44,11 @@ class Family {
 };
 
 Family counter(std::string name, std::string help) {
-  return {std::move(name), std::move(help), MetricType::counter};
+  return {std::move(name), std::move(help), MetricType::Counter};
 }
 
 Family gauge(std::string name, std::string help) {
-  return {std::move(name), std::move(help), MetricType::gauge};
+  return {std::move(name), std::move(help), MetricType::Gauge};
 }
 
 double number(std::uint64_t value) { return static_cast<double>(value); }
