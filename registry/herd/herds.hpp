@@ -35,7 +35,7 @@ struct HerdsOptions {
   Duration stall = std::chrono::seconds(10);
   std::size_t most_parties = 512;
   /// Of them, those for layers that no client has asked for yet (registry/herd/ahead.hpp).
-  std::size_t most_ahead = 16;
+  std::size_t most_ahead = 2;
   MemberOptions member{};
   CoordinatorOptions coordinator{};
 };
