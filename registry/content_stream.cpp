@@ -178,6 +178,7 @@ awaitable<Result<ContentStream::Source>> ContentStream::source_at(Peer peer) {
   auto exchange =
       co_await fetcher_->ask(peer, peer_request(peer, "GET", request_, {offset_, wanted_end_}));
   if (exchange && exchange->response.status >= 400) {
+    sent_to_herd_ |= request_.joins && exchange->response.headers.contains(herd::kJoinField);
     // Only for the connection's sake, which costs a handshake and a proof of membership.
     (void)co_await with_deadline(fetcher_->clock_, kRefusal,
                                  exchange->connection().skip_body(kRefusalBytes));

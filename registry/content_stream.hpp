@@ -22,6 +22,9 @@ struct ContentRequest {
   Digest digest;
   std::string accept;                   ///< the client's Accept field; empty: none
   std::optional<std::uint64_t> size{};  ///< bytes of the whole, where a manifest has told
+  /// The zone whose herd can be joined instead (registry/herd): a peer that has one may say so and
+  /// send nothing.
+  std::optional<std::string> joins{};
 };
 
 /// A part of content, by offsets.
@@ -120,7 +123,8 @@ class ContentStream {
   std::string known_;           ///< the key of the peer that was asked first, without a search
   bool recalled_ = false;
   std::unique_ptr<PeerSearch> search_;
-  bool exhausted_ = false;  ///< the search has named all that it could
+  bool sent_to_herd_ = false;  ///< a peer has said so
+  bool exhausted_ = false;     ///< the search has named all that it could
   std::size_t asked_ = 0;
   bool hedged_ = false;        ///< a second peer has been asked beside a silent one
   std::optional<Peer> hedge_;  ///< … which has lost only by time

@@ -41,7 +41,8 @@ awaitable<Result<ContentStream>> Fetcher::open(ContentRequest request, ContentPa
                                                Continuation continuation) {
   ContentStream stream(*this, std::move(request), part, std::move(continuation));
   const auto begun = co_await with_deadline(clock_, options_.budget, stream.begin());
-  if (!begun) co_return is_cancelled(begun.error()) ? begun.error() : Errc::not_found;
+  if (!begun && is_cancelled(begun.error())) co_return begun.error();
+  if (!begun) co_return stream.sent_to_herd_ ? Errc::unavailable : Errc::not_found;
   co_return std::move(stream);
 }
 

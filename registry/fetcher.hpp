@@ -58,7 +58,8 @@ class Fetcher {
         recent_(clock, options.recent) {}
 
   /// Finds a peer that sends the part of the content. `continuation` may be empty; it is never the
-  /// first source. Errors: Errc::not_found when no peer has it.
+  /// first source. Errors: Errc::not_found when no peer has it, Errc::unavailable when one that has
+  /// it wants its herd to be joined (ContentRequest::joins).
   awaitable<Result<ContentStream>> open(ContentRequest request, ContentPart part,
                                         Continuation continuation);
 

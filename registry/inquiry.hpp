@@ -23,6 +23,8 @@ struct Inquiry {
   std::string withheld{};
   /// Why the origin couldn't be asked a moment ago: it isn't asked again for the same request.
   error_code origin_failure{};
+  bool joins = false;         ///< a herd can be joined where peers don't send the content
+  bool sent_to_herd = false;  ///< a peer that has it wants that
 };
 
 /// Each answers the request; an error means that the connection must be closed.

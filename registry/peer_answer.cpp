@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "registry/content_answer.hpp"
+#include "registry/herd/herds.hpp"
 #include "registry/manifest.hpp"
 #include "registry/permission.hpp"
 #include "registry/stream_answer.hpp"
@@ -61,8 +62,11 @@ awaitable<Result<Found>> send_large_blob(Inquiry& inquiry, const Digest& digest,
 awaitable<Result<Found>> send_blob(Inquiry& inquiry, const Digest& digest) {
   auto& parts = inquiry.parts;
   for (unsigned attempt = 0; attempt < parts.options.attempts; ++attempt) {
-    auto stream = co_await parts.fetcher.open(content_request(inquiry, digest), {},
-                                              origin_continuation(inquiry, digest));
+    auto request = content_request(inquiry, digest);
+    if (inquiry.joins) request.joins = parts.herds->options().zone;
+    auto stream =
+        co_await parts.fetcher.open(std::move(request), {}, origin_continuation(inquiry, digest));
+    inquiry.sent_to_herd |= !stream && stream.error() == Errc::unavailable;
     if (!stream) co_return is_cancelled(stream.error()) ? Result<Found>(stream.error()) : Found::no;
     CO_TRY(const auto permission, co_await may_have(inquiry, digest));
     if (permission == Permission::withheld) co_return Found::no;

@@ -113,6 +113,10 @@ awaitable<Result<void>> PeerConnections::serve_request(http::Connection& connect
       herd::ChildServer::is_for(*request)) {
     co_return co_await children->answer(connection, *request, node, !draining_);
   }
+  if (request && children != nullptr && !node.empty() && connection.body_ended() &&
+      children->leads_to_herd(*request)) {
+    co_return co_await children->lead_to_herd(connection, !draining_);
+  }
   if (request) {
     co_return co_await shared_.responder.answer(connection, std::move(*request), std::move(peer),
                                                 !draining_);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "registry/fetcher.hpp"
+#include "registry/herd/data_frame.hpp"
 
 namespace hagring::registry {
 
@@ -36,6 +37,9 @@ inline http::Request peer_request(const Peer& peer, std::string method,
     ByteRange range{.first = part.first};
     if (part.end) range.last = *part.end - 1;
     request.headers.add("Range", range.to_string());
+  }
+  if (content.joins && part.first == 0 && !part.end) {
+    request.headers.add(std::string(herd::kJoinField), *content.joins);
   }
   return request;
 }

@@ -183,6 +183,25 @@ std::shared_ptr<Party> ChildServer::party_for(const http::Request& request,
   return herds_.find({*asked.digest, field->zone});
 }
 
+bool ChildServer::leads_to_herd(const http::Request& request) const {
+  const auto zone = request.headers.get(kJoinField);
+  const auto asked = registry::route(request.method, request.target);
+  const bool blob = asked.kind == registry::Route::Kind::blob && asked.digest && !asked.head;
+  if (!zone || !blob || request.headers.contains("Range")) return false;
+  const auto party = herds_.find({*asked.digest, std::string(*zone)});
+  const auto spool = party && !party->whole() && !party->ended() ? party->spool() : nullptr;
+  return spool && spool->whole();
+}
+
+awaitable<Result<void>> ChildServer::lead_to_herd(http::Connection& connection,
+                                                  bool keep_alive) const {
+  http::Response response{.status = 503};
+  response.keep_alive = keep_alive;
+  response.headers.add(std::string(kJoinField), "1");
+  co_return co_await connection.write_response_with(
+      std::move(response), registry::oci_error("UNAVAILABLE", "others want it, too: join them"));
+}
+
 awaitable<Result<void>> ChildServer::answer(http::Connection& connection,
                                             const http::Request& request, NodeId node,
                                             bool keep_alive) {

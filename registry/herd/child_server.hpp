@@ -30,8 +30,14 @@ class ChildServer {
   /// Whether it is a request for a stripe.
   static bool is_for(const http::Request& request);
 
-  /// Answers it, to the member of the mesh `node`. Errors: the connection's; it can only be closed
-  /// then.
+  /// Whether it is a request for a whole blob that others here want, too, by one who can join them:
+  /// what all ask for at the same moment would share this node's link, copy by copy.
+  bool leads_to_herd(const http::Request& request) const;
+  /// Answers it: the asker finds the herd by itself.
+  awaitable<Result<void>> lead_to_herd(http::Connection& connection, bool keep_alive) const;
+
+  /// Answers a request for a stripe, to the member of the mesh `node`. Errors: the connection's; it
+  /// can only be closed then.
   awaitable<Result<void>> answer(http::Connection& connection, const http::Request& request,
                                  NodeId node, bool keep_alive);
 

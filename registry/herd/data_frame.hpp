@@ -17,6 +17,10 @@ namespace hagring::herd {
 /// field; the answer's body is frames. Nodes that don't know it send the blob.
 inline constexpr std::string_view kStripeField = "X-Hagring-Herd";
 
+/// In a peer's request for a whole blob: the asker can join the herd of the zone that is its value.
+/// In the refusal of it: it should.
+inline constexpr std::string_view kJoinField = "X-Hagring-Join";
+
 /// Value of kStripeField in a request.
 struct StripeRequest {
   Stripe stripe = 0;

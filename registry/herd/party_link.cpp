@@ -23,7 +23,7 @@ LostWhy why_of(const error_code& error) {
 awaitable<void> Party::follow(std::shared_ptr<Activity> activity, Subscribe what) {
   Result<void> done(Errc::unavailable);
   const auto peer = co_await herds_.whereabouts(what.parent);
-  if (peer && !activity->stopped && !parts_.conduct.may_ask(peer->key())) {
+  if (peer && !activity->stopped && parts_.conduct.banned(peer->key())) {
     done = Errc::not_found;
   } else if (peer && !activity->stopped) {
     auto request =

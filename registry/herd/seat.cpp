@@ -233,16 +233,18 @@ void Seat::corrupt() {
   if (had_all_of_spool()) party_->post([](Party& party) { party.corrupt(); });
 }
 
-awaitable<std::unique_ptr<Seat>> take_seat(Inquiry& inquiry, Digest digest) {
-  auto* herds = inquiry.parts.herds;
+bool may_take_seat(const Inquiry& inquiry) {
   const auto kind = inquiry.route.kind;
   const bool content =
       kind == registry::Route::Kind::blob || kind == registry::Route::Kind::manifest;
-  if (herds == nullptr || inquiry.route.head || !content || !inquiry.parts.hooks.background) {
-    co_return nullptr;
-  }
-  const auto conditional = inquiry.request.headers.contains("If-None-Match");
-  if (conditional || inquiry.request.method != "GET") co_return nullptr;
+  return inquiry.parts.herds != nullptr && !inquiry.route.head && content &&
+         inquiry.parts.hooks.background && !inquiry.request.headers.contains("If-None-Match") &&
+         inquiry.request.method == "GET";
+}
+
+awaitable<std::unique_ptr<Seat>> take_seat(Inquiry& inquiry, Digest digest) {
+  auto* herds = inquiry.parts.herds;
+  if (!may_take_seat(inquiry)) co_return nullptr;
   bool made = false;
   auto asked = about(inquiry, digest, *herds);
   auto own = asked.again;

@@ -61,6 +61,9 @@ class Seat {
   const std::shared_ptr<std::uint64_t> given_ = std::make_shared<std::uint64_t>(0);
 };
 
+/// Whether it is a read that a herd can answer.
+bool may_take_seat(const registry::Inquiry& inquiry);
+
 /// A seat for a read of the whole of `digest`; null: there is no herd for it.
 awaitable<std::unique_ptr<Seat>> take_seat(registry::Inquiry& inquiry, Digest digest);
 
