@@ -386,6 +386,29 @@ TEST_F(CoordinatorTest, OneReportMovesItsSenderOnlyTwoThrowTheParentOut) {
   EXPECT_EQ(state->shape().find(name), nullptr);
 }
 
+TEST_F(CoordinatorTest, AFinishedOneThatRefusesBecauseItIsFullStaysOneThatHasRoomGoes) {
+  says("head", fresh());
+  for (const char* node : {"a", "b", "c"}) {
+    auto join = fresh();
+    join.units = 0;  // so that all six streams are the head's
+    says(node, join);
+  }
+  pass(milliseconds(5));
+  says("head", Ended{Outcome::whole});
+  const HerdState* state = coordinator->find(herd);
+  const auto refused = [&](const NodeId& node, Stripe stripe) {
+    EXPECT_EQ(state->shape().find(node)->parents[stripe], state->shape().find("head"));
+    return says(node, Lost{.stripe = stripe, .parent = "head", .why = LostWhy::refused});
+  };
+  for (const auto& [node, stripe] : {std::pair("a", 0), {"b", 0}, {"c", 0}, {"a", 1}}) {
+    EXPECT_TRUE(of<Fetch>(refused(node, static_cast<Stripe>(stripe))).empty()) << node;
+    ASSERT_NE(state->shape().find("head"), nullptr) << "it was given more than its two";
+  }
+  EXPECT_TRUE(of<Fetch>(refused("b", 1)).empty());
+  EXPECT_EQ(of<Fetch>(refused("c", 1)).size(), 1U) << "nobody has it any more";
+  EXPECT_EQ(state->shape().find("head"), nullptr);
+}
+
 TEST_F(CoordinatorTest, ASlowHeadIsReplacedTwiceAtMost) {
   for (const char* node : {"a", "b", "c", "d"}) {
     says(node, Join{.size = 1 << 30, .may_fetch = true});
