@@ -119,6 +119,10 @@ std::uint64_t Simulation::most_origin_bytes() const {
     sum +=
         pieces_of(options_.layers[h / options_.zones]) * kPieceSize * (coordinators_of(h) + again);
   }
+  // One that gave up gets the rest for itself.
+  for (const auto& node : nodes_) {
+    for (const auto& layer : node->layers) sum += layer.alone ? layer.fetched : 0;
+  }
   return sum + lost_bytes_;
 }
 
