@@ -75,6 +75,16 @@ TEST_F(CoordinatorTest, TheFirstThatMayFetchesAtOnceTheOthersStream) {
   }
 }
 
+TEST_F(CoordinatorTest, HoweverManyAreOutOfReachItSendsToTheNearestThatIsNot) {
+  make(ranked[6]);
+  Join join = fresh();
+  join.avoid.assign(ranked.begin(), ranked.begin() + 5);
+  const auto redirects = of<Redirect>(says("a", join));
+  ASSERT_EQ(redirects.size(), 1U) << "two stand-ins would each have it fetched";
+  EXPECT_EQ(redirects[0].second.to, ranked[5]);
+  EXPECT_EQ(coordinator->find(herd), nullptr);
+}
+
 TEST_F(CoordinatorTest, OneThatIsNotTheNearestSendsToTheNearest) {
   make(ranked[2]);
   const auto out = says("a", fresh());
