@@ -13,7 +13,8 @@ constexpr auto kTick = milliseconds(50);
 constexpr std::size_t kMostHints = 4096;
 /// A hint is renewed by each Probe; after these many that didn't come it counts no more.
 constexpr int kHintProbes = 5;
-/// How many of the nearest are looked at for one that is nearer than this node.
+/// How many of the nearest are looked at for one that is nearer than this node, apart from those
+/// that the joiner has asked in vain.
 constexpr std::size_t kLookedAt = 4;
 /// Holders that a member is sent to before a herd begins.
 constexpr std::size_t kMostHolders = 2;
@@ -77,7 +78,7 @@ NodeId Coordinator::elsewhere(const HerdId& herd, const Join& join, TimePoint no
   // Threat: a Probe for a herd that isn't there. Only a nearer node may send joiners to itself.
   const NodeId begun = hinted(herd, now);
   if (!begun.empty() && nearer(place, begun, self_)) return begun;
-  for (const NodeId& node : mesh_.nearest(place, kLookedAt)) {
+  for (const NodeId& node : mesh_.nearest(place, kLookedAt + join.avoid.size())) {
     if (node != self_ && !avoided(node) && nearer(place, node, self_)) return node;
   }
   return {};

@@ -168,9 +168,13 @@ void HerdState::take(const NodeId& from, const Progress& progress, TimePoint now
   settle(now, out);
 }
 
-void HerdState::blame(Place& parent, const NodeId& reporter, LostWhy why, TimePoint now) {
-  // One that has finished and refuses serves no more; others may be full.
-  if (why == LostWhy::lied || (why == LostWhy::refused && !parent.done)) return;
+/// `crowded`: the parent had been given more children than its share.
+void HerdState::blame(Place& parent, const NodeId& reporter, LostWhy why, bool crowded,
+                      TimePoint now) {
+  // One that has finished, has room and refuses serves no more; others may be full. To bury one
+  // that is merely full, and maybe the only one that has all, would cost another download.
+  if (why == LostWhy::lied) return;
+  if (why == LostWhy::refused && (!parent.done || crowded)) return;
   // Threat: a liar that reports good parents. One report moves its sender only.
   auto& reporters = parent.reporters;
   if (std::find(reporters.begin(), reporters.end(), reporter) == reporters.end()) {
@@ -196,8 +200,9 @@ void HerdState::take(const NodeId& from, const Lost& lost, TimePoint now, Outgoi
     place->avoid.push_back(lost.parent);
     place->avoid_until = now + options_.avoid;
     place->told[lost.stripe].clear();
+    const bool crowded = parent->children[0].size() + parent->children[1].size() > parent->units;
     shape_.detach(*place, lost.stripe);
-    blame(*parent, from, lost.why, now);
+    blame(*parent, from, lost.why, crowded, now);
   }
   disturbed_ = true;
   settle(now, out);

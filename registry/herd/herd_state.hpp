@@ -59,7 +59,7 @@ class HerdState {
   void origin_failed(Place& place, bool denied, TimePoint now);
   void origin_limited(Place& place, Duration lasts, TimePoint now, Outgoing& out);
   Wait wait(TimePoint now) const;
-  void blame(Place& parent, const NodeId& reporter, LostWhy why, TimePoint now);
+  void blame(Place& parent, const NodeId& reporter, LostWhy why, bool crowded, TimePoint now);
   void bury(Outgoing& out);
   void find_slow(Place& place, TimePoint now);
   void look(TimePoint now, Outgoing& out);

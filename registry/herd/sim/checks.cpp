@@ -74,6 +74,58 @@ void Simulation::check_children() {
   }
 }
 
+/// Nodes that know no other that counts and is nearer to a herd's place: whoever is asked first,
+/// joiners end there.
+void Simulation::add_nearest(std::size_t herd, Counts* counts, std::set<std::size_t>& found) const {
+  const auto& order = distances_[herd];
+  for (auto at = order.begin(); at != order.end(); ++at) {
+    const Node& node = *nodes_[*at];
+    const bool passes_on = std::any_of(order.begin(), at, [&](std::size_t other) {
+      return counts(node, *nodes_[other]) && knows(*at, other);
+    });
+    if (!passes_on && counts(node, node)) found.insert(*at);
+  }
+}
+
+/// How many nodes may coordinate a herd at its beginning: one, or more where tables differ.
+std::size_t Simulation::begun_at(std::size_t herd) const {
+  std::set<std::size_t> found;
+  add_nearest(herd, [](const Node&, const Node&) { return true; }, found);
+  return found.size();
+}
+
+/// How many may ever: those, their stand-ins, and those of each side of a partition.
+std::size_t Simulation::coordinators_of(std::size_t herd) const {
+  std::set<std::size_t> found;
+  add_nearest(herd, [](const Node&, const Node&) { return true; }, found);
+  const auto lives = [](const Node& node, const Node& other) {
+    return node.alive && !node.hung && other.alive && !other.hung;
+  };
+  add_nearest(herd, lives, found);
+  const auto same_side = [](const Node& node, const Node& other) {
+    return node.partitioned == other.partitioned;
+  };
+  if (options_.partition_until > Duration(0)) add_nearest(herd, same_side, found);
+  return found.size();
+}
+
+/// Who has the whole blob isn't known to a stand-in, nor to the other side of a partition, nor
+/// where tables differ, before two coordinators meet: each coordinator costs a blob. One that is
+/// cut off from whom it told to fetch has it fetched on its own side, too.
+std::uint64_t Simulation::most_origin_bytes() const {
+  std::uint64_t sum = 0;
+  for (std::size_t h = 0; h < herds_.size(); ++h) {
+    const std::uint64_t again = options_.partition_until > Duration(0) ? begun_at(h) : 0;
+    sum +=
+        pieces_of(options_.layers[h / options_.zones]) * kPieceSize * (coordinators_of(h) + again);
+  }
+  // One that gave up gets the rest for itself.
+  for (const auto& node : nodes_) {
+    for (const auto& layer : node->layers) sum += layer.alone ? layer.fetched : 0;
+  }
+  return sum + lost_bytes_;
+}
+
 void Simulation::check_fetchers() {
   std::vector<std::size_t> fetchers(herds_.size());
   for (const auto& node : nodes_) {
@@ -91,7 +143,9 @@ void Simulation::check_fetchers() {
     else if (since == TimePoint{})
       since = events_.now();
     const bool long_since = since != TimePoint{} && events_.now() - since > kTakeover;
-    if (fetchers[h] > 2 * sides || long_since) {
+    // Each coordinator has told one to fetch before they meet, and one more takes over on each
+    // side.
+    if (long_since || (fetchers[h] > 2 * sides && fetchers[h] > sides + coordinators_of(h))) {
       broken(fmt::format("{} nodes fetch the same blob", fetchers[h]));
     }
   }

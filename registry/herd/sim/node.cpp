@@ -169,6 +169,8 @@ void Simulation::Node::piece(std::size_t from, const std::shared_ptr<Transfer>& 
 void Simulation::Node::layer_done(std::size_t layer) {
   Layer& state = layers[layer];
   state.done = true;
+  // One that is of no use to the others may be through before it is told to stop.
+  if (state.fetching && (slow || units == 0)) sim.lost_bytes_ += state.fetched;
   state.fetching = false;
   state.origin.reset();
   run(layer, state.member->finished(sim.events_.now()));

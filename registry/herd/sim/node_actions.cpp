@@ -88,7 +88,7 @@ void Simulation::Node::act(std::size_t layer, const StopFetch& /*action*/) {
   if (!state.origin) return;
   state.origin->ended = true;
   // What it fetched is of use to it only as far as nobody else fetches it again.
-  sim.allowed_extra_ += state.fetched;
+  sim.lost_bytes_ += state.fetched;
   state.origin.reset();
 }
 

@@ -172,7 +172,7 @@ void Simulation::kill(std::size_t number) {
   if (node.done_layers < node.layers.size()) --open_nodes_;
   for (auto& layer : node.layers) {
     // What it fetched is lost, as far as nobody else has it.
-    allowed_extra_ += layer.fetched;
+    lost_bytes_ += layer.fetched;
     if (layer.origin) layer.origin->ended = true;
     layer.fetching = false;
   }
@@ -191,7 +191,7 @@ void Simulation::fault(Fault kind, std::size_t number) {
   node.hung = true;
   if (node.done_layers < node.layers.size()) --open_nodes_;
   for (auto& layer : node.layers) {
-    allowed_extra_ += layer.fetched;
+    lost_bytes_ += layer.fetched;
     if (layer.origin) layer.origin->ended = true;
   }
 }
@@ -224,15 +224,7 @@ void Simulation::measure() {
   std::uint64_t image = 0;
   for (const std::uint64_t layer : options_.layers) image += pieces_of(layer) * kPieceSize;
   outcomes_.origin_images = static_cast<double>(origin_bytes_) / static_cast<double>(image);
-  // Who has the whole blob isn't known to a stand-in, nor to the other side of a partition, nor
-  // where tables differ, before two coordinators meet: that costs a blob.
-  std::uint64_t sides = 1;
-  const bool stand_in = options_.coordinator != Fault::none || options_.fetcher != Fault::none;
-  // A fetcher that turns out to be of no use to others may be through before it is told to stop.
-  const bool useless = options_.slow_share > 0 || options_.upload_capped > 0;
-  if (options_.missing > 0 || stand_in || useless) sides = 2;
-  if (options_.partition_until > Duration(0)) sides = useless ? 4 : 3;
-  if (outcomes_.gave_up == 0 && origin_bytes_ > image * options_.zones * sides + allowed_extra_) {
+  if (origin_bytes_ > most_origin_bytes()) {
     broken("more bytes from the origin than the blobs have and lost fetchers took");
   }
   outcomes_.messages = static_cast<double>(messages_) / static_cast<double>(nodes_.size());

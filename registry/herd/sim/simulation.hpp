@@ -98,6 +98,11 @@ class Simulation {
   void watch();
   bool calm() const;
   void check_fetchers();
+  using Counts = bool(const Node& node, const Node& other);
+  void add_nearest(std::size_t herd, Counts* counts, std::set<std::size_t>& found) const;
+  std::size_t begun_at(std::size_t herd) const;
+  std::size_t coordinators_of(std::size_t herd) const;
+  std::uint64_t most_origin_bytes() const;
   void check_children();
   void check_trees();
   void check_end();
@@ -119,7 +124,7 @@ class Simulation {
   std::set<std::pair<std::size_t, std::size_t>> contacts_;
   std::set<std::size_t> coordinated_;
   std::vector<TimePoint> two_fetchers_;
-  std::uint64_t allowed_extra_ = 0;  ///< bytes that dead or replaced fetchers had fetched
+  std::uint64_t lost_bytes_ = 0;  ///< what fetchers got that died, were replaced or serve nobody
   Outcomes outcomes_;
   std::uint64_t origin_bytes_ = 0;
   std::uint64_t messages_ = 0;

@@ -75,6 +75,16 @@ TEST_F(CoordinatorTest, TheFirstThatMayFetchesAtOnceTheOthersStream) {
   }
 }
 
+TEST_F(CoordinatorTest, HoweverManyAreOutOfReachItSendsToTheNearestThatIsNot) {
+  make(ranked[6]);
+  Join join = fresh();
+  join.avoid.assign(ranked.begin(), ranked.begin() + 5);
+  const auto redirects = of<Redirect>(says("a", join));
+  ASSERT_EQ(redirects.size(), 1U) << "two stand-ins would each have it fetched";
+  EXPECT_EQ(redirects[0].second.to, ranked[5]);
+  EXPECT_EQ(coordinator->find(herd), nullptr);
+}
+
 TEST_F(CoordinatorTest, OneThatIsNotTheNearestSendsToTheNearest) {
   make(ranked[2]);
   const auto out = says("a", fresh());
@@ -384,6 +394,29 @@ TEST_F(CoordinatorTest, OneReportMovesItsSenderOnlyTwoThrowTheParentOut) {
   EXPECT_FALSE(of<Stream>(out).empty());
   says(two, Lost{.stripe = stripe, .parent = name, .why = LostWhy::silent});
   EXPECT_EQ(state->shape().find(name), nullptr);
+}
+
+TEST_F(CoordinatorTest, AFinishedOneThatRefusesBecauseItIsFullStaysOneThatHasRoomGoes) {
+  says("head", fresh());
+  for (const char* node : {"a", "b", "c"}) {
+    auto join = fresh();
+    join.units = 0;  // so that all six streams are the head's
+    says(node, join);
+  }
+  pass(milliseconds(5));
+  says("head", Ended{Outcome::whole});
+  const HerdState* state = coordinator->find(herd);
+  const auto refused = [&](const NodeId& node, Stripe stripe) {
+    EXPECT_EQ(state->shape().find(node)->parents[stripe], state->shape().find("head"));
+    return says(node, Lost{.stripe = stripe, .parent = "head", .why = LostWhy::refused});
+  };
+  for (const auto& [node, stripe] : {std::pair("a", 0), {"b", 0}, {"c", 0}, {"a", 1}}) {
+    EXPECT_TRUE(of<Fetch>(refused(node, static_cast<Stripe>(stripe))).empty()) << node;
+    ASSERT_NE(state->shape().find("head"), nullptr) << "it was given more than its two";
+  }
+  EXPECT_TRUE(of<Fetch>(refused("b", 1)).empty());
+  EXPECT_EQ(of<Fetch>(refused("c", 1)).size(), 1U) << "nobody has it any more";
+  EXPECT_EQ(state->shape().find("head"), nullptr);
 }
 
 TEST_F(CoordinatorTest, ASlowHeadIsReplacedTwiceAtMost) {
