@@ -15,8 +15,10 @@ using std::chrono::milliseconds;
 
 /// Timers and bounds of a member.
 struct MemberOptions {
-  /// A Join or Lost that isn't answered for this long: the next nearest node is asked.
-  Duration join_wait = milliseconds(150);
+  /// A Join or Lost that isn't answered for this long: the next nearest node is asked. A message
+  /// waits behind pieces in the queues of links that are full; one that stood in meanwhile has the
+  /// blob fetched a second time.
+  Duration join_wait = milliseconds(400);
   /// A parent that sends neither piece nor beat for this long is left. A disk that stalls, a loaded
   /// machine, or a piece on 2 Mbit/s (270 ms) mustn't look like death.
   Duration silent = milliseconds(500);

@@ -19,6 +19,31 @@ TEST_F(HerdTest, HolderGivesTheWholeBlob) {
   EXPECT_EQ(mesh.ended(), (std::vector{Outcome::whole})) << "it is a holder itself now";
 }
 
+/// A peer that has it, and from which others want it, too, sends who can join them there.
+struct LedTest : HerdTest {
+  LedTest() { peer.turns.push_back({.status = 503, .headers = {{"X-Hagring-Join", "1"}}}); }
+  test::FakeRegistry& peer = add_peer();
+  Digest digest = peer.add("small and public");
+};
+
+TEST_F(LedTest, WhoIsLedToTheHerdJoinsIt) {
+  (void)other.add("small and public");
+  answer_joins(Holder{"other"});
+  EXPECT_EQ(get_blob_of("x", digest).body, "small and public");
+  ASSERT_EQ(peer.server.requests.size(), 1U);
+  EXPECT_EQ(peer.server.requests[0].headers.get("X-Hagring-Join"), "");
+  EXPECT_EQ(other.server.requests.size(), 1U);
+  EXPECT_FALSE(other.server.requests[0].headers.contains("X-Hagring-Join")) << "it was named";
+  EXPECT_EQ(asked("GET"), 0);
+}
+
+TEST_F(LedTest, WhereTheHerdGivesNothingThePeerIsAskedAgain) {
+  EXPECT_EQ(get_blob_of("x", digest).body, "small and public");
+  ASSERT_EQ(peer.server.requests.size(), 2U);
+  EXPECT_FALSE(peer.server.requests[1].headers.contains("X-Hagring-Join"));
+  EXPECT_EQ(asked("GET"), 0);
+}
+
 /// The mark comes with the holder's answer: it must count before a byte is passed on.
 TEST_F(HerdTest, PrivateBlobOfAHolderNeedsTheOriginsYes) {
   repositories["team/app"].credentials = {"Bearer alice"};
