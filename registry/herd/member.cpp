@@ -112,8 +112,9 @@ void Member::take(const Redirect& order, TimePoint now, Actions& actions) {
   // It gets the finished blob already: whoever coordinates has nothing to add.
   if (state_ == State::holder) return;
   // A coordinator sends nobody to a node that he told it to avoid, unless it has heard from that
-  // itself: then two that coordinated have met.
-  std::erase(avoid_, order.to);
+  // itself: then two that coordinated have met. Where this node asks already it may have failed as
+  // a holder.
+  if (order.to != coordinator_) std::erase(avoid_, order.to);
   insist_ = ++redirects_ > options_.most_redirects;
   if (!insist_ && order.to != coordinator_) {
     // The one that passed it on stands in for the other, should that be dead.

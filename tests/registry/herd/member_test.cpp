@@ -69,6 +69,17 @@ TEST_F(MemberTest, RemembersWhomOrdersNameAsHeads) {
   EXPECT_EQ(sent<Join>()[0].second.head, "head 99");
 }
 
+TEST_F(MemberTest, AFailedHolderThatCoordinatesIsStillAvoided) {
+  start({.size = 8 * kPieceSize, .whole = true, .may_fetch = true});
+  order(Holder{"first"});
+  actions.clear();
+  add(member->holder_failed("first", now));
+  order(Redirect{"first"});
+  ASSERT_EQ(sent<Join>().size(), 1U);
+  EXPECT_EQ(sent<Join>()[0].first, "first");
+  EXPECT_EQ(sent<Join>()[0].second.avoid, std::vector<NodeId>{"first"});
+}
+
 TEST_F(MemberTest, JoinsAtTheNearestAndGoesOnWhereThatIsSilent) {
   start();
   ASSERT_EQ(sent<Join>().size(), 1U);
