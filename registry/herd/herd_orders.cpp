@@ -71,7 +71,11 @@ Place* HerdState::candidate() const {
 void HerdState::name_head(Place& place, Outgoing& out) {
   ++epoch_;
   shape_.set_head(&place);
-  hear_of_head(place.id, out);
+  if (!whole_ && std::ranges::find(heads_, place.id) == heads_.end()) {
+    if (heads_.size() >= kMaxHeads) heads_.erase(heads_.begin());
+    heads_.push_back(place.id);
+    tell_heads(out);
+  }
   send(place.id,
        Fetch{.epoch = epoch_,
              .from = std::min(first_missing_byte(place.have), kMaxBlob),
@@ -89,16 +93,29 @@ Stream HerdState::order_for(const Place& place) const {
   for (const NodeId& node : heads_) {
     if (node != order.head) order.former.push_back(node);
   }
+  for (const HeardHead& heard : heard_heads_) {
+    if (order.former.size() >= kMaxHeads) break;
+    const bool twice = std::ranges::find(heads_, heard.head) != heads_.end();
+    if (!twice && heard.head != order.head) order.former.push_back(heard.head);
+  }
   return order;
 }
 
+/// Threat: one that would have others take what it signs (nobody is believed for its own word), or
+/// forget whose signatures they know. Each has one word, whether or not it leaves and comes again,
+/// and none drives out what was named here or heard of before.
+void HerdState::hear_of_head(const NodeId& head, const NodeId& from) {
+  if (head.empty() || head == from || whole_ || heard_heads_.size() >= kMaxHeads) return;
+  const auto known = [&](const HeardHead& each) { return each.head == head || each.from == from; };
+  if (std::ranges::find(heads_, head) != heads_.end()) return;
+  if (std::ranges::any_of(heard_heads_, known)) return;
+  heard_heads_.push_back({head, from});
+  heads_untold_ = true;
+}
+
 /// Members take only what somebody has signed of whom they were told: all that stream are told of
-/// another one at once.
-void HerdState::hear_of_head(const NodeId& node, Outgoing& out) {
-  if (node.empty() || whole_ || std::find(heads_.begin(), heads_.end(), node) != heads_.end())
-    return;
-  if (heads_.size() >= kMaxHeads) heads_.erase(heads_.begin());
-  heads_.push_back(node);
+/// another one.
+void HerdState::tell_heads(Outgoing& out) const {
   for (const auto& [id, place] : shape_.places()) {
     const bool streams = !place->told[0].empty() || !place->told[1].empty();
     if (streams && !place->ghost && !place->done && !place->head) send(id, order_for(*place), out);
@@ -107,6 +124,7 @@ void HerdState::hear_of_head(const NodeId& node, Outgoing& out) {
 
 void HerdState::tell_changed(Outgoing& out) {
   tell_at_ = TimePoint::max();
+  if (std::exchange(heads_untold_, false)) tell_heads(out);
   for (Place* place : shape_.take_changed()) {
     Stream order = order_for(*place);
     for (Stripe s = 0; s < kStripes; ++s) {

@@ -75,8 +75,7 @@ void HerdState::join(const NodeId& from, const Join& join, TimePoint now, Outgoi
   const bool awaited = known != nullptr && known->ghost && known->used() > 0;
   Place& place = enter(from, join, now);
   epoch_ = std::max(epoch_, std::min(join.epoch, kMaxEpoch));
-  // Threat: one that would have others take what it signs. Nobody is believed for its own word.
-  if (join.head != from) hear_of_head(join.head, out);
+  if (join.epoch != 0) hear_of_head(join.head, from);
   if (join.done) {
     finish(place);
   } else if (join.fetching) {

@@ -50,7 +50,8 @@ class HerdState {
   bool better_head() const;
   Place* candidate() const;
   void name_head(Place& place, Outgoing& out);
-  void hear_of_head(const NodeId& node, Outgoing& out);
+  void hear_of_head(const NodeId& head, const NodeId& from);
+  void tell_heads(Outgoing& out) const;
   Stream order_for(const Place& place) const;
   void tell_changed(Outgoing& out);
   void assign_holders(TimePoint now, Outgoing& out);
@@ -78,7 +79,14 @@ class HerdState {
   std::uint64_t epoch_ = 0;
   bool disturbed_ = false;  ///< somebody may be without a parent, or all without a head
   unsigned origin_failures_ = 0;
-  std::vector<NodeId> heads_;    ///< that have fetched, the latest last
+  std::vector<NodeId> heads_;  ///< that were named here, the latest last
+  /// Of whom a member said that another coordinator had named it.
+  struct HeardHead {
+    NodeId head;
+    NodeId from;
+  };
+  std::vector<HeardHead> heard_heads_;
+  bool heads_untold_ = false;    ///< those that stream are to be told of one of them
   NodeId watched_ = {};          ///< the head whose rate is measured
   TimePoint head_since_{};       ///< since then it has got less than a window's worth
   PerStripe head_had_{};         ///< what it had then

@@ -112,8 +112,9 @@ void Member::take(const Redirect& order, TimePoint now, Actions& actions) {
   // It gets the finished blob already: whoever coordinates has nothing to add.
   if (state_ == State::holder) return;
   // A coordinator sends nobody to a node that he told it to avoid, unless it has heard from that
-  // itself: then two that coordinated have met.
-  std::erase(avoid_, order.to);
+  // itself: then two that coordinated have met. Where this node asks already it may have failed as
+  // a holder.
+  if (order.to != coordinator_) std::erase(avoid_, order.to);
   insist_ = ++redirects_ > options_.most_redirects;
   if (!insist_ && order.to != coordinator_) {
     // The one that passed it on stands in for the other, should that be dead.
@@ -148,7 +149,7 @@ void Member::take(const Stream& order, TimePoint now, Actions& actions) {
   epoch_ = std::min(order.epoch, kMaxEpoch);
   redirects_ = 0;
   progress_every_ = milliseconds(order.progress_ms);
-  for (const NodeId& node : order.former) hear_of_head(node);
+  for (const NodeId& node : order.former) hear_of_former(node);
   if (!order.head.empty()) hear_of_head(head_ = order.head);
   if (facts_.size == 0) facts_.size = order.size;
   if (order.sources.empty()) return;
@@ -162,9 +163,27 @@ void Member::take(const Stream& order, TimePoint now, Actions& actions) {
 }
 
 void Member::hear_of_head(const NodeId& node) {
-  if (node.empty() || std::find(heads_.begin(), heads_.end(), node) != heads_.end()) return;
-  if (heads_.size() >= kMostHeadsHeard) heads_.erase(heads_.begin());
+  std::erase(only_former_, node);
+  if (std::ranges::find(heads_, node) != heads_.end()) return;
+  if (heads_.size() >= kMostHeadsHeard && !forget_former()) heads_.erase(heads_.begin());
   heads_.push_back(node);
+}
+
+/// Threat: a member that makes up former heads, so that those are forgotten that were named as
+/// heads themselves. Words about the past drive out one another only.
+void Member::hear_of_former(const NodeId& node) {
+  if (std::ranges::find(heads_, node) != heads_.end()) return;
+  if (heads_.size() >= kMostHeadsHeard && !forget_former()) return;
+  heads_.push_back(node);
+  only_former_.push_back(node);
+}
+
+/// Forgets the one that was named longest ago as a former head only. False if there is none.
+bool Member::forget_former() {
+  if (only_former_.empty()) return false;
+  std::erase(heads_, only_former_.front());
+  only_former_.erase(only_former_.begin());
+  return true;
 }
 
 void Member::take(const Wait& order, TimePoint now, Actions& actions) {

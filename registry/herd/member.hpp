@@ -254,6 +254,8 @@ class Member {
   void drop_children(Actions& actions);
   void avoid(const NodeId& node);
   void hear_of_head(const NodeId& node);
+  void hear_of_former(const NodeId& node);
+  bool forget_former();
 
   MemberOptions options_;
   HerdId herd_;
@@ -276,6 +278,7 @@ class Member {
   std::vector<Child> children_;
   NodeId head_ = {};
   std::vector<NodeId> heads_;
+  std::vector<NodeId> only_former_;  ///< those of them that no order has named as the head
   NodeId coordinator_ = {};
   std::vector<NodeId> all_;     ///< that may coordinate, nearest first
   std::vector<NodeId> ranked_;  ///< those of them not asked yet

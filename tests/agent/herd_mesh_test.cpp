@@ -181,6 +181,17 @@ TEST_F(HerdMeshTest, FindsWhoIsNearestInALargerMeshByOneSearch) {
   EXPECT_GE(right, 7U);
 }
 
+TEST_F(HerdMeshTest, OneSearchServesThoseThatComeMeanwhile) {
+  for (std::size_t i = 0; i < 12; ++i) add(true, 2);
+  auto& member = *members.back();
+  ASSERT_TRUE(until([&] { return member.mesh->nearest(herd::Key{}, 12).size() > 3; }));
+  ASSERT_FALSE(member.node->knows_everybody());
+  TaskGroup tasks(context.get_executor(), "searches");
+  for (int i = 0; i < 3; ++i) tasks.spawn([&] { return member.mesh->get_to_know(herd); });
+  test::run(context, tasks.drain());
+  EXPECT_EQ(member.mesh->searches(), 1U);
+}
+
 TEST_F(HerdMeshTest, KnowsWhoHasTheWholeBlob) {
   auto& keeper = add();
   auto& provider = add();

@@ -102,11 +102,14 @@ awaitable<void> HerdMesh::get_to_know(herd::HerdId herd) {
                 [now = clock_.now()](const auto& entry) { return entry.second.until <= now; });
   if (near_.contains(place) || near_.size() >= options_.max_found) co_return;
   ++searches_;
+  // Those that come meanwhile, or after a search in vain, make none of their own.
+  near_[place].until = clock_.now() + options_.search + options_.not_found;
   const auto found =
       co_await with_deadline(clock_, options_.search, node_.find_nearest(herd::place_name(herd)));
   if (!found || found->empty()) co_return;
   auto& near = near_[place];
   near.until = clock_.now() + options_.found;
+  near.nodes.clear();
   for (const auto& peer : *found) near.nodes.push_back(to_herd(peer));
 }
 

@@ -24,6 +24,8 @@ struct HerdMeshOptions {
   Duration search = std::chrono::milliseconds(150);  ///< for the nodes nearest to a place
   /// So long what a search has found is good for other herds of the same place.
   Duration found = std::chrono::seconds(60);
+  /// So long after a search that found nobody none is made for the same place.
+  Duration not_found = std::chrono::seconds(2);
   std::size_t max_found = 1024;  ///< places
   /// A node that doesn't speak the protocol isn't asked again for this long.
   Duration mute = std::chrono::minutes(10);

@@ -267,14 +267,43 @@ TEST_F(CoordinatorTest, AStandInHearsOfFormerHeadsFromOthersThanThemselves) {
   join.head = "a";
   for (const auto& [to, order] : of<Stream>(says("a", join))) EXPECT_TRUE(order.former.empty());
   join.head = "former";
-  const auto out = of<Stream>(says("b", join));
-  ASSERT_FALSE(out.empty());
+  auto out = says("b", join);
+  for (const Send& send : pass(milliseconds(5))) out.push_back(send);
+  ASSERT_FALSE(of<Stream>(out).empty());
   std::set<NodeId> told;
-  for (const auto& [to, order] : out) {
+  for (const auto& [to, order] : of<Stream>(out)) {
     EXPECT_EQ(order.former, std::vector<NodeId>{"former"});
     told.insert(to);
   }
   EXPECT_EQ(told, (std::set<NodeId>{"a", "b"}));
+}
+
+TEST_F(CoordinatorTest, OneThatMakesUpHeadsMakesNobodyForgetAny) {
+  says("first", fresh());
+  for (const char* node : {"b", "c", "liar"}) says(node, fresh(false));
+  pass(milliseconds(5));
+  says("second", fresh());
+  pass(milliseconds(5));
+  says("first", Ended{Outcome::origin_failed});
+  ASSERT_EQ(coordinator->find(herd)->head(), "second");
+  pass(milliseconds(5));
+  std::size_t orders = 0;
+  const auto count = [&](const Outgoing& out) {
+    for (const auto& [to, order] : of<Stream>(out)) orders += order.sources.empty() && to == "b";
+  };
+  for (int i = 0; i < 100; ++i) {
+    Join join = fresh(false);
+    join.epoch = 1;
+    join.head = "made up " + std::to_string(i);
+    count(says("liar", join));
+    count(pass(milliseconds(5)));
+    if (i % 10 == 0) count(says("liar", Ended{Outcome::left}));
+  }
+  EXPECT_EQ(orders, 1U) << "each has one word";
+  says("late", fresh(false));
+  const auto streams = of<Stream>(pass(milliseconds(5)));
+  ASSERT_FALSE(streams.empty());
+  EXPECT_EQ(streams.back().second.former, (std::vector<NodeId>{"first", "made up 0"}));
 }
 
 TEST_F(CoordinatorTest, ADeniedFetcherIsReplacedAndNotAskedAgain) {

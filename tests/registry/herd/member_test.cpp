@@ -69,6 +69,32 @@ TEST_F(MemberTest, RemembersWhomOrdersNameAsHeads) {
   EXPECT_EQ(sent<Join>()[0].second.head, "head 99");
 }
 
+TEST_F(MemberTest, FormerHeadsThatAreMadeUpDriveOutNoneThatWasNamed) {
+  start();
+  streams();
+  for (int i = 0; i < 100; ++i) {
+    order(Stream{.epoch = 1, .head = "head", .former = {"made up " + std::to_string(i)}});
+  }
+  EXPECT_EQ(member->heads().size(), 32U);
+  EXPECT_EQ(member->heads()[0], "head");
+  EXPECT_EQ(member->heads().back(), "made up 99");
+  for (int i = 0; i < 31; ++i) order(Stream{.epoch = 2, .head = "next " + std::to_string(i)});
+  EXPECT_EQ(member->heads()[0], "head") << "the made up ones go first";
+  order(Stream{.epoch = 2, .head = "next 30", .former = {"made up"}});
+  EXPECT_EQ(member->heads().back(), "next 30");
+}
+
+TEST_F(MemberTest, AFailedHolderThatCoordinatesIsStillAvoided) {
+  start({.size = 8 * kPieceSize, .whole = true, .may_fetch = true});
+  order(Holder{"first"});
+  actions.clear();
+  add(member->holder_failed("first", now));
+  order(Redirect{"first"});
+  ASSERT_EQ(sent<Join>().size(), 1U);
+  EXPECT_EQ(sent<Join>()[0].first, "first");
+  EXPECT_EQ(sent<Join>()[0].second.avoid, std::vector<NodeId>{"first"});
+}
+
 TEST_F(MemberTest, JoinsAtTheNearestAndGoesOnWhereThatIsSilent) {
   start();
   ASSERT_EQ(sent<Join>().size(), 1U);
