@@ -256,6 +256,7 @@ void Party::act(const StopFetch&) {
   if (fetching_) {
     fetching_->stop();
     fetching_.reset();
+    sign_rest();
   }
   const auto now_is = state();
   // A client that is asking the origin goes on with its answer by itself.

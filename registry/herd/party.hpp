@@ -181,6 +181,7 @@ class Party : public std::enable_shared_from_this<Party> {
   awaitable<void> verify(std::shared_ptr<Activity> activity);
   void cover(Spool& shared, const std::vector<Batch>& batches);
   void seal_when_quiet();
+  void sign_rest();
   TimePoint next_seal() const;
   void fetch_from(std::uint64_t from, std::optional<registry::Exchange> begun);
 
