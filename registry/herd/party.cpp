@@ -427,10 +427,14 @@ void Party::finished(bool kept, bool from_spool) {
 }
 
 void Party::corrupt() {
-  finished_ = true;
-  herds_.keep_evidence(id_.digest, ledger_.testimony());
+  doubt();
+  if (std::exchange(finished_, true)) return;
   apply(member_.corrupt(now()));
 }
+
+/// Threat: a head that falls silent before the end of its lie, so that nobody has all of it. Each
+/// piece is judged by itself.
+void Party::doubt() { herds_.keep_evidence(id_.digest, ledger_.testimony()); }
 
 void Party::child_asks(const std::shared_ptr<Child>& child) {
   const bool taken = member_.child_asks(child->stripe, child->node, now());

@@ -107,7 +107,10 @@ class Party : public std::enable_shared_from_this<Party> {
   /// A client has all of it, verified. `kept`: it is among the finished spools already.
   /// `from_spool`: all that it has came from the spool; else that is verified by itself.
   void finished(bool kept, bool from_spool);
+  /// What is in the spool isn't what the digest says.
   void corrupt();
+  /// The same of content that came from the spool in part.
+  void doubt();
   void child_asks(const std::shared_ptr<Child>& child);
   void child_left(const std::shared_ptr<Child>& child);
 
