@@ -127,6 +127,10 @@ class Herds {
   void deliver(const NodeId& from, Message message);
   void coordinator_lost(const NodeId& node);
   std::vector<std::shared_ptr<Party>> parties() const;
+  /// The party that is to be joined from `home`, if there is one: what gives way is forgotten.
+  std::shared_ptr<Party> find_for(const asio::any_io_executor& home, const Party::About& about);
+  std::shared_ptr<Party> find_for_locked(const asio::any_io_executor& home,
+                                         const Party::About& about);
   awaitable<void> keep_time();
   awaitable<void> convict(Digest digest, Evidence::Words words);
 

@@ -35,7 +35,7 @@ Party::Party(Herds& herds, registry::MirrorParts& parts, asio::any_io_executor h
       lends_(!about.facts.ahead),
       wanted_(parts.clock.now()),
       ahead_(about.facts.ahead),
-      vacant_(about.facts.ahead) {
+      vacancy_(about.facts.ahead ? Vacancy::vacant : Vacancy::none) {
   if (!ahead_) sit(std::move(about.again));
 }
 
@@ -65,7 +65,7 @@ awaitable<void> Party::run(std::vector<NodeId> coordinators) {
 
 /// One that has all of it stays a while: others are sent here until their coordinator forgets.
 bool Party::is_over() {
-  if (given_way_) return true;
+  if (has_given_way()) return true;
   end_ahead();
   const bool in_use = seats_ > 0 || !children_.empty() || verifying_;
   if (in_use) used_ = now();
@@ -207,11 +207,12 @@ void Party::apply(Actions actions) {
 }
 
 void Party::act(const Send& action) {
-  if (!given_way_) herds_.send(action);
+  if (!has_given_way()) herds_.send(action);
 }
 
 void Party::act(const Subscribe& action) {
-  vacant_ = false;
+  auto vacant = Vacancy::vacant;
+  vacancy_.compare_exchange_strong(vacant, Vacancy::none);
   end_former(action.stripe);
   former_[action.stripe] = std::exchange(links_[action.stripe], nullptr);
   auto& link = links_[action.stripe];

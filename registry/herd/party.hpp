@@ -193,6 +193,7 @@ class Party : public std::enable_shared_from_this<Party> {
   bool is_over();
   TimePoint ahead_until() const;
   void end_ahead();
+  bool has_given_way() const { return vacancy_ == Vacancy::given_way; }
   void without_client();
   awaitable<void> end_all();
 
@@ -239,8 +240,9 @@ class Party : public std::enable_shared_from_this<Party> {
   std::atomic<Duration> limited_{};
   std::atomic<bool> attended_ = false;
   std::atomic<bool> ahead_ = false;
-  std::atomic<bool> vacant_ = false;  ///< ahead, and nothing has come of it yet
-  std::atomic<bool> given_way_ = false;
+  /// Ahead, and nothing has come of it yet; or it is over for the sake of another thread's client.
+  enum class Vacancy : std::uint8_t { none, vacant, given_way };
+  std::atomic<Vacancy> vacancy_ = Vacancy::none;
   mutable std::mutex mutex_;
   State state_ = State::waiting;
   std::shared_ptr<Spool> spool_;
