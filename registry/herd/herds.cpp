@@ -177,9 +177,16 @@ awaitable<std::shared_ptr<Party>> Herds::join(registry::MirrorParts& parts, Part
   co_return party;
 }
 
-bool Herds::may_go_ahead() const {
-  const auto ahead = std::ranges::count_if(parties(), [](const auto& one) { return one->ahead(); });
-  return static_cast<std::size_t>(ahead) < options_.most_ahead;
+bool Herds::may_go_ahead(std::uint64_t size) const {
+  std::size_t ahead = 0;
+  auto bytes = budget_->bytes();
+  for (const auto& one : parties()) {
+    if (!one->ahead()) continue;
+    ++ahead;
+    if (!one->spool()) bytes += one->request().size.value_or(0);
+  }
+  const auto most = budget_->limits().bytes / 2;
+  return ahead < options_.most_ahead && bytes <= most && size <= most - bytes;
 }
 
 void Herds::forget(const Party& party) {

@@ -93,7 +93,9 @@ class Herds {
   awaitable<std::shared_ptr<Party>> join(registry::MirrorParts& parts, Party::About about,
                                          bool& made);
   std::shared_ptr<Party> find(const HerdId& herd) const;
-  bool may_go_ahead() const;
+  /// Whether there may be one more party ahead of its client, for so many bytes: half of what
+  /// spools may take stays for clients that are there.
+  bool may_go_ahead(std::uint64_t size) const;
   void forget(const Party& party);
   void send(const Send& message);
   awaitable<std::optional<registry::Peer>> whereabouts(NodeId node);
