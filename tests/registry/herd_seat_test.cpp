@@ -249,6 +249,7 @@ TEST_F(BrokenFetchTest, WhatHasComeOfItIsSigned) {
     return std::nullopt;
   };
   EXPECT_EQ(get_blob_of("x", digest).body, content);
+  mesh.answer = nullptr;  // what it refers to goes
   EXPECT_EQ(mesh.ended().front(), Outcome::denied);
   EXPECT_GE(have[0] + have[1], 19U);
   EXPECT_EQ(covered, have);
