@@ -80,7 +80,8 @@ bool is_true(const Batch& batch, std::size_t i, const registry::OpenBlob& right)
   if (number >= pieces_of(right.size)) return false;
   Bytes piece(kPieceSize);
   const auto size = read_at(right.file.get(), piece, number * kPieceSize);
-  return !size || hash_piece(ByteView(piece).first(*size)) == batch.hashes[i];
+  const auto length = std::min<std::uint64_t>(kPieceSize, right.size - number * kPieceSize);
+  return !size || *size != length || hash_piece(ByteView(piece).first(*size)) == batch.hashes[i];
 }
 
 }  // namespace hagring::herd
