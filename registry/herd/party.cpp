@@ -268,7 +268,7 @@ void Party::act(const FetchHolder& action) {
   start([this, node = action.node](std::shared_ptr<Activity> activity) -> awaitable<void> {
     const auto peer = co_await herds_.whereabouts(node);
     if (activity->stopped) co_return;
-    if (!peer || !parts_.conduct.may_ask(peer->key())) {
+    if (!peer || parts_.conduct.banned(peer->key())) {
       co_return apply(member_.holder_failed(node, now()));
     }
     {
