@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/herd/ahead.hpp"
 
+#include <algorithm>
+
 #include "registry/herd/herds.hpp"
 #include "registry/known_sizes.hpp"
 
@@ -25,7 +27,7 @@ awaitable<void> join_ahead(registry::MirrorParts& parts, std::shared_ptr<Party> 
   if (const auto other = herds.find(id)) {
     co_return other->post([](Party& one) { one.keep_ahead(); });
   }
-  if (!herds.may_go_ahead() || co_await parts.store.open(layer)) co_return;
+  if (!herds.may_go_ahead(*size) || co_await parts.store.open(layer)) co_return;
   auto request = party->request();
   request.digest = layer;
   request.size = size;
@@ -44,9 +46,12 @@ awaitable<void> join_beside(registry::MirrorParts& parts, std::weak_ptr<Party> b
     if (co_await asked_to_stop()) co_return;
     const auto party = beside.lock();
     if (!party || party->ended() || !party->attended()) co_return;
-    for (auto& layer : parts.sizes->layers_with(party->id().digest)) {
-      if (layer == party->id().digest) continue;
-      co_await join_ahead(parts, party, std::move(layer));
+    const auto layers = parts.sizes->layers_with(party->id().digest);
+    // Runtimes ask in the manifest's order: what is before has been asked for, or isn't needed.
+    auto layer = std::ranges::find(layers, party->id().digest);
+    for (; layer != layers.end(); ++layer) {
+      if (*layer == party->id().digest) continue;
+      co_await join_ahead(parts, party, *layer);
       if (co_await asked_to_stop()) co_return;
     }
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 #include <utility>
 
 namespace hagring::herd {
@@ -35,11 +36,21 @@ void Evidence::drop_old() {
   }
 }
 
+/// Under the lock. Each client of a party brings the same ones.
+void Evidence::drop_known(const Digest& digest, Words& words) const {
+  std::set<std::shared_ptr<const Batch>> known;
+  for (const auto& one : kept_) {
+    if (one.digest == digest) known.insert(one.words.begin(), one.words.end());
+  }
+  std::erase_if(words, [&](const auto& batch) { return known.contains(batch); });
+}
+
 void Evidence::keep(const Digest& digest, Words words) {
+  const std::lock_guard lock(mutex_);
+  drop_known(digest, words);
   std::size_t hashes = 0;
   for (const auto& batch : words) hashes += batch->hashes.size();
   if (hashes == 0 || hashes > options_.most_hashes) return;
-  const std::lock_guard lock(mutex_);
   kept_.push_back({digest, std::move(words), hashes, clock_.now() + options_.age});
   hashes_ += hashes;
   drop_old();
@@ -69,7 +80,8 @@ bool is_true(const Batch& batch, std::size_t i, const registry::OpenBlob& right)
   if (number >= pieces_of(right.size)) return false;
   Bytes piece(kPieceSize);
   const auto size = read_at(right.file.get(), piece, number * kPieceSize);
-  return !size || hash_piece(ByteView(piece).first(*size)) == batch.hashes[i];
+  const auto length = std::min<std::uint64_t>(kPieceSize, right.size - number * kPieceSize);
+  return !size || *size != length || hash_piece(ByteView(piece).first(*size)) == batch.hashes[i];
 }
 
 }  // namespace hagring::herd

@@ -43,6 +43,7 @@ class Evidence {
     TimePoint until;
   };
   void drop_old();
+  void drop_known(const Digest& digest, Words& words) const;
 
   Clock& clock_;
   const Options options_;

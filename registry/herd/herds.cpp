@@ -131,13 +131,25 @@ std::shared_ptr<Party> Herds::find(const HerdId& herd) const {
   return found == parties_.end() ? nullptr : found->second;
 }
 
+std::shared_ptr<Party> Herds::find_for(const asio::any_io_executor& home,
+                                       const Party::About& about) {
+  const std::lock_guard lock(mutex_);
+  return find_for_locked(home, about);
+}
+
+std::shared_ptr<Party> Herds::find_for_locked(const asio::any_io_executor& home,
+                                              const Party::About& about) {
+  const auto found = parties_.find(about.id);
+  if (found == parties_.end()) return nullptr;
+  if (about.facts.ahead || !found->second->gives_way(home)) return found->second;
+  parties_.erase(found);
+  return nullptr;
+}
+
 awaitable<std::shared_ptr<Party>> Herds::join(registry::MirrorParts& parts, Party::About about,
                                               bool& made) {
   const auto home = co_await asio::this_coro::executor;
-  if (auto party = find(about.id)) {
-    if (about.facts.ahead || !party->gives_way(home)) co_return party;
-    forget(*party);
-  }
+  if (auto there = find_for(home, about)) co_return there;
   if (!worth_.may_join()) co_return nullptr;
   if (about.facts.size > 0 && !Spool::has_room(options_.folder, about.facts.size, *budget_)) {
     co_return nullptr;
@@ -154,8 +166,8 @@ awaitable<std::shared_ptr<Party>> Herds::join(registry::MirrorParts& parts, Part
   std::shared_ptr<Party> party;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = parties_.find(about.id);
-    if (found != parties_.end()) co_return found->second;
+    // Another thread may have made one meanwhile.
+    if (auto other = find_for_locked(home, about)) co_return other;
     if (parties_.size() >= options_.most_parties) co_return nullptr;
     party = std::make_shared<Party>(*this, parts, home, std::move(about));
     made = true;
@@ -165,9 +177,16 @@ awaitable<std::shared_ptr<Party>> Herds::join(registry::MirrorParts& parts, Part
   co_return party;
 }
 
-bool Herds::may_go_ahead() const {
-  const auto ahead = std::ranges::count_if(parties(), [](const auto& one) { return one->ahead(); });
-  return static_cast<std::size_t>(ahead) < options_.most_ahead;
+bool Herds::may_go_ahead(std::uint64_t size) const {
+  std::size_t ahead = 0;
+  auto bytes = budget_->bytes();
+  for (const auto& one : parties()) {
+    if (!one->ahead()) continue;
+    ++ahead;
+    if (!one->spool()) bytes += one->request().size.value_or(0);
+  }
+  const auto most = budget_->limits().bytes / 2;
+  return ahead < options_.most_ahead && bytes <= most && size <= most - bytes;
 }
 
 void Herds::forget(const Party& party) {

@@ -93,7 +93,9 @@ class Herds {
   awaitable<std::shared_ptr<Party>> join(registry::MirrorParts& parts, Party::About about,
                                          bool& made);
   std::shared_ptr<Party> find(const HerdId& herd) const;
-  bool may_go_ahead() const;
+  /// Whether there may be one more party ahead of its client, for so many bytes: half of what
+  /// spools may take stays for clients that are there.
+  bool may_go_ahead(std::uint64_t size) const;
   void forget(const Party& party);
   void send(const Send& message);
   awaitable<std::optional<registry::Peer>> whereabouts(NodeId node);
@@ -127,6 +129,10 @@ class Herds {
   void deliver(const NodeId& from, Message message);
   void coordinator_lost(const NodeId& node);
   std::vector<std::shared_ptr<Party>> parties() const;
+  /// The party that is to be joined from `home`, if there is one: what gives way is forgotten.
+  std::shared_ptr<Party> find_for(const asio::any_io_executor& home, const Party::About& about);
+  std::shared_ptr<Party> find_for_locked(const asio::any_io_executor& home,
+                                         const Party::About& about);
   awaitable<void> keep_time();
   awaitable<void> convict(Digest digest, Evidence::Words words);
 

@@ -35,7 +35,7 @@ Party::Party(Herds& herds, registry::MirrorParts& parts, asio::any_io_executor h
       lends_(!about.facts.ahead),
       wanted_(parts.clock.now()),
       ahead_(about.facts.ahead),
-      vacant_(about.facts.ahead) {
+      vacancy_(about.facts.ahead ? Vacancy::vacant : Vacancy::none) {
   if (!ahead_) sit(std::move(about.again));
 }
 
@@ -65,7 +65,7 @@ awaitable<void> Party::run(std::vector<NodeId> coordinators) {
 
 /// One that has all of it stays a while: others are sent here until their coordinator forgets.
 bool Party::is_over() {
-  if (given_way_) return true;
+  if (has_given_way()) return true;
   end_ahead();
   const bool in_use = seats_ > 0 || !children_.empty() || verifying_;
   if (in_use) used_ = now();
@@ -207,11 +207,12 @@ void Party::apply(Actions actions) {
 }
 
 void Party::act(const Send& action) {
-  if (!given_way_) herds_.send(action);
+  if (!has_given_way()) herds_.send(action);
 }
 
 void Party::act(const Subscribe& action) {
-  vacant_ = false;
+  auto vacant = Vacancy::vacant;
+  vacancy_.compare_exchange_strong(vacant, Vacancy::none);
   end_former(action.stripe);
   former_[action.stripe] = std::exchange(links_[action.stripe], nullptr);
   auto& link = links_[action.stripe];
@@ -256,6 +257,7 @@ void Party::act(const StopFetch&) {
   if (fetching_) {
     fetching_->stop();
     fetching_.reset();
+    sign_rest();
   }
   const auto now_is = state();
   // A client that is asking the origin goes on with its answer by itself.
@@ -266,7 +268,7 @@ void Party::act(const FetchHolder& action) {
   start([this, node = action.node](std::shared_ptr<Activity> activity) -> awaitable<void> {
     const auto peer = co_await herds_.whereabouts(node);
     if (activity->stopped) co_return;
-    if (!peer || !parts_.conduct.may_ask(peer->key())) {
+    if (!peer || parts_.conduct.banned(peer->key())) {
       co_return apply(member_.holder_failed(node, now()));
     }
     {
@@ -426,10 +428,14 @@ void Party::finished(bool kept, bool from_spool) {
 }
 
 void Party::corrupt() {
-  finished_ = true;
-  herds_.keep_evidence(id_.digest, ledger_.testimony());
+  doubt();
+  if (std::exchange(finished_, true)) return;
   apply(member_.corrupt(now()));
 }
+
+/// Threat: a head that falls silent before the end of its lie, so that nobody has all of it. Each
+/// piece is judged by itself.
+void Party::doubt() { herds_.keep_evidence(id_.digest, ledger_.testimony()); }
 
 void Party::child_asks(const std::shared_ptr<Child>& child) {
   const bool taken = member_.child_asks(child->stripe, child->node, now());

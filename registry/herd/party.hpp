@@ -107,7 +107,10 @@ class Party : public std::enable_shared_from_this<Party> {
   /// A client has all of it, verified. `kept`: it is among the finished spools already.
   /// `from_spool`: all that it has came from the spool; else that is verified by itself.
   void finished(bool kept, bool from_spool);
+  /// What is in the spool isn't what the digest says.
   void corrupt();
+  /// The same of content that came from the spool in part.
+  void doubt();
   void child_asks(const std::shared_ptr<Child>& child);
   void child_left(const std::shared_ptr<Child>& child);
 
@@ -181,6 +184,7 @@ class Party : public std::enable_shared_from_this<Party> {
   awaitable<void> verify(std::shared_ptr<Activity> activity);
   void cover(Spool& shared, const std::vector<Batch>& batches);
   void seal_when_quiet();
+  void sign_rest();
   TimePoint next_seal() const;
   void fetch_from(std::uint64_t from, std::optional<registry::Exchange> begun);
 
@@ -189,6 +193,7 @@ class Party : public std::enable_shared_from_this<Party> {
   bool is_over();
   TimePoint ahead_until() const;
   void end_ahead();
+  bool has_given_way() const { return vacancy_ == Vacancy::given_way; }
   void without_client();
   awaitable<void> end_all();
 
@@ -235,8 +240,9 @@ class Party : public std::enable_shared_from_this<Party> {
   std::atomic<Duration> limited_{};
   std::atomic<bool> attended_ = false;
   std::atomic<bool> ahead_ = false;
-  std::atomic<bool> vacant_ = false;  ///< ahead, and nothing has come of it yet
-  std::atomic<bool> given_way_ = false;
+  /// Ahead, and nothing has come of it yet; or it is over for the sake of another thread's client.
+  enum class Vacancy : std::uint8_t { none, vacant, given_way };
+  std::atomic<Vacancy> vacancy_ = Vacancy::none;
   mutable std::mutex mutex_;
   State state_ = State::waiting;
   std::shared_ptr<Spool> spool_;

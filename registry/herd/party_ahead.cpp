@@ -11,9 +11,10 @@ constexpr auto kAhead = std::chrono::seconds(15);
 }  // namespace
 
 bool Party::gives_way(const asio::any_io_executor& home) {
-  const bool vacant = vacant_.exchange(false);
-  if (!vacant || home == home_) return false;
-  given_way_ = true;
+  auto found = Vacancy::vacant;
+  const auto next = home == home_ ? Vacancy::none : Vacancy::given_way;
+  if (!vacancy_.compare_exchange_strong(found, next)) return found == Vacancy::given_way;
+  if (next == Vacancy::none) return false;
   post([](Party& party) { party.timer_.cancel(); });
   return true;
 }

@@ -67,6 +67,7 @@ awaitable<void> Party::fetch(std::shared_ptr<Activity> activity,
   }
   if (activity->stopped) co_return;
   if (fetching_ == activity) fetching_.reset();
+  sign_rest();
   const auto shared = spool();
   if (done && seats_ == 0) verify_without_client();
   if (done) co_return;
@@ -185,8 +186,12 @@ void Party::cover(Spool& shared, const std::vector<Batch>& batches) {
 
 /// An origin that pauses must not keep children from what is here.
 void Party::seal_when_quiet() {
-  const auto shared = spool();
-  if (shared && fetching_ && now() - fed_ >= kGather) cover(*shared, ledger_.flush());
+  if (fetching_ && now() - fed_ >= kGather) sign_rest();
+}
+
+/// What isn't signed goes to no child, and nothing behind it.
+void Party::sign_rest() {
+  if (const auto shared = spool()) cover(*shared, ledger_.flush());
 }
 
 /// When seal_when_quiet() may have something to do.

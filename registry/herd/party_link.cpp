@@ -179,6 +179,8 @@ awaitable<Result<void>> Party::take_piece(std::shared_ptr<Activity> activity, co
   const auto hash = hash_piece(bytes);
   auto verdict = ledger_.check(what.stripe, index, hash);
   if (verdict == Verdict::unknown_head) {
+    // Its silence from now on is this node's waiting.
+    member_.heard(what.stripe, what.parent, now());
     verdict = co_await check_piece(activity, what.stripe, index, hash);
     if (activity->stopped || co_await asked_to_stop()) co_return Errc::cancelled;
   }
@@ -191,8 +193,9 @@ awaitable<Result<void>> Party::take_piece(std::shared_ptr<Activity> activity, co
   if (const auto* batch = ledger_.covering(what.stripe, index)) {
     shared->cover(what.stripe, index, 1, encoded(*batch));
   }
-  CO_CHECK(shared->put(piece, bytes));
+  // Before a client can read it.
   if (ledger_.signer_count() != signer_count_) note_signers();
+  CO_CHECK(shared->put(piece, bytes));
   report_arrivals(*shared);
   co_return Result<void>();
 }

@@ -230,7 +230,8 @@ void Seat::finished() {
 }
 
 void Seat::corrupt() {
-  if (had_all_of_spool()) party_->post([](Party& party) { party.corrupt(); });
+  if (*given_ == 0) return;
+  party_->post([all = had_all_of_spool()](Party& party) { all ? party.corrupt() : party.doubt(); });
 }
 
 bool may_take_seat(const Inquiry& inquiry) {

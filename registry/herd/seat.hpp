@@ -44,7 +44,8 @@ class Seat {
   /// Content from a holder, for those to whom this node will be one.
   void keep(const Digest& digest, std::string_view content);
 
-  /// The client has got all of it, and the digest is right; or it is wrong.
+  /// The client has got all of it, and the digest is right; or it is wrong, wherever parts of it
+  /// came from.
   void finished();
   void corrupt();
 

@@ -26,16 +26,19 @@ class HerdLiesTest(HerdsTest):
         errors = end()
         end_liar()
         for node in others:
-            shunned = node.agent.status()["shunned"]
-            self.assertEqual(len(shunned), 1, shunned)
-            self.assertIn(liar.ipv4, shunned[0]["peer"])
-            self.assertIn("banned", shunned[0]["state"])
             self.assertIn("is not what its digest says", node.agent.process.log_text())
         blob = "blobs/sha256/" + self.layer.removeprefix("sha256:")
         self.assertFalse((liar.containerd.store / blob).exists())
         # kubelet's next try: the origin itself is asked.
         again = [node for node in others if node.name in errors]
         self.assertEqual(self.begin(again)(), {})
+        # The right bytes tell who it was.
+        for node in again:
+            wait_until(lambda node=node: node.agent.status()["shunned"], 20, "the liar is found out")
+            shunned = node.agent.status()["shunned"]
+            self.assertEqual(len(shunned), 1, shunned)
+            self.assertIn(liar.ipv4, shunned[0]["peer"])
+            self.assertIn("banned", shunned[0]["state"])
         for node in others:
             self.assertLessEqual(len(self.requests_by([node], since)), 2)
 

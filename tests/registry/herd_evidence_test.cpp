@@ -35,6 +35,18 @@ TEST(HerdEvidence, IsKeptForItsTimeAndGivenOnce) {
   EXPECT_EQ(evidence.hashes(), 0U);
 }
 
+TEST(HerdEvidence, WhatAllClientsOfAPartyBringIsKeptOnce) {
+  test::ManualClock clock;
+  Evidence evidence(clock);
+  auto first = words("head", 3);
+  evidence.keep(digest_of('a'), first);
+  const auto more = words("another", 2);
+  first.insert(first.end(), more.begin(), more.end());
+  evidence.keep(digest_of('a'), first);
+  EXPECT_EQ(evidence.hashes(), 5U);
+  EXPECT_EQ(evidence.take(digest_of('a')).size(), 2U);
+}
+
 TEST(HerdEvidence, IsBounded) {
   test::ManualClock clock;
   Evidence evidence(clock, {.most_hashes = 10});
@@ -52,7 +64,7 @@ TEST(HerdEvidence, TheRightBytesTellWhoseWordsAreTrue) {
   const auto content = test::noise(2 * kPieceSize + 1000);
   asio::io_context context;
   test::MemoryStore store;
-  const auto right = test::run(context, store.open(store.add(content)));
+  auto right = test::run(context, store.open(store.add(content)));
   ASSERT_TRUE(right);
   const auto hash = [&](std::size_t piece) {
     return hash_piece(as_bytes(std::string_view(content).substr(piece * kPieceSize, kPieceSize)));
@@ -69,6 +81,10 @@ TEST(HerdEvidence, TheRightBytesTellWhoseWordsAreTrue) {
   EXPECT_FALSE(is_true(Batch{.stripe = 1, .hashes = {hash(1), hash(1)}}, 1, *right))
       << "there is no such piece";
   EXPECT_FALSE(is_true(Batch{.first = UINT64_MAX / 4, .hashes = {hash(0)}}, 0, *right));
+  // What can't be read convicts nobody.
+  EXPECT_FALSE(is_true(batch, 1, *right));
+  right->size += 1;
+  EXPECT_TRUE(is_true(batch, 1, *right));
 }
 
 }  // namespace

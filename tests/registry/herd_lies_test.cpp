@@ -1,25 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 // What nodes that lie come to: whose bytes are taken, and who is blamed.
+#include <algorithm>
+
 #include "tests/registry/herd_fixture.hpp"
 
 namespace hagring::herd {
 namespace {
 
-/// Sends `sent` as the blob's only piece, with `head`'s signature on `content`.
-awaitable<bool> send_stripe(http::Connection& connection, std::string content, NodeId head,
-                            std::string sent) {
+awaitable<void> begin_stripe(http::Connection& connection, std::uint64_t size) {
   http::Response response{.status = 200};
   response.headers = {{std::string(kStripeField), "1"}};
   response.body = {http::BodyLength::Kind::chunked, 0};
   (void)co_await connection.write_response(response);
+  const auto about_it = encode_about({.size = size});
+  (void)co_await connection.write_body(encode_frame(FrameKind::about, about_it));
+}
+
+/// `sent` as the first piece, with `head`'s signature on `content`.
+awaitable<void> send_first(http::Connection& connection, NodeId head, std::string content,
+                           std::string sent) {
   const Batch batch{.epoch = 2, .head = head, .hashes = {hash_piece(as_bytes(content))}};
   Bytes piece;
   append_number(piece, 0);
   piece.insert(piece.end(), sent.begin(), sent.end());
-  const auto about_it = encode_about({.size = content.size()});
-  (void)co_await connection.write_body(encode_frame(FrameKind::about, about_it));
   (void)co_await connection.write_body(encode_frame(FrameKind::batch, encode(batch)));
   (void)co_await connection.write_body(encode_frame(FrameKind::piece, piece));
+}
+
+/// Sends `sent` as the blob's only piece, with `head`'s signature on `content`.
+awaitable<bool> send_stripe(http::Connection& connection, std::string content, NodeId head,
+                            std::string sent) {
+  co_await begin_stripe(connection, content.size());
+  co_await send_first(connection, head, content, sent);
   (void)co_await connection.write_body(encode_frame(FrameKind::end, {}));
   co_return (co_await connection.finish_body()).has_value();
 }
@@ -128,6 +140,38 @@ TEST_F(HerdTest, SpoolIsKeptOnlyIfItsOwnBytesAreVerified) {
   store.add(content);
   herd_part.committed(digest);
   while (!conduct.banned(key) && clock.now() < limit) {
+    context.run_one_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_TRUE(conduct.banned(key));
+}
+
+struct ImpatientTest : HerdTest {
+  ImpatientTest() : HerdTest({.stall = std::chrono::milliseconds(300)}) {}
+};
+
+/// Threat: a head that sends some wrong pieces and is gone before the end.
+TEST_F(ImpatientTest, AHeadThatEndsInMidLieIsFoundOut) {
+  repositories["x"].credentials = {""};
+  const auto content = test::noise(4 * kPieceSize);
+  const auto digest = publish("x", content);
+  other.server.handler = [&](http::Connection& connection, http::Request) -> awaitable<bool> {
+    const std::string made_up(kPieceSize, 'x');
+    co_await begin_stripe(connection, content.size());
+    co_await send_first(connection, "other", made_up, made_up);
+    co_return false;
+  };
+  answer_joins(stream_from_other("other"));
+  EXPECT_EQ(get_blob_of("x", digest).status, 200U);
+  EXPECT_EQ(herd_part.counters().bytes_in, kPieceSize);
+  const auto ended = mesh.ended();
+  EXPECT_TRUE(std::ranges::find(ended, Outcome::corrupt) == ended.end())
+      << "nobody has had all of it";
+  const auto key = mesh.places.at("other").key();
+  EXPECT_FALSE(conduct.banned(key));
+  store.add(content);
+  const auto limit = clock.now() + std::chrono::seconds(3);
+  while (!conduct.banned(key) && clock.now() < limit) {
+    herd_part.committed(digest);
     context.run_one_for(std::chrono::milliseconds(100));
   }
   EXPECT_TRUE(conduct.banned(key));

@@ -251,5 +251,34 @@ TEST_F(HerdTest, OrdersForHerdsThatItIsNotInAreAnsweredForAWhileOnly) {
   EXPECT_LE(mesh.ended().size(), 64U);
 }
 
+struct BrokenFetchTest : HerdTest {
+  BrokenFetchTest() : HerdTest({.stall = std::chrono::milliseconds(300)}) {}
+};
+
+/// Children get what its end leaves behind.
+TEST_F(BrokenFetchTest, WhatHasComeOfItIsSigned) {
+  repositories["x"].credentials = {""};
+  const auto content = test::noise(40 * kPieceSize);
+  const auto digest = publish("x", content);
+  origin.turns.push_back({.cut_at = 20 * kPieceSize});
+  origin.turns.push_back({.status = 404});
+  PerStripe have{};
+  PerStripe covered{};
+  mesh.answer = [&](const Body& body) -> std::optional<Body> {
+    if (std::holds_alternative<Join>(body)) return Fetch{.epoch = 1};
+    const auto party = herd_part.find({.digest = digest});
+    if (std::holds_alternative<Ended>(body) && party && party->spool() && have[0] == 0) {
+      have = party->spool()->have();
+      covered = party->spool()->covered();
+    }
+    return std::nullopt;
+  };
+  EXPECT_EQ(get_blob_of("x", digest).body, content);
+  mesh.answer = nullptr;  // what it refers to goes
+  EXPECT_EQ(mesh.ended().front(), Outcome::denied);
+  EXPECT_GE(have[0] + have[1], 19U);
+  EXPECT_EQ(covered, have);
+}
+
 }  // namespace
 }  // namespace hagring::herd
