@@ -44,7 +44,10 @@ awaitable<Result<void>> relay_origin(Inquiry& inquiry, const Digest& digest,
   }
   note_answer(inquiry, digest, *exchange);
   const bool content = exchange->response.status == 200;
-  CO_CHECK(co_await answer_from_origin(inquiry, digest, *std::move(exchange), seat));
+  const auto answered = co_await answer_from_origin(inquiry, digest, *std::move(exchange), seat);
+  // What the herd gave while this client was to fetch for it can have been false.
+  if (seat != nullptr && answered.error() == Errc::bad_message) seat->corrupt();
+  if (!answered) co_return answered.error();
   if (content && inquiry.pull.verified)
     note_yes(inquiry, digest, Proof::bytes);  // wherever it has come from
   if (seat != nullptr && inquiry.pull.verified) seat->finished();

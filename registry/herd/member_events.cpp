@@ -153,8 +153,9 @@ Actions Member::retire() {
   Actions actions;
   drop_children(actions);
   const bool told = !std::exchange(retired_, true);
-  // A small blob is held on, by its finished spool: late ones are sent here, not to the origin.
-  if (told && whole_ && !facts_.whole) send(Ended{Outcome::left}, actions);
+  // What hasn't come in pieces is held on, by its finished spool or the runtime: late ones are sent
+  // here, not to the origin.
+  if (told && whole_ && !facts_.whole && have_ != PerStripe{}) send(Ended{Outcome::left}, actions);
   return actions;
 }
 

@@ -25,7 +25,7 @@ def spoil_spool(node) -> None:
         raise AssertionError(f"{node.name} has no spool")
 
 
-class _Basics(HerdsTest):
+class _Basics:
     """What each containerd is asked."""
 
     def test_1_all_at_once(self):
@@ -49,13 +49,13 @@ class _Basics(HerdsTest):
         self.assertEqual(self.asked_by(others, since), [206])
 
 
-class Herd17Test(_Basics):
+class Herd17Test(_Basics, HerdsTest):
     """Nodes with the older containerd alone."""
 
     VERSIONS = ("1.7", "1.7", "1.7")
 
 
-class HerdTest(_Basics):
+class HerdTest(_Basics, HerdsTest):
     """Four nodes, one of them with the older containerd."""
 
     VERSIONS = ("2.1", "2.1", "2.1", "1.7")
