@@ -153,9 +153,10 @@ Actions Member::retire() {
   Actions actions;
   drop_children(actions);
   const bool told = !std::exchange(retired_, true);
-  // What hasn't come in pieces is held on, by its finished spool or the runtime: late ones are sent
-  // here, not to the origin.
-  if (told && whole_ && !facts_.whole && have_ != PerStripe{}) send(Ended{Outcome::left}, actions);
+  // A small blob is held on, by its finished spool: late ones are sent here, not to the origin. One
+  // of unknown size that came in one piece is small.
+  const bool small = facts_.whole || (facts_.size == 0 && have_ == PerStripe{});
+  if (told && whole_ && !small) send(Ended{Outcome::left}, actions);
   return actions;
 }
 

@@ -100,7 +100,7 @@ TEST_F(MemberTest, JoinsAtTheNearestAndGoesOnWhereThatIsSilent) {
   ASSERT_EQ(sent<Join>().size(), 1U);
   EXPECT_EQ(sent<Join>()[0].first, "first");
   actions.clear();
-  pass(milliseconds(140));
+  pass(MemberOptions().join_wait - milliseconds(20));
   EXPECT_TRUE(sent<Join>().empty());
   pass(milliseconds(40));
   ASSERT_EQ(sent<Join>().size(), 1U);
@@ -114,7 +114,7 @@ TEST_F(MemberTest, WithNobodyToAskItGivesUpAtOnceOrAfterAll) {
   EXPECT_EQ(of<GiveUp>().size(), 1U);
   actions.clear();
   start();
-  pass(std::chrono::seconds(1));
+  pass(4 * MemberOptions().join_wait);
   EXPECT_EQ(sent<Join>().size(), 3U);
   EXPECT_EQ(of<GiveUp>().size(), 1U);
   pass(std::chrono::seconds(20));
@@ -250,7 +250,7 @@ TEST_F(MemberTest, AnOrderThatNeverCameIsAskedForAgain) {
   start();
   order(Stream{.epoch = 1, .head = "head", .sources = {{0, "parent", ""}}});
   actions.clear();
-  for (int i = 0; i < 10; ++i) {
+  for (const auto end = now + MemberOptions().join_wait + milliseconds(40); now < end;) {
     member->beat(0, "parent", 0, now);
     pass(milliseconds(20));
   }
