@@ -117,6 +117,8 @@ awaitable<Result<void>> PeerConnections::serve_request(http::Connection& connect
       children->leads_to_herd(*request)) {
     co_return co_await children->lead_to_herd(connection, !draining_);
   }
+  std::optional<herd::ChildServer::Copy> copy;
+  if (request && children != nullptr && !node.empty()) copy.emplace(*children, *request);
   if (request) {
     co_return co_await shared_.responder.answer(connection, std::move(*request), std::move(peer),
                                                 !draining_);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
+#include <mutex>
+
 #include "registry/herd/data_frame.hpp"
 #include "registry/herd/herds.hpp"
 #include "registry/policy.hpp"
@@ -30,9 +33,12 @@ class ChildServer {
   /// Whether it is a request for a stripe.
   static bool is_for(const http::Request& request);
 
-  /// Whether it is a request for a whole blob that others here want, too, by one who can join them:
-  /// what all ask for at the same moment would share this node's link, copy by copy.
+  /// Whether it is a request for a whole blob that this node is just sending to others, too, by one
+  /// who can join them: what all ask for at the same moment would share this node's link, copy by
+  /// copy.
   bool leads_to_herd(const http::Request& request) const;
+  /// While it lives, a whole blob is sent to one who could have joined others.
+  class Copy;
   /// Answers it: the asker finds the herd by itself.
   awaitable<Result<void>> lead_to_herd(http::Connection& connection, bool keep_alive) const;
 
@@ -49,6 +55,21 @@ class ChildServer {
   const registry::Policy& policy_;
   registry::Privacy& privacy_;
   const Options options_;
+  mutable std::mutex mutex_;
+  std::map<registry::Digest, int> copies_;  ///< that are sent now, of any thread
+};
+
+class ChildServer::Copy {
+ public:
+  /// Nothing, if `request` isn't for one.
+  Copy(ChildServer& server, const http::Request& request);
+  Copy(const Copy&) = delete;
+  Copy& operator=(const Copy&) = delete;
+  ~Copy();
+
+ private:
+  ChildServer& server_;
+  const std::optional<registry::Digest> digest_;
 };
 
 }  // namespace hagring::herd
