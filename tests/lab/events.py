@@ -98,7 +98,8 @@ class EventTest(AgentTest):
         self.assertEqual(outcome.error, "")
         for blob in outcome.node.verify_content(name):
             source = outcome.sources.get(blob.digest, "nowhere")
-            self.assertTrue(source.startswith("peer"), f"{blob.kind} {blob.digest} came from {source}")
+            self.assertTrue(source.startswith(("peer", "herd")),
+                            f"{blob.kind} {blob.digest} came from {source}")
         got = [f"{r.method} {r.path} {r.status}" for r in outcome.requests
                if r.method == "GET" and r.status in (200, 206, 307)]
         self.assertEqual(got, [])
