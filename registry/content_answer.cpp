@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/content_answer.hpp"
 
-#include <unistd.h>
-
 #include "registry/manifest.hpp"
+#include "userspace/base/read_at.hpp"
 #include "userspace/http/grammar.hpp"
 
 namespace hagring::registry {
@@ -80,14 +79,9 @@ awaitable<Result<void>> say_unchanged(Inquiry& inquiry, ContentAnswer answer) {
 
 Result<std::string> read_file(const OpenBlob& blob) {
   std::string content(blob.size, '\0');
-  std::size_t offset = 0;
-  while (offset < content.size()) {
-    const auto got = ::pread(blob.file.get(), content.data() + offset, content.size() - offset,
-                             static_cast<off_t>(offset));
-    if (got < 0) return last_system_error();
-    if (got == 0) return Errc::bad_message;
-    offset += static_cast<std::size_t>(got);
-  }
+  const MutableBytes into(reinterpret_cast<std::uint8_t*>(content.data()), content.size());
+  TRY(const auto done, read_at(blob.file.get(), 0, into));
+  if (done < content.size()) return Errc::bad_message;
   return content;
 }
 

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-
 #include "registry/file_body.hpp"
 #include "registry/manifest.hpp"
 #include "registry/oci_error.hpp"
@@ -12,6 +10,7 @@
 #include "registry/presumption.hpp"
 #include "registry/range.hpp"
 #include "userspace/base/deadline.hpp"
+#include "userspace/base/read_at.hpp"
 
 namespace hagring::registry {
 namespace {
@@ -27,15 +26,8 @@ http::Response response_of(unsigned status, bool keep_alive) {
 
 Result<Bytes> read_whole(const OpenBlob& blob) {
   Bytes bytes(blob.size);
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const auto size = ::pread(blob.file.get(), bytes.data() + done, bytes.size() - done,
-                              static_cast<off_t>(done));
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return last_system_error();
-    if (size == 0) return Errc::truncated;
-    done += static_cast<std::size_t>(size);
-  }
+  TRY(const auto done, read_at(blob.file.get(), 0, bytes));
+  if (done < bytes.size()) return Errc::truncated;
   return bytes;
 }
 

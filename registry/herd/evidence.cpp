@@ -1,31 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/herd/evidence.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <set>
 #include <utility>
 
+#include "userspace/base/read_at.hpp"
+
 namespace hagring::herd {
-namespace {
-
-/// Reads `into` as far as the file goes.
-Result<std::size_t> read_at(int file, MutableBytes into, std::uint64_t offset) {
-  std::size_t got = 0;
-  while (got < into.size()) {
-    const auto size =
-        ::pread(file, into.data() + got, into.size() - got, static_cast<off_t>(offset + got));
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return last_system_error();
-    if (size == 0) break;
-    got += static_cast<std::size_t>(size);
-  }
-  return got;
-}
-
-}  // namespace
 
 /// Under the lock.
 void Evidence::drop_old() {
@@ -79,7 +61,7 @@ bool is_true(const Batch& batch, std::size_t i, const registry::OpenBlob& right)
   // Threat: a batch of pieces that no blob has.
   if (number >= pieces_of(right.size)) return false;
   Bytes piece(kPieceSize);
-  const auto size = read_at(right.file.get(), piece, number * kPieceSize);
+  const auto size = read_at(right.file.get(), number * kPieceSize, piece);
   const auto length = std::min<std::uint64_t>(kPieceSize, right.size - number * kPieceSize);
   return !size || *size != length || hash_piece(ByteView(piece).first(*size)) == batch.hashes[i];
 }

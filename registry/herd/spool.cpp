@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "userspace/base/read_at.hpp"
+
 namespace hagring::herd {
 namespace {
 
@@ -229,15 +231,8 @@ bool Spool::whole() const {
 
 Result<std::size_t> Spool::read(std::uint64_t offset, MutableBytes into) const {
   const auto most = std::min<std::uint64_t>(into.size(), reached(offset) - offset);
-  std::size_t done = 0;
-  while (done < most) {
-    const auto got = ::pread(file_.get(), into.data() + done, static_cast<std::size_t>(most) - done,
-                             static_cast<off_t>(offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return last_system_error();
-    if (got == 0) return Errc::truncated;
-    done += static_cast<std::size_t>(got);
-  }
+  TRY(const auto done, read_at(file_.get(), offset, into.first(static_cast<std::size_t>(most))));
+  if (done < most) return Errc::truncated;
   return done;
 }
 
