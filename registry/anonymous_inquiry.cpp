@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "registry/challenge.hpp"
+#include "registry/permission.hpp"
 #include "registry/reference.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/log.hpp"
@@ -21,10 +22,6 @@ constexpr std::size_t kMaxToken = 16UL * 1024;
 /// It isn't urgent; but some wait for whether there is an answer at all (kInquiryWait).
 constexpr Asking kFirst{.patience = std::chrono::seconds(6), .others = true};
 constexpr Asking kAsking{.patience = std::chrono::seconds(10), .others = true};
-
-/// Whether an answer means that who has asked isn't let in. To whom may not know of a repository it
-/// often isn't there (404).
-bool is_no(unsigned status) { return status == 401 || status == 403 || status == 404; }
 
 http::Request token_request(TokenService service, const Reference& repository) {
   if (service.scopes.empty()) {

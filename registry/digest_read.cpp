@@ -33,7 +33,7 @@ void tell_herd(herd::Seat* seat, const Result<Exchange>& exchange, WallTime now)
   const auto status = exchange ? exchange->response.status : 0U;
   if (status / 100 == 2) return;
   if (status == 429) return seat->refused_for(limit_notice(exchange->response, now)->lasts);
-  seat->refused(status == 401 || status == 403 || status == 404);
+  seat->refused(is_no(status));
 }
 
 awaitable<Result<void>> relay_origin(Inquiry& inquiry, const Digest& digest,

@@ -122,6 +122,8 @@ std::optional<std::string> own_challenge(const Inquiry& inquiry) {
 
 bool is_trouble(unsigned status) { return status == 429 || status >= 500; }
 
+bool is_no(unsigned status) { return status == 401 || status == 403 || status == 404; }
+
 awaitable<Result<void>> refuse_for_origin(Inquiry& inquiry, const Result<Exchange>& exchange) {
   const auto cause = exchange ? make_error_code(Errc::unavailable) : exchange.error();
   co_return inquiry.withheld.empty() ? co_await refuse_unreachable(inquiry, cause)

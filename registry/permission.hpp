@@ -49,4 +49,8 @@ awaitable<Result<void>> refuse_for_origin(Inquiry& inquiry, const Result<Exchang
 /// trouble.
 bool is_trouble(unsigned status);
 
+/// Whether the origin has answered for itself, and for who asked: that isn't there, or not for them
+/// (to whom may not know of a repository it often isn't there, 404).
+bool is_no(unsigned status);
+
 }  // namespace hagring::registry

@@ -12,10 +12,6 @@
 namespace hagring::registry {
 namespace {
 
-/// Whether the origin has answered for itself, and for this client: there is no such tag, or none
-/// for them.
-bool is_no(unsigned status) { return status == 401 || status == 403 || status == 404; }
-
 bool is_anonymous(const Inquiry& inquiry) {
   return !inquiry.request.headers.contains("Authorization");
 }

@@ -2,6 +2,7 @@
 // What comes from the origin.
 #include "registry/herd/herds.hpp"
 #include "registry/herd/party.hpp"
+#include "registry/permission.hpp"
 #include "registry/rate_limit.hpp"
 #include "userspace/base/log.hpp"
 
@@ -21,10 +22,6 @@ constexpr auto kGather = 10ms;
 constexpr std::size_t kVerifyPieces = 8;
 
 constexpr unsigned kTooMany = 429;
-
-bool is_denial(unsigned status) {
-  return status == 401 || status == 403 || status == 404 || status == kTooMany;
-}
 
 }  // namespace
 
@@ -50,12 +47,13 @@ awaitable<void> Party::fetch(std::shared_ptr<Activity> activity,
       if (agains_.empty()) break;
       auto again = co_await ask_again(offset);
       if (activity->stopped) co_return;
-      denied = again && is_denial(again->response.status);
-      if (denied && again->response.status == kTooMany) {
+      const auto status = again ? again->response.status : 0U;
+      denied = registry::is_no(status);
+      if (status == kTooMany) {
         limited = registry::limit_notice(again->response, parts_.clock.wall())->lasts;
       }
-      if (again && !denied) begun.emplace(*std::move(again));
-      if (denied) break;
+      if (denied || limited) break;
+      if (again) begun.emplace(*std::move(again));
     }
     if (begun) done = co_await pump(activity, *begun, offset);
     begun.reset();
@@ -108,7 +106,8 @@ awaitable<Result<registry::Exchange>> Party::ask_again(std::uint64_t from) {
   CO_TRY(auto exchange, co_await (*again)(registry::ByteRange{.first = from}, false));
   const auto& response = exchange.response;
   const auto size = shared->size();
-  if (is_denial(response.status)) co_return std::move(exchange);
+  const bool refused = registry::is_no(response.status) || response.status == kTooMany;
+  if (refused) co_return std::move(exchange);
   const auto coding = response.headers.get("Content-Encoding");
   if (coding && *coding != "identity") co_return Errc::bad_message;
   if (response.status == 206) {
