@@ -109,16 +109,18 @@ awaitable<Result<void>> PeerConnections::serve_request(http::Connection& connect
   idle_.erase(&stream);
   stream.set_inactivity_limit(options.inactivity_limit);
   auto* children = shared_.options.children;
-  if (request && children != nullptr && !node.empty() && connection.body_ended() &&
-      herd::ChildServer::is_for(*request)) {
-    co_return co_await children->answer(connection, *request, node, !draining_);
-  }
-  if (request && children != nullptr && !node.empty() && connection.body_ended() &&
-      children->leads_to_herd(*request)) {
-    co_return co_await children->lead_to_herd(connection, !draining_);
-  }
   std::optional<herd::ChildServer::Copy> copy;
-  if (request && children != nullptr && !node.empty()) copy.emplace(*children, *request);
+  if (request && children != nullptr && !node.empty() && connection.body_ended()) {
+    if (herd::ChildServer::is_for(*request)) {
+      co_return co_await children->answer(connection, *request, node, !draining_);
+    }
+    if (auto herd = herd::ChildServer::joinable(*request)) {
+      if (children->leads_to(*herd)) {
+        co_return co_await children->lead_to_herd(connection, !draining_);
+      }
+      copy.emplace(*children, std::move(herd->digest));
+    }
+  }
   if (request) {
     co_return co_await shared_.responder.answer(connection, std::move(*request), std::move(peer),
                                                 !draining_);

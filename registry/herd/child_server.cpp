@@ -18,14 +18,6 @@ using namespace std::chrono_literals;
 /// For the party to say whether it takes the child.
 constexpr auto kAdmission = 2s;
 
-/// The blob that one who can join a herd asks for the whole of.
-std::optional<registry::Digest> wanted_whole(const http::Request& request) {
-  if (!request.headers.contains(kJoinField) || request.headers.contains("Range")) return {};
-  const auto asked = registry::route(request.method, request.target);
-  if (asked.kind != registry::Route::Kind::blob || asked.head) return {};
-  return asked.digest;
-}
-
 }  // namespace
 
 /// One child's answer while it goes on.
@@ -191,29 +183,34 @@ std::shared_ptr<Party> ChildServer::party_for(const http::Request& request,
   return herds_.find({*asked.digest, field->zone});
 }
 
-bool ChildServer::leads_to_herd(const http::Request& request) const {
-  const auto digest = wanted_whole(request);
-  if (!digest) return false;
-  const std::string zone(*request.headers.get(kJoinField));
-  const auto party = herds_.find({*digest, zone});
+std::optional<HerdId> ChildServer::joinable(const http::Request& request) {
+  const auto zone = request.headers.get(kJoinField);
+  if (!zone || request.headers.contains("Range")) return std::nullopt;
+  auto asked = registry::route(request.method, request.target);
+  if (asked.kind != registry::Route::Kind::blob || asked.head || !asked.digest) {
+    return std::nullopt;
+  }
+  return HerdId{.digest = *std::move(asked.digest), .zone = std::string(*zone)};
+}
+
+bool ChildServer::leads_to(const HerdId& herd) const {
+  const auto party = herds_.find(herd);
   const auto spool = party && !party->whole() && !party->ended() ? party->spool() : nullptr;
   if (!spool || !spool->whole()) return false;
   if (party->children() > 0) return true;
   const std::lock_guard lock(mutex_);
-  return copies_.contains(*digest);
+  return copies_.contains(herd.digest);
 }
 
-ChildServer::Copy::Copy(ChildServer& server, const http::Request& request)
-    : server_(server), digest_(wanted_whole(request)) {
-  if (!digest_) return;
+ChildServer::Copy::Copy(ChildServer& server, registry::Digest digest)
+    : server_(server), digest_(std::move(digest)) {
   const std::lock_guard lock(server_.mutex_);
-  ++server_.copies_[*digest_];
+  ++server_.copies_[digest_];
 }
 
 ChildServer::Copy::~Copy() {
-  if (!digest_) return;
   const std::lock_guard lock(server_.mutex_);
-  const auto entry = server_.copies_.find(*digest_);
+  const auto entry = server_.copies_.find(digest_);
   if (--entry->second == 0) server_.copies_.erase(entry);
 }
 

@@ -33,13 +33,15 @@ class ChildServer {
   /// Whether it is a request for a stripe.
   static bool is_for(const http::Request& request);
 
-  /// Whether it is a request for a whole blob that this node is just sending to others, too, by one
-  /// who can join them: what all ask for at the same moment would share this node's link, copy by
-  /// copy.
-  bool leads_to_herd(const http::Request& request) const;
-  /// While it lives, a whole blob is sent to one who could have joined others.
+  /// The herd that could be joined by who asks for the whole of a blob; nullopt: it isn't such a
+  /// request.
+  static std::optional<HerdId> joinable(const http::Request& request);
+  /// Whether this node is just sending the blob to others, too: what all ask for at the same moment
+  /// would share this node's link, copy by copy.
+  bool leads_to(const HerdId& herd) const;
+  /// While it lives, the whole blob is sent to one who could have joined others.
   class Copy;
-  /// Answers it: the asker finds the herd by itself.
+  /// Answers that the herd is to be joined, which the asker finds by itself.
   awaitable<Result<void>> lead_to_herd(http::Connection& connection, bool keep_alive) const;
 
   /// Answers a request for a stripe, to the member of the mesh `node`. Errors: the connection's; it
@@ -61,15 +63,14 @@ class ChildServer {
 
 class ChildServer::Copy {
  public:
-  /// Nothing, if `request` isn't for one.
-  Copy(ChildServer& server, const http::Request& request);
+  Copy(ChildServer& server, registry::Digest digest);
   Copy(const Copy&) = delete;
   Copy& operator=(const Copy&) = delete;
   ~Copy();
 
  private:
   ChildServer& server_;
-  const std::optional<registry::Digest> digest_;
+  const registry::Digest digest_;
 };
 
 }  // namespace hagring::herd
