@@ -88,6 +88,10 @@ class Conduct {
     std::string reason;
     bool trying = false;  ///< one request asks it, until `until`
   };
+  struct Strike {
+    Digest digest;
+    TimePoint until;
+  };
 
   void ban(const std::string& peer, TimePoint until, std::string reason);
 
@@ -97,10 +101,6 @@ class Conduct {
   mutable std::mutex mutex_;
   std::map<std::string, Ban> bans_;
   std::map<std::string, Pause> pauses_;
-  struct Strike {
-    Digest digest;
-    TimePoint until;
-  };
   std::map<std::string, Strike> strikes_;
   std::unordered_map<Digest, TimePoint> origin_first_;
 };

@@ -189,10 +189,7 @@ void HerdState::origin_limited(Place& place, Duration lasts, TimePoint now, Outg
 }
 
 Wait HerdState::wait(TimePoint now) const {
-  const auto left = std::chrono::ceil<milliseconds>(limited_until_ - now).count();
-  return {
-      .epoch = epoch_,
-      .limited_ms = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 0, kMaxLimitedMs))};
+  return {.epoch = epoch_, .limited_ms = limited_ms(limited_until_ - now)};
 }
 
 void HerdState::release_holder(Place& place) {

@@ -67,9 +67,7 @@ Actions Member::origin_failed(bool denied, TimePoint now) {
 }
 
 Actions Member::origin_limited(Duration lasts, TimePoint now) {
-  const auto ms = std::chrono::ceil<milliseconds>(lasts).count();
-  const auto told = std::clamp<std::int64_t>(ms, 0, kMaxLimitedMs);
-  return fetch_ended({Outcome::limited, static_cast<std::uint32_t>(told)}, now);
+  return fetch_ended({Outcome::limited, limited_ms(lasts)}, now);
 }
 
 Actions Member::fetch_ended(Ended how, TimePoint now) {
@@ -120,7 +118,8 @@ Actions Member::client_came(bool may_fetch, TimePoint now) {
   Actions actions;
   if (std::exchange(facts_.ahead, false)) started_ = now;
   const bool back = std::exchange(client_gone_, false);
-  const bool more = may_fetch && !std::exchange(facts_.may_fetch, facts_.may_fetch || may_fetch);
+  const bool more = may_fetch && !facts_.may_fetch;
+  facts_.may_fetch |= more;
   if (back) {
     floor_since_ = now;
     floor_bytes_ = 0;

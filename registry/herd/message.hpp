@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "registry/herd/herd_id.hpp"
+#include "userspace/base/clock.hpp"
 #include "userspace/base/result.hpp"
 
 namespace hagring::herd {
@@ -24,6 +27,12 @@ inline constexpr std::uint64_t kMaxBlob = std::uint64_t{1} << 40;
 
 /// Nobody is sent away for longer because an origin limits requests.
 inline constexpr std::uint32_t kMaxLimitedMs = 60'000;
+
+/// How long a limit lasts, for a message.
+inline std::uint32_t limited_ms(Duration lasts) {
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(lasts).count();
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 0, kMaxLimitedMs));
+}
 
 /// No higher epoch is believed: one that makes up the highest of all would make them wrap.
 inline constexpr std::uint64_t kMaxEpoch = std::uint64_t{1} << 48;
