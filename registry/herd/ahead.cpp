@@ -2,6 +2,7 @@
 #include "registry/herd/ahead.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "registry/herd/herds.hpp"
 #include "registry/known_sizes.hpp"
@@ -15,6 +16,8 @@ using namespace std::chrono_literals;
 constexpr auto kAtOnce = 200ms;
 /// Layers whose turn hasn't come are looked at again.
 constexpr auto kAgain = 5s;
+/// So many layers of an image runtimes ask for at a time (containerd's max_concurrent_downloads).
+constexpr auto kAtATime = 3;
 
 /// One layer beside the one that `party` is for.
 awaitable<void> join_ahead(registry::MirrorParts& parts, std::shared_ptr<Party> party,
@@ -40,6 +43,21 @@ awaitable<void> join_ahead(registry::MirrorParts& parts, std::shared_ptr<Party> 
                       made);
 }
 
+/// Those of `layers` that the runtime may ask for besides. It wants all from the first on that it
+/// hasn't unpacked, and asks for them in any order; when it asks for fewer than it may at a time,
+/// nothing is left to be asked for before those.
+std::span<const Digest> wanted_of(const std::vector<Digest>& layers, const Herds& herds,
+                                  HerdId id) {
+  const auto asked_for = [&](const Digest& layer) {
+    id.digest = layer;
+    const auto party = herds.find(id);
+    return party && party->attended();
+  };
+  const auto first = std::ranges::find_if(layers, asked_for);
+  const bool more = std::count_if(first, layers.end(), asked_for) >= kAtATime;
+  return more ? std::span(layers) : std::span(first, layers.end());
+}
+
 awaitable<void> join_beside(registry::MirrorParts& parts, std::weak_ptr<Party> beside) {
   for (auto pause = Duration(kAtOnce);; pause = kAgain) {
     co_await parts.clock.sleep_for(pause);
@@ -47,11 +65,9 @@ awaitable<void> join_beside(registry::MirrorParts& parts, std::weak_ptr<Party> b
     const auto party = beside.lock();
     if (!party || party->ended() || !party->attended()) co_return;
     const auto layers = parts.sizes->layers_with(party->id().digest);
-    // Runtimes ask in the manifest's order: what is before has been asked for, or isn't needed.
-    auto layer = std::ranges::find(layers, party->id().digest);
-    for (; layer != layers.end(); ++layer) {
-      if (*layer == party->id().digest) continue;
-      co_await join_ahead(parts, party, *layer);
+    for (const auto& layer : wanted_of(layers, *parts.herds, party->id())) {
+      if (layer == party->id().digest) continue;
+      co_await join_ahead(parts, party, layer);
       if (co_await asked_to_stop()) co_return;
     }
   }

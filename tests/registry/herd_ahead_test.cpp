@@ -11,13 +11,13 @@ namespace {
 
 constexpr std::size_t kSize = 300UL * 1024;
 
-/// An image of three layers; the coordinator has its members wait.
+/// An image of four layers; the coordinator has its members wait.
 struct HerdAheadTest : HerdTest {
   explicit HerdAheadTest(SpoolBudget::Limits spools = {})
       : HerdTest({.spools = spools, .advice = std::chrono::milliseconds(700)}) {
     repositories["x"].credentials = {""};
     std::string named;
-    for (const char byte : {'a', 'b', 'c'}) {
+    for (const char byte : {'a', 'b', 'c', 'd'}) {
       layers.push_back(publish("x", std::string(kSize, byte)));
       named += fmt::format(R"({}{{"size":{},"digest":"{}"}})", named.empty() ? "" : ",", kSize,
                            layers.back().to_string());
@@ -36,12 +36,24 @@ struct HerdAheadTest : HerdTest {
   std::vector<Digest> layers;
 };
 
-/// Of layers before it the runtime has all that it wants.
+/// Of layers before it the runtime may have all that it wants.
 TEST_F(HerdAheadTest, OnlyLayersAfterTheClientsAreFetchedAhead) {
   EXPECT_EQ(get_blob_of("x", layers[1]).status, 200U);
   EXPECT_TRUE(joined(layers[1]));
   EXPECT_TRUE(joined(layers[2]));
   EXPECT_FALSE(joined(layers[0]));
+}
+
+/// Runtimes ask in any order, for three at a time.
+TEST_F(HerdAheadTest, LayersBeforeThoseOfABusyRuntimeAreFetchedAheadToo) {
+  TaskGroup clients(context.get_executor(), "clients");
+  for (std::size_t i = 1; i < layers.size(); ++i) {
+    clients.spawn([this, path = blob_path("x", layers[i])]() -> awaitable<void> {
+      EXPECT_EQ((co_await ask_concurrently("GET", path)).status, 200U);
+    });
+  }
+  test::run(context, clients.drain());
+  EXPECT_TRUE(joined(layers[0]));
 }
 
 struct SmallBudgetTest : HerdAheadTest {
