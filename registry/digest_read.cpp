@@ -67,17 +67,20 @@ awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest)
   const bool peers_only = inquiry.rule.tags == TagOrder::peers_only;
   const bool origin_first = wants_part(inquiry) || inquiry.parts.conduct.origin_first(digest);
   if (peers_only || !origin_first) {
-    inquiry.joins = !peers_only && herd::may_take_seat(inquiry);
-    CO_TRY(const auto answered, co_await answer_from_peers(inquiry, digest));
-    inquiry.joins = false;
-    if (answered == Found::yes) co_return Result<void>();
+    const bool herd_first = !peers_only && herd::has_part(inquiry, digest);
+    if (!herd_first) {
+      inquiry.joins = !peers_only && herd::may_take_seat(inquiry);
+      CO_TRY(const auto answered, co_await answer_from_peers(inquiry, digest));
+      inquiry.joins = false;
+      if (answered == Found::yes) co_return Result<void>();
+    }
     if (peers_only) co_return co_await refuse_absent(inquiry);
     const auto seat = co_await herd::take_seat(inquiry, digest);
     if (seat) {
       CO_TRY(const auto shared, co_await herd::answer_from_herd(inquiry, digest, *seat));
       if (shared == Found::yes) co_return Result<void>();
     }
-    if (inquiry.sent_to_herd) {
+    if (inquiry.sent_to_herd || herd_first) {
       CO_TRY(const auto sent, co_await answer_from_peers(inquiry, digest));
       if (sent == Found::yes) co_return Result<void>();
     }

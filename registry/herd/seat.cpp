@@ -243,6 +243,14 @@ bool may_take_seat(const Inquiry& inquiry) {
          inquiry.request.method == "GET";
 }
 
+bool has_part(const Inquiry& inquiry, const Digest& digest) {
+  if (!may_take_seat(inquiry)) return false;
+  const auto& herds = *inquiry.parts.herds;
+  const auto party = herds.find({.digest = digest, .zone = herds.options().zone});
+  const auto spool = party && !party->ended() ? party->spool() : nullptr;
+  return spool && spool->have() != PerStripe{};
+}
+
 awaitable<std::unique_ptr<Seat>> take_seat(Inquiry& inquiry, Digest digest) {
   auto* herds = inquiry.parts.herds;
   if (!may_take_seat(inquiry)) co_return nullptr;

@@ -56,6 +56,38 @@ TEST_F(HerdAheadTest, LayersBeforeThoseOfABusyRuntimeAreFetchedAheadToo) {
   EXPECT_TRUE(joined(layers[0]));
 }
 
+/// The client comes when a part of its layer is here, and a peer has the whole.
+struct CameAheadTest : HerdTest {
+  CameAheadTest() : HerdTest({.small = 1024, .advice = std::chrono::milliseconds(700)}) {}
+};
+
+TEST_F(CameAheadTest, IsReadFromTheHerdNotFromAPeerOnceMore) {
+  repositories["x"].credentials = {""};
+  const auto asked_for = publish("x", test::noise(4096, 1));
+  const auto content = test::noise(4096, 2);
+  const auto next = publish("x", content);
+  auto& peer = add_peer();
+  peer.add(content);
+  auto manifest = registry::kManifest;
+  manifest.replace(manifest.find("[]"), 2,
+                   fmt::format(R"([{{"size":4096,"digest":"{}"}},{{"size":4096,"digest":"{}"}}])",
+                               asked_for.to_string(), next.to_string()));
+  sizes.learn(publish("x", manifest), manifest);
+  other.server.handler = [&](http::Connection& connection, http::Request) {
+    return send_stripe(connection, content, "head", content);
+  };
+  mesh.answer = [&](const Body& body) -> std::optional<Body> {
+    const auto* join = std::get_if<Join>(&body);
+    if (join == nullptr) return std::nullopt;
+    return join->may_fetch ? Body(Wait{.epoch = 1}) : Body(stream_from_other("head"));
+  };
+  EXPECT_EQ(get_blob_of("x", asked_for).status, 200U);
+  ASSERT_TRUE(herd_part.find({.digest = next})) << "ahead of its client";
+  EXPECT_EQ(get_blob_of("x", next).body, content);
+  EXPECT_EQ(peer.server.count("GET", next.to_string()), 0);
+  EXPECT_EQ(last_pull().source, registry::PullSource::herd);
+}
+
 struct SmallBudgetTest : HerdAheadTest {
   SmallBudgetTest() : HerdAheadTest({.bytes = 3 * kSize}) {}
 };

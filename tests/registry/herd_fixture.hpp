@@ -61,4 +61,16 @@ struct HerdTest : registry::PrivateTest {
   Herds herd_part;
 };
 
+// A parent's part of a stripe, as a node's server sends it.
+
+awaitable<void> begin_stripe(http::Connection& connection, std::uint64_t size);
+/// `sent` as the first piece, with `head`'s signature on `content`.
+awaitable<void> send_first(http::Connection& connection, NodeId head, std::string content,
+                           std::string sent);
+/// Sends `sent` as the blob's only piece, with `head`'s signature on `content`.
+awaitable<bool> send_stripe(http::Connection& connection, std::string content, NodeId head,
+                            std::string sent);
+/// The order to stream the first stripe from the node "other".
+Stream stream_from_other(const NodeId& head);
+
 }  // namespace hagring::herd

@@ -7,39 +7,6 @@
 namespace hagring::herd {
 namespace {
 
-awaitable<void> begin_stripe(http::Connection& connection, std::uint64_t size) {
-  http::Response response{.status = 200};
-  response.headers = {{std::string(kStripeField), "1"}};
-  response.body = {http::BodyLength::Kind::chunked, 0};
-  (void)co_await connection.write_response(response);
-  const auto about_it = encode_about({.size = size});
-  (void)co_await connection.write_body(encode_frame(FrameKind::about, about_it));
-}
-
-/// `sent` as the first piece, with `head`'s signature on `content`.
-awaitable<void> send_first(http::Connection& connection, NodeId head, std::string content,
-                           std::string sent) {
-  const Batch batch{.epoch = 2, .head = head, .hashes = {hash_piece(as_bytes(content))}};
-  Bytes piece;
-  append_number(piece, 0);
-  piece.insert(piece.end(), sent.begin(), sent.end());
-  (void)co_await connection.write_body(encode_frame(FrameKind::batch, encode(batch)));
-  (void)co_await connection.write_body(encode_frame(FrameKind::piece, piece));
-}
-
-/// Sends `sent` as the blob's only piece, with `head`'s signature on `content`.
-awaitable<bool> send_stripe(http::Connection& connection, std::string content, NodeId head,
-                            std::string sent) {
-  co_await begin_stripe(connection, content.size());
-  co_await send_first(connection, head, content, sent);
-  (void)co_await connection.write_body(encode_frame(FrameKind::end, {}));
-  co_return (co_await connection.finish_body()).has_value();
-}
-
-Stream stream_from_other(const NodeId& head) {
-  return {.epoch = 1, .head = head, .sources = {{.stripe = 0, .parent = "other"}}};
-}
-
 TEST_F(HerdTest, PiecesOfAHeadThatIsNamedLateWaitForThat) {
   repositories["x"].credentials = {""};
   const std::string content = "signed by a new head";
