@@ -2,7 +2,6 @@
 #include "registry/herd/evidence.hpp"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "userspace/base/read_at.hpp"
@@ -64,6 +63,18 @@ bool is_true(const Batch& batch, std::size_t i, const registry::OpenBlob& right)
   const auto size = read_at(right.file.get(), number * kPieceSize, piece);
   const auto length = std::min<std::uint64_t>(kPieceSize, right.size - number * kPieceSize);
   return !size || *size != length || hash_piece(ByteView(piece).first(*size)) == batch.hashes[i];
+}
+
+std::set<NodeId> liars_among(const Evidence::Words& words, const registry::OpenBlob& right,
+                             const std::atomic<bool>& stop) {
+  std::set<NodeId> liars;
+  for (const auto& batch : words) {
+    for (std::size_t i = 0; i < batch->hashes.size() && !liars.contains(batch->head); ++i) {
+      if (stop) return liars;
+      if (!is_true(*batch, i, right)) liars.insert(batch->head);
+    }
+  }
+  return liars;
 }
 
 }  // namespace hagring::herd

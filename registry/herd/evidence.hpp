@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <vector>
 
 #include "registry/content_store.hpp"
@@ -54,5 +56,10 @@ class Evidence {
 /// Whether the right content has the piece that a batch's hash number `i` says.
 /// A piece beyond its end is none that it has; what can't be read convicts nobody.
 bool is_true(const Batch& batch, std::size_t i, const registry::OpenBlob& right);
+
+/// Who signed a piece that the right content hasn't got. Reads until it has looked at all of it, or
+/// `stop`: not for a thread that others wait for.
+std::set<NodeId> liars_among(const Evidence::Words& words, const registry::OpenBlob& right,
+                             const std::atomic<bool>& stop);
 
 }  // namespace hagring::herd

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <atomic>
+#include <boost/asio/thread_pool.hpp>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "registry/conduct.hpp"
@@ -151,7 +153,8 @@ class Herds {
   TaskGroup tasks_;
   asio::steady_timer timer_;
   std::map<NodeId, unsigned> answered_;  ///< orders for herds that this node has left, lately
-  bool stopped_ = false;
+  std::atomic<bool> stopped_ = false;
+  std::optional<asio::thread_pool> reader_;  ///< made when something is to be read (convict)
 };
 
 }  // namespace hagring::herd

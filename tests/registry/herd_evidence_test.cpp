@@ -87,5 +87,22 @@ TEST(HerdEvidence, TheRightBytesTellWhoseWordsAreTrue) {
   EXPECT_TRUE(is_true(batch, 1, *right));
 }
 
+TEST(HerdEvidence, NamesEachThatSignedWhatIsNotSo) {
+  const std::string content = "the right bytes";
+  asio::io_context context;
+  test::MemoryStore store;
+  const auto right = test::run(context, store.open(store.add(content)));
+  ASSERT_TRUE(right);
+  Evidence::Words all = words("liar", 1);
+  const Batch honest{.head = "honest", .hashes = {hash_piece(as_bytes(content))}};
+  all.push_back(std::make_shared<Batch>(honest));
+  const auto more = words("another", 2);
+  all.insert(all.end(), more.begin(), more.end());
+  std::atomic<bool> stop = false;
+  EXPECT_EQ(liars_among(all, *right, stop), (std::set<NodeId>{"another", "liar"}));
+  stop = true;
+  EXPECT_TRUE(liars_among(all, *right, stop).empty()) << "nobody waits for it";
+}
+
 }  // namespace
 }  // namespace hagring::herd
