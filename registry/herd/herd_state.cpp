@@ -267,41 +267,4 @@ void HerdState::gone(const NodeId& node, TimePoint now, Outgoing& out) {
   settle(now, out);
 }
 
-/// Takes out all that are to go, in one pass over those that stay.
-void HerdState::bury(Outgoing& out) {
-  const auto deserted = shape_.take_deserted();
-  std::vector<Place*> dead;
-  for (const NodeId& id : std::exchange(buried_, {})) {
-    if (Place* place = shape_.find(id)) dead.push_back(place);
-  }
-  for (const NodeId& id : deserted) {
-    Place* place = shape_.find(id);
-    const bool still = place != nullptr && place->ghost && place->children[0].empty() &&
-                       place->children[1].empty();
-    if (still) dead.push_back(place);
-  }
-  if (dead.empty()) return;
-  std::sort(dead.begin(), dead.end(), [](auto* a, auto* b) { return a->id < b->id; });
-  dead.erase(std::unique(dead.begin(), dead.end()), dead.end());
-  if (whole_) {
-    const auto gone = [&](const NodeId& id) {
-      const auto at = std::lower_bound(dead.begin(), dead.end(), id,
-                                       [](auto* place, const NodeId& i) { return place->id < i; });
-      return at != dead.end() && (*at)->id == id;
-    };
-    for (const auto& [id, other] : shape_.places()) {
-      if (!other->holder.empty() && gone(other->holder)) other->holder.clear();
-    }
-  }
-  for (Place* place : dead) {
-    release_holder(*place);
-    for (Stripe s = 0; s < kStripes; ++s) {
-      // A hung node's connection is open: its parent would feed it on.
-      if (place->parents[s] != nullptr) send(place->parents[s]->id, Relieve{s, place->id}, out);
-    }
-    shape_.remove(*place);
-  }
-  disturbed_ = true;
-}
-
 }  // namespace hagring::herd
