@@ -10,6 +10,7 @@
 #include "tests/support/told_to_stop.hpp"
 #include "userspace/base/deadline.hpp"
 #include "userspace/base/task_group.hpp"
+#include "userspace/base/tls_buffers.hpp"
 #include "userspace/base/tls_context.hpp"
 
 namespace hagring {
@@ -102,6 +103,15 @@ struct TlsStreamTest : testing::TestWithParam<int> {
   SslContext untrusting = test::make_client_context_trusting(nullptr);
   Bytes buffer = Bytes(65'536);
 };
+
+TEST(TlsBuffers, KeepNoRoomForGreatWritesWhenSmallOnesFollow) {
+  TlsBuffers buffers;
+  buffers.out.reserve(100'000);
+  buffers.fit_writes(50'000);
+  EXPECT_GE(buffers.out.capacity(), 100'000U);
+  buffers.fit_writes(12);
+  EXPECT_EQ(buffers.out.capacity(), 0U);
+}
 
 TEST_P(TlsStreamTest, CarriesBytesWhereverReadsAreCut) {
   const auto there = pattern(40'000, 1);

@@ -72,6 +72,10 @@ void TlsBuffers::fit_reads() {
   in_capacity = capacity;
 }
 
+void TlsBuffers::fit_writes(std::size_t size) {
+  if (size < out.capacity() / 8) out = Bytes();
+}
+
 void TlsBuffers::attach_to(SSL* ssl) {
   auto* bio = BIO_new(bio_method());
   BIO_set_data(bio, this);

@@ -24,6 +24,8 @@ struct TlsBuffers {
   void begin_with(ByteView read_ahead);
   /// Makes the buffer for reads, which holds nothing now, fit what the last one brought.
   void fit_reads();
+  /// Makes `out`, which holds nothing now, fit a write of `size` bytes, as fit_reads() does.
+  void fit_writes(std::size_t size);
   /// From now on `ssl` reads and writes here; `this` must outlive it, in its place.
   void attach_to(SSL* ssl);
 };

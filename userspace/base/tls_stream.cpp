@@ -194,6 +194,7 @@ awaitable<Result<void>> TlsStream::write(ByteView from) {
     if (state->write_end) co_return state->write_end;
     const auto part = from.first(std::min(from.size(), kSendSize));
     // Sixteen records with at most 29 bytes of header, explicit nonce and tag each.
+    if (state->buffers.out.empty()) state->buffers.fit_writes(part.size());
     state->buffers.out.reserve(state->buffers.out.size() + part.size() + 1024);
     ERR_clear_error();
     std::size_t written = 0;
