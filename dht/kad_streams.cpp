@@ -78,6 +78,7 @@ awaitable<Result<void>> KadStreams::tell(kad::PeerInfo peer, std::vector<kad::Me
                                          Duration limit) {
   Bytes bytes;
   for (const auto& message : messages) append_delimited(bytes, message);
+  messages = {};  // several times as large as their bytes, and a peer may take its time
   Exchange exchange = [this, bytes = std::move(bytes)](ByteStream& stream) {
     return send(stream, bytes);
   };
@@ -154,13 +155,13 @@ awaitable<Result<kad::Message>> KadStreams::on_stream(PeerId peer,
   co_return done;
 }
 
-awaitable<Result<kad::Message>> KadStreams::send_and_read(ByteStream& stream, Bytes request) {
+awaitable<Result<kad::Message>> KadStreams::send_and_read(ByteStream& stream, ByteView request) {
   CO_CHECK(co_await stream.write(request));
   CO_TRY(const auto reply, co_await read_delimited(stream, options_.max_reply));
   co_return kad::decode_message(reply);
 }
 
-awaitable<Result<kad::Message>> KadStreams::send(ByteStream& stream, Bytes messages) {
+awaitable<Result<kad::Message>> KadStreams::send(ByteStream& stream, ByteView messages) {
   CO_CHECK(co_await stream.write(messages));
   co_return kad::Message();
 }

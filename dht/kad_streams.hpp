@@ -85,14 +85,14 @@ class KadStreams final : public kad::Rpc {
     Signal freed;
   };
 
-  /// What is to be done on a stream.
+  /// What is to be done on a stream; it has the bytes, and outlives what it returns.
   using Exchange = std::function<awaitable<Result<kad::Message>>(ByteStream&)>;
 
   awaitable<Result<kad::Message>> in_turn(kad::PeerInfo peer, Exchange exchange);
   awaitable<Result<kad::Message>> on_stream(PeerId peer, std::vector<kad::Multiaddr> addresses,
                                             Exchange exchange);
-  awaitable<Result<kad::Message>> send_and_read(ByteStream& stream, Bytes request);
-  awaitable<Result<kad::Message>> send(ByteStream& stream, Bytes messages);
+  awaitable<Result<kad::Message>> send_and_read(ByteStream& stream, ByteView request);
+  awaitable<Result<kad::Message>> send(ByteStream& stream, ByteView messages);
   awaitable<void> serve_stream(Host::Inbound inbound);
   awaitable<Result<void>> serve_request(ByteStream& stream, PeerId peer);
   std::unique_ptr<ByteStream> take_idle(const PeerId& peer);

@@ -14,10 +14,23 @@ using Type = YamuxHeader::Type;
 
 /// Writers wait while so much is queued; a peer that makes us answer (pings, resets) and doesn't
 /// read is cut off at the second.
-constexpr std::size_t kQueueRoom = std::size_t{256} * 1024;
+constexpr std::size_t kQueueRoom = std::size_t{64} * 1024;
 constexpr std::size_t kMaxQueue = std::size_t{1} << 20;
 /// Code of an RST (libp2p specs, error-codes.md).
 constexpr std::uint32_t kResourceLimit = 0x1002;
+/// What is written below at a time: a TLS record. Of what it was given at once TLS keeps as much
+/// memory, for each connection, until something smaller is written.
+constexpr std::size_t kMostWritten = std::size_t{16} * 1024;
+
+/// Writes `bytes` part by part.
+awaitable<Result<void>> write_parts(ByteStream& below, ByteView bytes) {
+  while (!bytes.empty()) {
+    const auto part = bytes.first(std::min(bytes.size(), kMostWritten));
+    CO_CHECK(co_await below.write(part));
+    bytes = bytes.subspan(part.size());
+  }
+  co_return Result<void>();
+}
 
 }  // namespace
 
@@ -54,7 +67,7 @@ awaitable<void> YamuxState::write_frames() {
     }
     Bytes flight = std::exchange(queue_, {});
     sending_ = true;
-    const auto written = co_await below_->write(flight);
+    const auto written = co_await write_parts(*below_, flight);
     sending_ = false;
     budget_->queued -= flight.size();
     if (!written) end(written.error());
