@@ -41,13 +41,15 @@ std::optional<Blob> to_blob(const Info& info) {
   return Blob{.digest = *std::move(digest), .size = static_cast<std::uint64_t>(info.size())};
 }
 
-std::optional<Image> to_image(images_api::Image& image) {
+/// Copies: a string that outlives the reply would keep, one in each page, all the memory that the
+/// thread which read the reply took for it.
+std::optional<Image> to_image(const images_api::Image& image) {
   auto digest = registry::Digest::parse(image.target().digest());
   if (!digest || image.target().size() < 0) return std::nullopt;
-  return Image{.name = std::move(*image.mutable_name()),
+  return Image{.name = image.name(),
                .target = {.digest = *std::move(digest),
                           .size = static_cast<std::uint64_t>(image.target().size()),
-                          .media_type = std::move(*image.mutable_target()->mutable_media_type())}};
+                          .media_type = image.target().media_type()}};
 }
 
 class ListedBlobs final : public BlobPages {
@@ -165,7 +167,7 @@ awaitable<RpcResult<std::vector<Image>>> Client::images() {
   const auto executor = co_await asio::this_coro::executor;
   std::vector<Image> images;
   images.reserve(static_cast<std::size_t>(reply.images_size()));
-  for (auto& record : *reply.mutable_images()) {
+  for (const auto& record : reply.images()) {
     if (auto image = to_image(record)) images.push_back(*std::move(image));
     if (images.size() % kConvertedAtOnce == 0) co_await asio::post(executor, asio::use_awaitable);
   }
@@ -180,7 +182,7 @@ awaitable<RpcResult<Image>> Client::image(std::string name) {
              {.containerd_namespace = namespace_, .limit = kCallLimit}, [&](auto* context) {
                return stubs_->images_stub.PrepareAsyncGet(context, request, stubs_->queue.get());
              }));
-  if (auto image = to_image(*reply.mutable_image())) co_return *std::move(image);
+  if (auto image = to_image(reply.image())) co_return *std::move(image);
   co_return RpcError{.code = Errc::bad_message,
                      .text = "the image's target is no sha256 or sha512"};
 }
