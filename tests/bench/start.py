@@ -4,8 +4,8 @@
 Both ends are taken where they happen: a program says when it is and becomes the agent, or nginx; the
 client connects in a loop of C with 200 µs between two attempts, and says when one succeeded."""
 
+import concurrent.futures
 import statistics
-import threading
 
 from lab import Lab
 from lab.agent import Agent
@@ -50,13 +50,10 @@ def run(report) -> None:
 
 
 def _seconds(node, client: LoadClient, launch, address: str, port: int) -> float:
-    connected = []
-    waiting = threading.Thread(
-        target=lambda: connected.append(client.first_connect(address, port, DEADLINE_S)))
-    waiting.start()
-    launch()
-    waiting.join()
-    [(first_attempt, success)] = connected
+    with concurrent.futures.ThreadPoolExecutor(1) as waiting:
+        connected = waiting.submit(client.first_connect, address, port, DEADLINE_S)
+        launch()
+        first_attempt, success = connected.result()
     begun = float(node.path(_BEGUN).read_text(encoding="utf-8"))
     if first_attempt > begun:
         raise AssertionError("the client began to connect after the program had begun to start")
