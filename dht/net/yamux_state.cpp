@@ -6,6 +6,7 @@
 #include "dht/net/error.hpp"
 #include "dht/net/exact.hpp"
 #include "userspace/base/log.hpp"
+#include "userspace/base/task_group.hpp"
 
 namespace hagring::dht {
 namespace {
@@ -26,6 +27,7 @@ constexpr std::size_t kMostWritten = std::size_t{16} * 1024;
 awaitable<Result<void>> write_parts(ByteStream& below, ByteView bytes) {
   while (!bytes.empty()) {
     const auto part = bytes.first(std::min(bytes.size(), kMostWritten));
+    if (co_await asked_to_stop()) co_return Errc::cancelled;
     CO_CHECK(co_await below.write(part));
     bytes = bytes.subspan(part.size());
   }
