@@ -2,6 +2,7 @@
 // The order of a start: what a client's first connection needs, the redirection, all else.
 #include <boost/asio/post.hpp>
 
+#include "userspace/agent/idle_trim.hpp"
 #include "userspace/agent/node_agent.hpp"
 #include "userspace/agent/setting_value.hpp"
 #include "userspace/base/log.hpp"
@@ -47,6 +48,7 @@ awaitable<void> NodeAgent::start_the_rest() {
   if (telemetry_) telemetry_->start();
   control_tasks_.spawn([this] { return advertiser_.run(); });
   control_tasks_.spawn([this] { return privacy_keeper_.run(); });
+  control_tasks_.spawn([this] { return trim_when_idle(clock_); });
   control_tasks_.spawn(
       [this] { return trust_.keep_installed([this] { return runtime_process(); }); });
   log::info("agent", "mirror at {} and {}, peers served at {}",

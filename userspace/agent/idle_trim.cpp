@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/agent/idle_trim.hpp"
+
+#include <malloc.h>
+
+#include <ctime>
+#include <utility>
+
+#include "userspace/base/task_group.hpp"
+
+namespace hagring::agent {
+namespace {
+
+/// Of one processor; heartbeats, timers and scrapes use some 0.3 %.
+constexpr double kQuietShare = 0.02;
+
+Duration used_by_process() {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+}  // namespace
+
+bool IdleTrim::is_due(Duration used) {
+  const std::chrono::duration<double> lately = used - std::exchange(last_, used);
+  const bool busy = lately >= kQuietShare * std::chrono::duration<double>(kInterval);
+  return std::exchange(busy_, busy) && !busy;
+}
+
+awaitable<void> trim_when_idle(Clock& clock) {
+  IdleTrim trim;
+  while (!co_await asked_to_stop()) {
+    co_await clock.sleep_for(IdleTrim::kInterval);
+    if (trim.is_due(used_by_process())) ::malloc_trim(0);
+  }
+}
+
+}  // namespace hagring::agent
