@@ -68,6 +68,7 @@ class HerdsTest(EventTest):
         made = image.synthetic((SIZE, 100_000), seed=self.id())
         self.origin.publish(made, self.repository, "1")
         self.layer = made.layers[0]
+        self.layer_bytes = len(made.blobs[self.layer])
 
     def tearDown(self):
         self.gate.mend()
