@@ -67,9 +67,10 @@ awaitable<Result<void>> read_from_others(Inquiry& inquiry, const Digest& digest)
   const bool peers_only = inquiry.rule.tags == TagOrder::peers_only;
   const bool origin_first = wants_part(inquiry) || inquiry.parts.conduct.origin_first(digest);
   if (peers_only || !origin_first) {
-    const bool herd_first = !peers_only && herd::has_part(inquiry, digest);
+    const bool joins = !peers_only && herd::may_take_seat(inquiry);
+    const bool herd_first = joins && herd::has_part(inquiry, digest);
     if (!herd_first) {
-      inquiry.joins = !peers_only && herd::may_take_seat(inquiry);
+      inquiry.joins = joins;
       CO_TRY(const auto answered, co_await answer_from_peers(inquiry, digest));
       inquiry.joins = false;
       if (answered == Found::yes) co_return Result<void>();

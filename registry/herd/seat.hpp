@@ -65,8 +65,8 @@ class Seat {
 /// Whether it is a read that a herd can answer.
 bool may_take_seat(const registry::Inquiry& inquiry);
 
-/// Whether a part of `digest` is here already, for other clients or ahead of this one: it gets that
-/// from no peer once more.
+/// Whether a part of `digest` is here already, for other clients or ahead of this one: a read that
+/// may take a seat gets that from no peer once more.
 bool has_part(const registry::Inquiry& inquiry, const Digest& digest);
 
 /// A seat for a read of the whole of `digest`; null: there is no herd for it.
