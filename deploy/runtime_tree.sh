@@ -20,7 +20,8 @@ tree=$2
 [[ ! -e $tree ]] || fail "$tree is there already: remove it first"
 
 # Loaded when systemd is to be asked for something (userspace/systemd/sd_bus.cpp).
-loaded=$(/sbin/ldconfig -p | awk '$1 == "libsystemd.so.0" { print $NF; exit }')
+# awk reads to the end: ldconfig would die of SIGPIPE, and this script with it.
+loaded=$(/sbin/ldconfig -p | awk '$1 == "libsystemd.so.0" && !found++ { print $NF }')
 [[ -n $loaded ]] || fail "libsystemd.so.0 isn't on this machine: scripts/install_packages.sh build installs it"
 
 libraries() {

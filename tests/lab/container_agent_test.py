@@ -5,10 +5,12 @@ upgrade and its removal."""
 import json
 import os
 import pathlib
+import subprocess
+import tempfile
 import unittest
 
 from expectations import assert_came_by_mirror, wait_for_trust
-from lab import container_image, image, manifests, wait_until
+from lab import container_image, image, manifests, paths, wait_until
 from lab.agent import binary
 from lab.name_server import NameServer
 from lab.pod import ClusterDns, PodAgent, PodContainer
@@ -59,6 +61,21 @@ class ImageTest(AgentTest):
         self.assertIn("usr/share/doc/libssl3/copyright", files)
         self.assertIn("var/lib/dpkg/status.d/libssl3", files)
         self.assertLess(size, 50e6)
+
+    def test_a_machine_with_many_libraries_makes_the_same_tree(self):
+        """ldconfig lists more than a pipe holds after the one library that is looked for."""
+        with tempfile.TemporaryDirectory() as folder:
+            known = subprocess.run(["/sbin/ldconfig", "-p"], check=True, capture_output=True, text=True).stdout
+            listing = pathlib.Path(folder, "listing")
+            listing.write_text(known + "\tlibmore.so.1 (libc6) => /lib/libmore.so.1\n" * 20_000, encoding="utf-8")
+            ldconfig = pathlib.Path(folder, "ldconfig")
+            ldconfig.write_text(f"#!/bin/sh\nexec cat {listing}\n", encoding="utf-8")
+            ldconfig.chmod(0o755)
+            tree = pathlib.Path(folder, "tree")
+            subprocess.run(["unshare", "--mount", "sh", "-ec", 'mount --bind "$1" /sbin/ldconfig; exec "$2" "$3" "$4"',
+                            "sh", ldconfig, paths.REPOSITORY / "deploy/runtime_tree.sh", binary(), tree],
+                           check=True, timeout=60)
+            self.assertTrue(list(tree.rglob("libsystemd.so.0")))
 
 
 @unittest.skipUnless(os.environ.get("HAGRING_BUILD_IMAGE"),
