@@ -6,6 +6,7 @@
 #include <ctime>
 #include <utility>
 
+#include "userspace/base/code_pages.hpp"
 #include "userspace/base/task_group.hpp"
 
 namespace hagring::agent {
@@ -13,6 +14,8 @@ namespace {
 
 /// Of one processor; heartbeats, timers and scrapes use some 0.3 %.
 constexpr double kQuietShare = 0.02;
+/// As much as an idle agent uses in 15 to 20 s. A trim takes 2 ms.
+constexpr Duration kWorthATrim = std::chrono::milliseconds(50);
 
 Duration used_by_process() {
   timespec time{};
@@ -24,15 +27,19 @@ Duration used_by_process() {
 
 bool IdleTrim::is_due(Duration used) {
   const std::chrono::duration<double> lately = used - std::exchange(last_, used);
-  const bool busy = lately >= kQuietShare * std::chrono::duration<double>(kInterval);
-  return std::exchange(busy_, busy) && !busy;
+  if (lately >= kQuietShare * std::chrono::duration<double>(kInterval)) return false;
+  if (trimmed_ && used - *trimmed_ < kWorthATrim) return false;
+  trimmed_ = used;
+  return true;
 }
 
 awaitable<void> trim_when_idle(Clock& clock) {
   IdleTrim trim;
   while (!co_await asked_to_stop()) {
     co_await clock.sleep_for(IdleTrim::kInterval);
-    if (trim.is_due(used_by_process())) ::malloc_trim(0);
+    if (!trim.is_due(used_by_process())) continue;
+    ::malloc_trim(0);
+    unmap_code();
   }
 }
 
