@@ -96,8 +96,11 @@ std::size_t common_prefix_length(const Key& a, const Key& b) noexcept {
 }
 
 Bytes content_wire_key(std::string_view name) {
-  Bytes wire = sha256(as_bytes(name));
-  wire.insert(wire.begin(), {0x12, 0x20});
+  const auto digest = sha256(as_bytes(name));
+  Bytes wire;
+  wire.reserve(2 + digest.size());  // no more: a node keeps one for each of its keys
+  wire.insert(wire.end(), {0x12, 0x20});
+  wire.insert(wire.end(), digest.begin(), digest.end());
   return wire;
 }
 

@@ -2,7 +2,7 @@
 #include "registry/containerd/content_index.hpp"
 
 #include <algorithm>
-#include <unordered_set>
+#include <utility>
 
 namespace hagring::containerd {
 
@@ -17,18 +17,21 @@ std::optional<std::uint64_t> ContentIndex::size_of(const registry::Digest& diges
   return found->second.size;
 }
 
+registry::Descriptor ContentIndex::descriptor_of(const Targets::value_type& target) {
+  return {
+      .digest = target.first, .size = target.second.size, .media_type = target.second.media_type};
+}
+
 std::optional<registry::Descriptor> ContentIndex::target_of(const std::string& name) const {
   const auto found = images_.find(name);
   if (found == images_.end()) return std::nullopt;
-  return found->second.target;
+  return descriptor_of(*found->second.target);
 }
 
 std::vector<registry::Descriptor> ContentIndex::targets() const {
   std::vector<registry::Descriptor> targets;
-  std::unordered_set<registry::Digest> named;
-  for (const auto& [name, entry] : images_) {
-    if (named.insert(entry.target.digest).second) targets.push_back(entry.target);
-  }
+  targets.reserve(targets_.size());
+  for (const auto& target : targets_) targets.push_back(descriptor_of(target));
   return targets;
 }
 
@@ -53,41 +56,43 @@ void ContentIndex::remove_blob(const registry::Digest& digest) {
 }
 
 void ContentIndex::set_image(const std::string& name, registry::Descriptor target) {
-  auto& entry = images_.try_emplace(name, ImageEntry{target, 0}).first->second;
-  const bool is_new = entry.seen == 0;
-  const bool moved = entry.target.digest != target.digest;
+  auto& [key, entry] = *images_.try_emplace(name).first;
+  auto& now = *targets_.try_emplace(std::move(target.digest)).first;
+  now.second.size = target.size;
+  now.second.media_type = std::move(target.media_type);
   entry.seen = scan_;
-  if (!is_new && !moved) {
-    entry.target = std::move(target);
-    return;
-  }
+  const auto* before = std::exchange(entry.target, &now);
+  if (before == &now) return;
   ++image_revision_;
-  if (moved) unlink(name, entry.target.digest);
-  entry.target = std::move(target);
-  if (!is_worth_announcing(name)) return;
-  names_of_[entry.target.digest].push_back(name);
-  if (blobs_.contains(entry.target.digest)) note(name, true);
+  if (before != nullptr) unlink(key, *before);
+  now.second.names.push_back(&key);
+  if (blobs_.contains(now.first)) note_name(key, true);
 }
 
 void ContentIndex::remove_image(const std::string& name) {
   const auto found = images_.find(name);
   if (found == images_.end()) return;
-  unlink(name, found->second.target.digest);
+  unlink(found->first, *found->second.target);
   images_.erase(found);
   ++image_revision_;
 }
 
-void ContentIndex::unlink(const std::string& name, const registry::Digest& target) {
-  const auto names = names_of_.find(target);
-  if (names == names_of_.end()) return;
-  if (std::erase(names->second, name) > 0 && blobs_.contains(target)) note(name, false);
-  if (names->second.empty()) names_of_.erase(names);
+void ContentIndex::unlink(const std::string& name, const Targets::value_type& target) {
+  const auto found = targets_.find(target.first);
+  auto& names = found->second.names;
+  std::erase(names, &name);
+  if (blobs_.contains(target.first)) note_name(name, false);
+  if (names.empty()) targets_.erase(found);
+}
+
+void ContentIndex::note_name(const std::string& name, bool held) {
+  if (is_worth_announcing(name)) note(name, held);
 }
 
 void ContentIndex::note_names_of(const registry::Digest& digest, bool held) {
-  const auto names = names_of_.find(digest);
-  if (names == names_of_.end()) return;
-  for (const auto& name : names->second) note(name, held);
+  const auto found = targets_.find(digest);
+  if (found == targets_.end()) return;
+  for (const auto* name : found->second.names) note_name(*name, held);
 }
 
 void ContentIndex::end_scan() {

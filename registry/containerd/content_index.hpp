@@ -60,22 +60,32 @@ class ContentIndex {
     std::uint64_t size = 0;
     std::uint64_t seen = 0;  ///< the scan that saw it last
   };
+  /// What names point to: one of thousands is kept once, and each name once.
+  struct Target {
+    std::uint64_t size = 0;
+    std::string media_type;
+    std::vector<const std::string*> names;  ///< keys of images_; never none
+  };
+  using Targets = std::unordered_map<registry::Digest, Target>;
   struct ImageEntry {
-    registry::Descriptor target;
+    const Targets::value_type* target = nullptr;  ///< of targets_
     std::uint64_t seen = 0;
   };
 
+  static registry::Descriptor descriptor_of(const Targets::value_type& target);
   void note(std::string key, bool held) { changed_[std::move(key)] = held; }
+  /// Of names that are worth announcing.
+  void note_name(const std::string& name, bool held);
   void note_names_of(const registry::Digest& digest, bool held);
-  void unlink(const std::string& name, const registry::Digest& target);
+  /// `name` is a key of images_, `target` one of targets_.
+  void unlink(const std::string& name, const Targets::value_type& target);
 
   std::uint64_t scan_ = 1;
   std::uint64_t image_revision_ = 0;
   mutable std::mutex blobs_mutex_;  ///< against size_of() of other threads
   std::unordered_map<registry::Digest, BlobEntry> blobs_;
   std::unordered_map<std::string, ImageEntry> images_;
-  /// The names worth announcing of each target, held or not.
-  std::unordered_map<registry::Digest, std::vector<std::string>> names_of_;
+  Targets targets_;
   std::unordered_map<std::string, bool> changed_;
 };
 

@@ -14,8 +14,8 @@ namespace {
 
 /// Of one processor; heartbeats, timers and scrapes use some 0.3 %.
 constexpr double kQuietShare = 0.02;
-/// As much as an idle agent uses in 15 to 20 s. A trim takes 2 ms.
-constexpr Duration kWorthATrim = std::chrono::milliseconds(50);
+/// As much as an idle agent uses in 10 s. A trim takes 2 ms.
+constexpr Duration kWorthATrim = std::chrono::milliseconds(25);
 
 Duration used_by_process() {
   timespec time{};
