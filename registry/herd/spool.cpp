@@ -44,7 +44,7 @@ bool disk_has_room(const std::filesystem::path& folder, std::uint64_t bytes,
 }
 
 /// An unlinked file. Not all file systems have O_TMPFILE.
-Result<UniqueFd> make_file(const std::filesystem::path& folder) {
+Result<UniqueFd> make_unlinked_file(const std::filesystem::path& folder) {
   UniqueFd file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (file) return file;
   if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return last_system_error();
@@ -52,6 +52,13 @@ Result<UniqueFd> make_file(const std::filesystem::path& folder) {
   file.reset(::mkostemp(name.data(), O_CLOEXEC));
   if (!file) return last_system_error();
   ::unlink(name.c_str());
+  return file;
+}
+
+/// Reads don't note their time, for which a thread would wait for a busy disk's journal.
+Result<UniqueFd> make_file(const std::filesystem::path& folder) {
+  TRY(auto file, make_unlinked_file(folder));
+  if (::fcntl(file.get(), F_SETFL, O_NOATIME) != 0) return last_system_error();
   return file;
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/containerd/content_folder.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -36,6 +38,20 @@ TEST_F(ContentFolderTest, OpensABlobBelowTheHostsRoot) {
   char bytes[8] = {};
   EXPECT_EQ(::read(blob->file.get(), bytes, sizeof bytes), 7);
   EXPECT_STREQ(bytes, "content");
+}
+
+TEST_F(ContentFolderTest, ReadingABlobLeavesItsTimeOfAccess) {
+  const auto file = blobs() / digest.hex();
+  // Older than the last change: with relatime, too, a read would note its time.
+  const timespec times[] = {{1, 0}, {2, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, file.c_str(), times, 0), 0);
+  const auto blob = find()->open(digest, 7);
+  ASSERT_TRUE(blob);
+  char bytes[8] = {};
+  ASSERT_EQ(::read(blob->file.get(), bytes, sizeof bytes), 7);
+  struct stat status{};
+  ASSERT_EQ(::stat(file.c_str(), &status), 0);
+  EXPECT_EQ(status.st_atim.tv_sec, 1);
 }
 
 TEST_F(ContentFolderTest, MissingBlobIsNotFound) {
