@@ -18,8 +18,6 @@ using namespace std::chrono_literals;
 
 /// containerd's own limit (defaults.DefaultMaxRecvMsgSize).
 constexpr int kMaxMessageBytes = 16 * 1024 * 1024;
-/// Of a read from the socket, at most; gRPC's unit of memory.
-constexpr int kReadBytes = 64 * 1024;
 constexpr std::chrono::milliseconds kFirstReconnect = 100ms;
 constexpr std::chrono::milliseconds kLongestReconnect = 1s;
 /// From connect(2) to the server's first HTTP/2 frame (gRPC's own default is 20 s).
@@ -72,8 +70,6 @@ std::shared_ptr<grpc::Channel> open_channel(const std::string& path) {
   // containerd's server refuses the authority that gRPC makes of a Unix socket's path.
   arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  // It is held while nothing comes, and grows to a megabyte with long replies.
-  arguments.SetInt(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kReadBytes);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnect.count());
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectLimit.count());
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLongestReconnect.count());

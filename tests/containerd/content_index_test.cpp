@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+
 #include "tests/containerd/tiny_image.hpp"
 
 namespace hagring::containerd {
@@ -55,6 +58,65 @@ TEST_F(ContentIndexTest, NameThatMovesToMissingContentIsWithdrawn) {
   EXPECT_THAT(index.take_changes().removed, UnorderedElementsAre(kName));
   index.remove_blob(one);
   EXPECT_THAT(index.take_changes().removed, UnorderedElementsAre(one.to_string()));
+}
+
+/// Of one target, of which each has enough beside it for the tables to grow.
+struct NamesOfOneTargetTest : ContentIndexTest {
+  static constexpr auto kOther = "docker.io/library/nginx:latest";
+
+  NamesOfOneTargetTest() {
+    index.add_blob(one, 3);
+    index.set_image(kName, pointing_to(one));
+    index.set_image(kOther, pointing_to(one));
+    for (int i = 0; i < 1000; ++i) {
+      const auto text = std::to_string(i);
+      index.set_image("docker.io/library/many:" + text, pointing_to(digest_of(text)));
+    }
+    index.take_changes();
+  }
+
+  std::size_t named(const registry::Digest& digest) const {
+    return static_cast<std::size_t>(
+        std::ranges::count(index.targets(), digest, &registry::Descriptor::digest));
+  }
+
+  /// kOther alone stands for `one`.
+  void expect_the_other_only() {
+    EXPECT_EQ(index.target_of(kOther)->digest, one);
+    EXPECT_EQ(index.target_of(kOther)->media_type, "m");
+    EXPECT_EQ(named(one), 1U);
+    index.remove_blob(one);
+    EXPECT_THAT(index.take_changes().removed, UnorderedElementsAre(one.to_string(), kOther));
+    index.remove_image(kOther);
+    EXPECT_EQ(named(one), 0U);
+    EXPECT_FALSE(index.target_of(kOther));
+  }
+};
+
+TEST_F(NamesOfOneTargetTest, OneIsRemoved) {
+  index.remove_image(kName);
+  EXPECT_THAT(index.take_changes().removed, UnorderedElementsAre(kName));
+  EXPECT_FALSE(index.target_of(kName));
+  expect_the_other_only();
+}
+
+TEST_F(NamesOfOneTargetTest, OneMoves) {
+  index.set_image(kName, pointing_to(two));
+  EXPECT_THAT(index.take_changes().removed, UnorderedElementsAre(kName));
+  EXPECT_EQ(index.target_of(kName)->digest, two);
+  EXPECT_EQ(named(two), 1U);
+  expect_the_other_only();
+}
+
+TEST_F(NamesOfOneTargetTest, OneIsGoneInAScan) {
+  index.begin_scan();
+  index.add_blob(one, 3);
+  index.set_image(kOther, pointing_to(one));
+  index.end_scan();
+  EXPECT_EQ(index.images(), 1U);
+  EXPECT_EQ(index.targets().size(), 1U);
+  EXPECT_THAT(index.take_changes().removed, testing::Contains(kName));
+  expect_the_other_only();
 }
 
 TEST_F(ContentIndexTest, NameThatMovesToOtherContentStays) {

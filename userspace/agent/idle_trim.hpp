@@ -25,7 +25,7 @@ class IdleTrim {
   std::optional<Duration> trimmed_;  ///< what had been used then
 };
 
-/// Does both whenever the process has become quiet, until cancelled.
+/// Does both while the process is quiet, until cancelled.
 awaitable<void> trim_when_idle(Clock& clock);
 
 }  // namespace hagring::agent
