@@ -131,6 +131,9 @@ TEST(Simulation, ChurnAndLossLoseNoKeys) {
   (void)sim->search(keys);
   EXPECT_LE(keys.size(), 10);
   (void)sim->search(keys);
+  EXPECT_LE(keys.size(), 5) << "those of a node that came in the last minute";
+  sim->run_for(minutes(1));
+  (void)sim->search(keys);
   EXPECT_LE(keys.size(), 1);
 }
 
