@@ -61,7 +61,7 @@ void ContentIndex::set_image(const std::string& name, registry::Descriptor targe
   now.second.size = target.size;
   now.second.media_type = std::move(target.media_type);
   entry.seen = scan_;
-  const auto* before = std::exchange(entry.target, &now);
+  auto* before = std::exchange(entry.target, &now);
   if (before == &now) return;
   ++image_revision_;
   if (before != nullptr) unlink(key, *before);
@@ -77,12 +77,11 @@ void ContentIndex::remove_image(const std::string& name) {
   ++image_revision_;
 }
 
-void ContentIndex::unlink(const std::string& name, const Targets::value_type& target) {
-  const auto found = targets_.find(target.first);
-  auto& names = found->second.names;
-  std::erase(names, &name);
-  if (blobs_.contains(target.first)) note_name(name, false);
-  if (names.empty()) targets_.erase(found);
+void ContentIndex::unlink(const std::string& name, Targets::value_type& target) {
+  auto& [digest, known] = target;
+  std::erase(known.names, &name);
+  if (blobs_.contains(digest)) note_name(name, false);
+  if (known.names.empty()) targets_.erase(targets_.find(digest));
 }
 
 void ContentIndex::note_name(const std::string& name, bool held) {

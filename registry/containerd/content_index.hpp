@@ -68,7 +68,7 @@ class ContentIndex {
   };
   using Targets = std::unordered_map<registry::Digest, Target>;
   struct ImageEntry {
-    const Targets::value_type* target = nullptr;  ///< of targets_
+    Targets::value_type* target = nullptr;  ///< of targets_
     std::uint64_t seen = 0;
   };
 
@@ -78,7 +78,7 @@ class ContentIndex {
   void note_name(const std::string& name, bool held);
   void note_names_of(const registry::Digest& digest, bool held);
   /// `name` is a key of images_, `target` one of targets_.
-  void unlink(const std::string& name, const Targets::value_type& target);
+  void unlink(const std::string& name, Targets::value_type& target);
 
   std::uint64_t scan_ = 1;
   std::uint64_t image_revision_ = 0;

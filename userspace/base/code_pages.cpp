@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 
+#include "userspace/base/read_at.hpp"
 #include "userspace/base/unique_fd.hpp"
 
 namespace hagring {
@@ -32,11 +33,10 @@ bool all_of_file(const Work& work, std::uintptr_t begin, std::uintptr_t end) {
   std::array<std::uint64_t, 512> entries;
   for (auto at = begin / work.page; at < end / work.page;) {
     const auto count = std::min<std::size_t>(entries.size(), end / work.page - at);
-    const auto bytes = static_cast<ssize_t>(count * sizeof(entries[0]));
-    if (::pread(work.pagemap, entries.data(), static_cast<std::size_t>(bytes),
-                static_cast<off_t>(at * sizeof(entries[0]))) != bytes) {
-      return false;
-    }
+    const MutableBytes into(reinterpret_cast<std::uint8_t*>(entries.data()),
+                            count * sizeof(entries[0]));
+    const auto got = read_at(work.pagemap, at * sizeof(entries[0]), into);
+    if (!got || *got != into.size()) return false;
     for (std::size_t i = 0; i < count; ++i) {
       const bool copy = (entries[i] & kPresent) != 0 && (entries[i] & kOfFile) == 0;
       if (copy || (entries[i] & kSwapped) != 0) return false;

@@ -30,7 +30,6 @@ void Hasher::update(ByteView bytes) {
 
 Bytes Hasher::digest() const {
   const std::unique_ptr<EVP_MD_CTX, Free> copy(EVP_MD_CTX_new());
-  // No longer than it is: nodes keep one for each of their keys.
   Bytes digest(static_cast<std::size_t>(EVP_MD_CTX_get_size(context_.get())));
   if (!copy || EVP_MD_CTX_copy_ex(copy.get(), context_.get()) != 1 ||
       EVP_DigestFinal_ex(copy.get(), digest.data(), nullptr) != 1) {
