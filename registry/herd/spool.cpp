@@ -44,7 +44,7 @@ bool disk_has_room(const std::filesystem::path& folder, std::uint64_t bytes,
 }
 
 /// An unlinked file. Not all file systems have O_TMPFILE.
-Result<UniqueFd> make_unlinked_file(const std::filesystem::path& folder) {
+Result<UniqueFd> make_file(const std::filesystem::path& folder) {
   UniqueFd file(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (file) return file;
   if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return last_system_error();
@@ -52,13 +52,6 @@ Result<UniqueFd> make_unlinked_file(const std::filesystem::path& folder) {
   file.reset(::mkostemp(name.data(), O_CLOEXEC));
   if (!file) return last_system_error();
   ::unlink(name.c_str());
-  return file;
-}
-
-/// Reads don't note their time, for which a thread would wait for a busy disk's journal.
-Result<UniqueFd> make_file(const std::filesystem::path& folder) {
-  TRY(auto file, make_unlinked_file(folder));
-  if (::fcntl(file.get(), F_SETFL, O_NOATIME) != 0) return last_system_error();
   return file;
 }
 
@@ -116,6 +109,9 @@ Result<std::shared_ptr<Spool>> Spool::create(const std::filesystem::path& folder
   Taken taken(*budget, size);
   if (!disk_has_room(folder, budget->bytes(), budget->limits())) return Errc::too_large;
   TRY(auto file, make_file(folder));
+  // To note when it is read, a thread would wait for a busy disk's journal; where that can't be
+  // asked for it does.
+  ::fcntl(file.get(), F_SETFL, O_NOATIME);
   taken.release();
   return std::make_shared<Spool>(std::move(file), size, std::move(budget));
 }
