@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 
-from lab import Lab
+from lab import Lab, wait_until
 
 from . import cpu
 from .nginx import Nginx
@@ -43,7 +43,7 @@ def _idle(report) -> None:
     with Lab() as lab:
         node, others = lab.node("n"), lab.host("others")
         # containerd syncs each blob.
-        node.run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/containerd")
+        node.keep_content_in_memory()
         node.start_containerd("2.1")
         fill(node)
         node.start_agent(arguments=["--containerd-namespace", NAMESPACE])
@@ -67,15 +67,12 @@ def _idle(report) -> None:
 
 def _wait_until_idle(pid: int) -> None:
     """What it was told of is still to be told to other nodes, for instance."""
-    deadline = time.monotonic() + IDLE_DEADLINE_S
-    used = cpu.of_processes([pid])
-    while True:
-        time.sleep(IDLE_S)
-        before, used = used, cpu.of_processes([pid])
-        if used - before < IDLE_SHARE * IDLE_S:
-            return
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the agent is still busy {IDLE_DEADLINE_S} s after it knew all images")
+    used = []
+
+    def is_idle() -> bool:
+        used.append(cpu.of_processes([pid]))
+        return len(used) > 1 and used[-1] - used[-2] < IDLE_SHARE * IDLE_S
+    wait_until(is_idle, IDLE_DEADLINE_S, "the agent, which knows all images, is idle", interval_s=IDLE_S)
 
 
 def _start_nodes(node, others):

@@ -32,7 +32,7 @@ def _measure(report, version: str, size: str, layers, pulls: int) -> None:
         with _nginx_in_between(nodes["nginx"], origin):
             for node in (*nodes.values(), provider):
                 # A disk that is busy with what was pulled before would be what is measured.
-                node.run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/containerd")
+                node.keep_content_in_memory()
                 node.start_containerd(version)
             # Alone in its mesh, or it would be given what the provider has.
             nodes["origin"].start_agent()

@@ -22,7 +22,7 @@ def start_node(lab, name: str, version: str, *peers, discard: bool = True, disk:
     one that is its own."""
     node = lab.node(name)
     if disk:
-        node.run("mount", "-t", "tmpfs", "-o", f"size={disk}", "tmpfs", ROOT)
+        node.keep_content_in_memory(disk)
     node.start_agent(peers=peers, arguments=arguments)
     node.start_containerd(version, config_with(version, discard_unpacked_layers=discard))
     wait_for_trust(node)

@@ -27,9 +27,13 @@ class Node(Host):
         kind = subprocess.run(["stat", "-f", "-c", "%T", str(disk)], capture_output=True, text=True,
                               check=True).stdout.strip()
         if kind == "overlayfs":
-            self.run("mount", "-t", "tmpfs", "tmpfs", ROOT)
+            self.keep_content_in_memory()
         else:
             self.run("mount", "--bind", str(disk), ROOT)
+
+    def keep_content_in_memory(self, size: str = "") -> None:
+        """All that containerd keeps, before it is started; `size`: no more than that (tmpfs(5))."""
+        self.run("mount", "-t", "tmpfs", *(["-o", f"size={size}"] if size else []), "tmpfs", ROOT)
 
     def start_containerd(self, version: str, config: Optional[str] = None, env=None,
                          **places) -> Containerd:
