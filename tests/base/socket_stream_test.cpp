@@ -7,6 +7,8 @@
 
 #include <boost/asio/local/connect_pair.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <functional>
 
 #include "tests/support/run.hpp"
 #include "userspace/base/deadline.hpp"
@@ -89,6 +91,46 @@ TEST_F(SocketStreamTest, LongerAndShorterLimitsCountForAReadUnderWay) {
     // The next stream of the pair, which hasn't timed out.
     right.swap(left);
   }
+}
+
+/// What can be done at once is, but not for ever: others of the thread want their turn.
+TEST_F(SocketStreamTest, LetsOthersRunBetweenOperationsThatAreDoneAtOnce) {
+  int turns = 0;
+  std::function<void()> turn = [&] {
+    ++turns;
+    asio::post(context, turn);
+  };
+  asio::post(context, turn);
+  const auto carry = [this, &turns]() -> awaitable<void> {
+    Bytes one(1);
+    for (int i = 0; i < 100; ++i) EXPECT_TRUE(co_await left->write(as_bytes("x")));
+    EXPECT_GE(turns, 10);
+    turns = 0;
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_EQ(co_await right->read_some(one), Result<std::size_t>(1));
+    }
+    EXPECT_GE(turns, 10);
+    EXPECT_LT(turns, 50);
+  };
+  test::run(context, carry());
+}
+
+TEST_F(SocketStreamTest, WritesWhatDoesNotFitAtOnce) {
+  Bytes much(1 << 20);
+  for (std::size_t i = 0; i < much.size(); ++i) much[i] = static_cast<std::uint8_t>(i * 7 >> 3);
+  TaskGroup group(context.get_executor(), "test");
+  group.spawn([&]() -> awaitable<void> { EXPECT_TRUE(co_await left->write(much)); });
+  Bytes got;
+  const auto read = [&]() -> awaitable<void> {
+    while (got.size() < much.size()) {
+      const auto size = co_await right->read_some(buffer);
+      if (!size) co_return;
+      got.insert(got.end(), buffer.begin(), buffer.begin() + static_cast<long>(*size));
+    }
+  };
+  test::run(context, read());
+  test::run(context, group.drain());
+  EXPECT_EQ(got, much);
 }
 
 TEST_F(SocketStreamTest, DestroyedWhileItsTimerIsArmed) {

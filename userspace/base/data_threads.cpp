@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <string>
 
+#include "userspace/base/alarm.hpp"
+
 namespace hagring {
 
 DataThreads::DataThreads(std::size_t count, const std::string& name) {
   for (std::size_t i = 0; i < std::max<std::size_t>(count, 1); ++i) {
     auto& thread = *threads_.emplace_back(std::make_unique<Thread>());
+    leave_alarms_set(thread.context);
     thread.thread = std::thread([&context = thread.context] { context.run(); });
     // The kernel keeps 15 characters (pthread_setname_np(3)).
     pthread_setname_np(thread.thread.native_handle(),

@@ -4,6 +4,8 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <optional>
+#include <utility>
 
 namespace hagring {
 
@@ -20,6 +22,8 @@ struct SocketStream::State {
   bool armed = false;
   unsigned round = 0;  ///< which of the timer's waits counts
   bool timed_out = false;
+  bool more_may_be_there = false;  ///< the last read has filled its buffer
+  unsigned at_once = 0;            ///< operations since the last one that let others run
 };
 
 namespace {
@@ -37,6 +41,22 @@ void arm(const std::shared_ptr<State>& state) {
     error_code ignored;
     state->socket.cancel(ignored);
   });
+}
+
+/// Asio takes every operation through its queue, and asks the kernel for events before each turn,
+/// even if the operation itself is done at once. So many in a row are done past the queue: others
+/// of the thread must get their turn.
+constexpr unsigned kAtOnce = 8;
+
+/// Does an operation at once, if that may be and can be; nullopt otherwise.
+template <typename State, typename Operation>
+std::optional<std::pair<error_code, std::size_t>> try_at_once(State& state, Operation operation) {
+  if (state.at_once >= kAtOnce) return std::nullopt;
+  error_code error;
+  const std::size_t size = operation(state.socket, error);
+  if (error == asio::error::would_block || error == asio::error::try_again) return std::nullopt;
+  ++state.at_once;
+  return std::pair(error, size);
 }
 
 /// Counts one operation as waiting and keeps the timer armed meanwhile.
@@ -72,22 +92,44 @@ SocketStream::~SocketStream() { close(); }
 awaitable<Result<std::size_t>> SocketStream::read_some(MutableBytes into) {
   // The state stays alive even if the stream is destroyed by what resumes first.
   Waiting waiting(state_);
-  auto [error, size] =
-      co_await state_->socket.async_read_some(asio::buffer(into.data(), into.size()), kTuple);
+  const auto buffer = asio::buffer(into.data(), into.size());
+  std::optional<std::pair<error_code, std::size_t>> done;
+  if (state_->more_may_be_there) {
+    done = try_at_once(*state_, [&](Socket& socket, error_code& error) {
+      return socket.read_some(buffer, error);
+    });
+  }
+  if (!done) {
+    const auto [error, size] = co_await state_->socket.async_read_some(buffer, kTuple);
+    state_->at_once = 0;
+    done.emplace(error, size);
+  }
+  const auto [error, size] = *done;
+  state_->more_may_be_there = !error && size == into.size();
   if (error) co_return translate(error);
   co_return size;
 }
 
 awaitable<Result<void>> SocketStream::write(ByteView from) {
   Waiting waiting(state_);
-  while (!from.empty()) {
-    auto [error, size] =
-        co_await state_->socket.async_write_some(asio::buffer(from.data(), from.size()), kTuple);
+  if (from.empty()) co_return Result<void>();
+  // What is left then doesn't fit into the socket's buffer.
+  auto done = try_at_once(*state_, [&](Socket& socket, error_code& error) {
+    return socket.write_some(asio::buffer(from.data(), from.size()), error);
+  });
+  while (true) {
+    if (!done) {
+      const auto [error, size] =
+          co_await state_->socket.async_write_some(asio::buffer(from.data(), from.size()), kTuple);
+      state_->at_once = 0;
+      done.emplace(error, size);
+    }
+    const auto [error, size] = *std::exchange(done, std::nullopt);
     if (error) co_return translate(error);
     waiting.active();
     from = from.subspan(size);
+    if (from.empty()) co_return Result<void>();
   }
-  co_return Result<void>();
 }
 
 awaitable<Result<void>> SocketStream::shutdown_write() {

@@ -8,6 +8,15 @@
 
 namespace hagring {
 
+void log_exception(const std::string& name, const std::exception_ptr& error) {
+  if (!error) return;
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& exception) {
+    log::error(name, "a task ended with an exception: {}", exception.what());
+  }
+}
+
 TaskGroup::TaskGroup(asio::any_io_executor executor, std::string name)
     : executor_(std::move(executor)),
       name_(std::move(name)),
@@ -39,13 +48,7 @@ awaitable<void> TaskGroup::wait_until_empty() {
 }
 
 void TaskGroup::end(Tasks::iterator task, std::exception_ptr error) {
-  if (error) {
-    try {
-      std::rethrow_exception(error);
-    } catch (const std::exception& exception) {
-      log::error(name_, "a task ended with an exception: {}", exception.what());
-    }
-  }
+  log_exception(name_, error);
   tasks_.erase(task);
   if (tasks_.empty()) emptied_.cancel();
 }

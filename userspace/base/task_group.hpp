@@ -6,6 +6,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <exception>
 #include <list>
 #include <string>
 #include <utility>
@@ -20,6 +21,9 @@ inline awaitable<bool> asked_to_stop() {
   const auto state = co_await asio::this_coro::cancellation_state;
   co_return state.cancelled() != asio::cancellation_type::none;
 }
+
+/// Logs with what a task of `name` has ended, if it is an exception.
+void log_exception(const std::string& name, const std::exception_ptr& error);
 
 /// Owns coroutines: each co_spawn of the program belongs to one. Used from one thread only, that
 /// of its executor. Tasks see cancellation as errors of their operations, never as exceptions, so
