@@ -52,8 +52,8 @@ bool LayerKeeper::is_unwanted() const {
 
 awaitable<void> LayerKeeper::run() {
   while (!co_await asked_to_stop()) {
-    auto wait = options_.look_interval;
     const auto looked = co_await look();
+    auto wait = has_attached_ ? options_.look_interval : options_.first_look_interval;
     auto problem = looked ? std::string() : looked.error().to_string();
     if (!looked && !is_cancelled(looked.error().code)) {
       attached_.reset();
@@ -91,6 +91,7 @@ awaitable<RpcResult<void>> LayerKeeper::attach(std::shared_ptr<LeasesApi> leases
   CO_CHECK(co_await review(*leases));
   images_seen_.reset();
   attached_ = leases;
+  has_attached_ = true;
   co_return RpcResult<void>();
 }
 

@@ -32,6 +32,8 @@ struct LayerKeeperOptions {
   unsigned disk_limit = 80;
   std::string owner = "node";  ///< tells the leases of one agent from those of another
   Duration look_interval = std::chrono::seconds(1);
+  /// Until containerd has been asked for the first time: what is pulled before that isn't kept.
+  Duration first_look_interval = std::chrono::milliseconds(100);
   /// So often the leases are compared with containerd's own list of them.
   Duration review_interval = std::chrono::minutes(1);
   /// After a failed call.
@@ -123,6 +125,7 @@ class LayerKeeper {
   std::atomic<bool> keeping_ = false;
   /// The connection whose leases are known; the host owns it.
   std::weak_ptr<LeasesApi> attached_;
+  bool has_attached_ = false;  ///< once
   TimePoint next_review_{};
   TimePoint next_unused_{};
   std::optional<std::uint64_t> images_seen_;  ///< the revision of images that was looked at

@@ -20,6 +20,7 @@ const Predecessor kPredecessor{.pid = 7,
                                .client_start = 123456789,
                                .trusted = true,
                                .connected = true,
+                               .keeps_layers = true,
                                .nodes = 3};
 
 TEST(Succession, TheDocumentSaysAll) {

@@ -144,6 +144,15 @@ TEST_F(LayerKeeperTest, LeasesStayWhileItIsNotKnownWhetherLayersAreDiscarded) {
   EXPECT_EQ(kept(), Names{});
 }
 
+TEST_F(LayerKeeperTest, RuntimeIsAskedSoonAfterItHasBeenFound) {
+  const auto found = std::exchange(host.connected, nullptr);
+  start();
+  EXPECT_FALSE(keeper->keeping());
+  host.connected = found;
+  pass(100ms);
+  EXPECT_TRUE(keeper->keeping());
+}
+
 TEST_F(LayerKeeperTest, TheOldestGoFirstBeyondTheBudget) {
   start();
   for (const auto* name : {"first", "second", "third"}) {

@@ -107,6 +107,22 @@ class TakeoverTest(unittest.TestCase):
                     self.assertIn(f"trusted by files in {HOSTS}", client["reason"])
                 node.verify_content(name, self.origin)
 
+    def test_what_it_knew_its_successor_knows(self):
+        """At the moment that the predecessor is let go: nothing is waited for."""
+        node, other = self.lab.node("knows"), self.lab.node("other")
+        other.start_agent()
+        node.start_containerd("2.1", config_with("2.1", HOSTS, discard_unpacked_layers=True))
+        node.start_agent(peers=[other], arguments=["--keep-layers-until", "100"])
+        wait_for_trust(node)
+        node.agent.wait_for_mesh(1)
+        node.agent.wait_for(lambda s: s["layers"]["keeping"], 20, "it knows that layers are thrown away")
+        for _ in range(FILES_UPGRADES):
+            node.agent = node.agent.take_over()
+            status = node.agent.status()
+            self.assertTrue(status["store"]["connected"])
+            self.assertTrue(status["layers"]["keeping"])
+            self.assertEqual(len(status["mesh"]["nodes"]), 1)
+
     def test_without_the_option_a_second_agent_refuses(self):
         node = self.lab.node("second")
         node.start_agent()

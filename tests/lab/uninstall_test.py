@@ -53,12 +53,16 @@ class UninstallTest(AgentTest):
         """All kinds of things are there, so that their absence later says something."""
         # As update-ca-certificates does at its end.
         self.node.run("openssl", "rehash", "/etc/ssl/certs")
-        came = "\n".join(difference(self.before, files(self.node)))
-        for pattern in (r"came: /etc/ssl/certs/hagring-\S+\.pem ", r"came: /etc/ssl/certs/[0-9a-f]{8}\.0 .*hagring-",
-                        rf"came: {CERTS}/docker\.io/\S+ ", r"came: /var/lib/hagring/ca\.key \('-rw-------'",
-                        "came: /var/lib/hagring/identity ", "came: /var/lib/hagring/mesh.key ",
-                        "came: /run/hagring/hagring.sock ", "came: /sys/fs/bpf/hagring/flows "):
-            self.assertRegex(came, pattern)
+        patterns = (r"came: /etc/ssl/certs/hagring-\S+\.pem ",
+                    r"came: /etc/ssl/certs/[0-9a-f]{8}\.0 .*hagring-",
+                    rf"came: {CERTS}/docker\.io/\S+ ", r"came: /var/lib/hagring/ca\.key \('-rw-------'",
+                    "came: /var/lib/hagring/identity ", "came: /var/lib/hagring/mesh.key ",
+                    "came: /run/hagring/hagring.sock ", "came: /sys/fs/bpf/hagring/flows ")
+
+        def is_there() -> bool:
+            came = "\n".join(difference(self.before, files(self.node)))
+            return all(re.search(pattern, came) for pattern in patterns)
+        wait_until(is_there, 10, f"there are {', '.join(patterns)}")
 
     def assert_as_before(self, objects) -> None:
         self.assertEqual(difference(self.before, files(self.node)), [])

@@ -34,6 +34,7 @@ std::string write_predecessor(const Predecessor& predecessor) {
             {"client_start", predecessor.client_start},
             {"trusted", predecessor.trusted},
             {"connected", predecessor.connected},
+            {"keeps_layers", predecessor.keeps_layers},
             {"nodes", predecessor.nodes}};
   if (const auto& files = predecessor.files) {
     json["files"] = {{"directory", files->directory}, {"registries", files->registries}};
@@ -64,6 +65,7 @@ Result<Predecessor> parse_predecessor(std::string_view text) {
                        .trusted = json.at("trusted").get<bool>(),
                        .files = parse_files(json),
                        .connected = json.value("connected", false),
+                       .keeps_layers = json.value("keeps_layers", false),
                        .nodes = json.value("nodes", std::size_t{0})};
   } catch (const Json::exception&) {
     return Errc::bad_message;

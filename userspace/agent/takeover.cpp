@@ -14,8 +14,8 @@ using namespace std::chrono_literals;
 
 /// For the hook to be attached and the heart to beat.
 constexpr auto kReadyLimit = 15s;
-/// Within that, to be as good as the predecessor: trusted, connected to the store, in the mesh. It
-/// may not come to that: the client may be another by now, or the mesh be gone.
+/// Within that, to be as good as the predecessor: trusted, connected to the store, keeping layers,
+/// in the mesh. It may not come to that: the client may be another by now, or the mesh be gone.
 constexpr auto kEqualLimit = 5s;
 /// For the predecessor to let go of the admin socket, which it does first.
 constexpr auto kLetGoLimit = 10s;
@@ -34,7 +34,10 @@ Page NodeAgent::begin_takeover() {
     const auto& client = interception_.state().client;
     Predecessor self{.pid = ::getpid(),
                      .version = std::string(kVersion),
-                     .authority = trust_.authorities().signing().fingerprint()};
+                     .authority = trust_.authorities().signing().fingerprint(),
+                     .connected = store_.state().connected,
+                     .keeps_layers = store_.layers().keeping,
+                     .nodes = node_.status().table.size()};
     if (client) {
       self.client = client->pid;
       self.client_start = client->start_time;
@@ -69,6 +72,7 @@ bool NodeAgent::is_equal() const {
   const auto& former = *predecessor_;
   return (trust_.is_trusted() || !former.trusted) && (trust_.trusted_files() || !former.files) &&
          (store_.state().connected || !former.connected) &&
+         (store_.layers().keeping || !former.keeps_layers) &&
          (former.nodes == 0 || !node_.status().table.empty());
 }
 

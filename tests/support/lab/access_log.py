@@ -43,8 +43,9 @@ class Request(NamedTuple):
 
 
 def read(file: pathlib.Path) -> Iterator[Request]:
-    """All lines of the log, in order."""
-    for line in file.read_text(encoding="utf-8").splitlines():
+    """All lines of the log, in order; one that is being written isn't there yet."""
+    whole, _, _ = file.read_text(encoding="utf-8").rpartition("\n")
+    for line in whole.splitlines():
         entry = json.loads(line)
         yield Request(**entry | {"port": int(entry["port"] or 0), "status": int(entry["status"]),
                                  "complete": entry["complete"] == "OK"})
