@@ -27,12 +27,15 @@ class Race {
   /// Returns when both have really ended, so they may refer to the caller's frame. Cancellation of
   /// the caller ends both: Errc::cancelled.
   awaitable<Outcome> run(Operation first, Duration patience, Operation second) {
+    const bool throws = co_await asio::this_coro::throw_if_cancelled();
+    co_await asio::this_coro::throw_if_cancelled(false);
     watch_.start(detail::fill(first_, first()));
     co_await watch_.wait(clock_.now() + patience);
     const bool silent = watch_.running() > 0 && !co_await asked_to_stop();
     if (silent) watch_.start(detail::fill(second_, second()));
     while (!decided() && !co_await asked_to_stop()) co_await watch_.wait(TimePoint::max());
     co_await watch_.stop();
+    co_await asio::this_coro::throw_if_cancelled(throws);
     log_exception("race", watch_.failure());
     if (co_await asked_to_stop()) co_return Outcome{Errc::cancelled};
     const bool second_won = !has_won(first_) && has_won(second_);

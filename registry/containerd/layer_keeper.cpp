@@ -3,7 +3,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "registry/containerd/lease_text.hpp"
 #include "userspace/base/log.hpp"
@@ -39,21 +41,26 @@ std::string_view to_string(Release reason) {
 LayerKeeper::LayerKeeper(Clock& clock, LayerKeeperOptions options, LayerHost& host)
     : clock_(clock), options_(std::move(options)), host_(host) {}
 
+bool LayerKeeper::may_keep() const {
+  return options_.budget > 0 && options_.mode != KeepLayers::never;
+}
+
 bool LayerKeeper::is_wanted() const {
-  if (options_.budget == 0 || options_.mode == KeepLayers::never) return false;
+  if (!may_keep()) return false;
   return options_.mode == KeepLayers::always || state_.finding.discards == Discards::yes;
 }
 
 /// While it isn't known whether the runtime discards layers, none are let go for that.
 bool LayerKeeper::is_unwanted() const {
-  if (options_.budget == 0 || options_.mode == KeepLayers::never) return true;
+  if (!may_keep()) return true;
   return options_.mode == KeepLayers::automatic && state_.finding.discards == Discards::no;
 }
 
 awaitable<void> LayerKeeper::run() {
+  auto interval = options_.first_look;
   while (!co_await asked_to_stop()) {
     const auto looked = co_await look();
-    auto wait = has_attached_ ? options_.look_interval : options_.first_look_interval;
+    auto wait = std::exchange(interval, std::min(2 * interval, options_.look_interval));
     auto problem = looked ? std::string() : looked.error().to_string();
     if (!looked && !is_cancelled(looked.error().code)) {
       attached_.reset();
@@ -91,7 +98,6 @@ awaitable<RpcResult<void>> LayerKeeper::attach(std::shared_ptr<LeasesApi> leases
   CO_CHECK(co_await review(*leases));
   images_seen_.reset();
   attached_ = leases;
-  has_attached_ = true;
   co_return RpcResult<void>();
 }
 
@@ -277,6 +283,7 @@ awaitable<RpcResult<void>> LayerKeeper::make(LeasesApi& leases, KeptImage image)
 
 LayerKeeperState LayerKeeper::state() const {
   auto state = state_;
+  state.may_keep = may_keep();
   state.keeping = keeping();
   state.images = kept_.size();
   state.pulling = kept_.unseen();

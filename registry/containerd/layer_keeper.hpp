@@ -32,8 +32,9 @@ struct LayerKeeperOptions {
   unsigned disk_limit = 80;
   std::string owner = "node";  ///< tells the leases of one agent from those of another
   Duration look_interval = std::chrono::seconds(1);
-  /// Until containerd has been asked for the first time: what is pulled before that isn't kept.
-  Duration first_look_interval = std::chrono::milliseconds(100);
+  /// The first interval; each is twice the one before. What is pulled before containerd has been
+  /// asked for the first time isn't kept.
+  Duration first_look = std::chrono::milliseconds(100);
   /// So often the leases are compared with containerd's own list of them.
   Duration review_interval = std::chrono::minutes(1);
   /// After a failed call.
@@ -52,6 +53,7 @@ std::string_view to_string(Release reason);
 /// What is kept and why, for people.
 struct LayerKeeperState {
   DiscardFinding finding{};
+  bool may_keep = true;  ///< by what it has been told, whatever the runtime does
   bool keeping = false;  ///< layers of new pulls are kept
   std::size_t images = 0;
   std::size_t pulling = 0;  ///< of those, how many the runtime has not been seen to have yet
@@ -111,6 +113,7 @@ class LayerKeeper {
   awaitable<RpcResult<void>> release(LeasesApi& leases, registry::Digest manifest, Release reason,
                                      bool collect);
   awaitable<RpcResult<void>> make(LeasesApi& leases, KeptImage image);
+  bool may_keep() const;
   bool is_wanted() const;
   bool is_unwanted() const;
   std::string reason_against(const KeptImage& image) const;
@@ -125,7 +128,6 @@ class LayerKeeper {
   std::atomic<bool> keeping_ = false;
   /// The connection whose leases are known; the host owns it.
   std::weak_ptr<LeasesApi> attached_;
-  bool has_attached_ = false;  ///< once
   TimePoint next_review_{};
   TimePoint next_unused_{};
   std::optional<std::uint64_t> images_seen_;  ///< the revision of images that was looked at

@@ -48,10 +48,11 @@ TEST_F(AlarmTest, LetsItsTimerStaySetWhereThatIsWanted) {
   auto gone = alarm(10ms, 1);
   gone.reset();
   // The timer of the first rings in vain, and is set again.
-  const auto later = alarm(30ms, 2);
+  auto later = alarm(1h, 3);
   EXPECT_EQ(context.run_one(), 1U);
   EXPECT_EQ(rung, std::vector<int>{});
-  context.run();
+  later = alarm(10ms, 2);
+  while (rung.empty() && context.run_one() > 0) continue;
   EXPECT_EQ(rung, std::vector{2});
 }
 

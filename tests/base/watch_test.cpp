@@ -96,6 +96,29 @@ TEST_F(WatchTest, CallerThatIsToldToStopIsNotFoundAtWorkByWhoTellsIt) {
   EXPECT_EQ(ended, 1);
 }
 
+TEST_F(WatchTest, OperationMayEndWhenTheCallerHasJustBeenToldToStop) {
+  TaskGroup group(context.get_executor(), "test");
+  asio::steady_timer event(context, TimePoint::max());
+  const auto wait_for_it = [&]() -> awaitable<void> { co_await event.async_wait(kTuple); };
+  int gone_on = 0;
+  group.spawn([&]() -> awaitable<void> {
+    Watch watch(context.get_executor(), machine);
+    watch.start(wait_for_it());
+    co_await watch.wait(TimePoint::max());
+    ++gone_on;
+    EXPECT_EQ(watch.running(), 0U);
+    watch.start(briefly());
+    while (watch.running() > 0) co_await watch.wait(TimePoint::max());
+    ++gone_on;
+  });
+  context.poll();
+  event.cancel();  // its end is in the queue, and behind it …
+  group.cancel();  // … that the caller was told
+  test::run(context, group.drain());
+  EXPECT_EQ(gone_on, 2);
+  EXPECT_EQ(ended, 1);
+}
+
 TEST_F(WatchTest, KeepsAnException) {
   test::ManualClock manual;
   for (Clock* clock : {static_cast<Clock*>(&machine), static_cast<Clock*>(&manual)}) {

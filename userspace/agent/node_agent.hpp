@@ -122,7 +122,7 @@ class NodeAgent {
   Page finish_takeover();
   PortSharing claim();
   bool can_succeed() const;
-  bool is_equal() const;
+  std::string_view shortfall() const;
   std::string status() const;
 
   const Config config_;

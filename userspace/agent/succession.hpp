@@ -24,7 +24,7 @@ struct Predecessor {
   bool trusted = false;          ///< that containerd trusts the CA by the host's certificates
   std::optional<TrustedFiles> files{};  ///< by which it trusts it, too, or alone
   bool connected = false;               ///< to containerd's store
-  bool keeps_layers = false;            ///< since the runtime would throw them away
+  bool keeps_layers = false;            ///< of new pulls
   std::size_t nodes = 0;                ///< that it knows of the mesh
 
   bool operator==(const Predecessor&) const = default;

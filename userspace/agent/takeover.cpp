@@ -67,25 +67,33 @@ bool NodeAgent::can_succeed() const {
   return beaten_ && (attached || predecessor_->client == 0);
 }
 
-/// Whether pulls are served as the predecessor would serve them.
-bool NodeAgent::is_equal() const {
+/// Why pulls aren't served yet as the predecessor would serve them; empty: they are.
+std::string_view NodeAgent::shortfall() const {
   const auto& former = *predecessor_;
-  return (trust_.is_trusted() || !former.trusted) && (trust_.trusted_files() || !former.files) &&
-         (store_.state().connected || !former.connected) &&
-         (store_.layers().keeping || !former.keeps_layers) &&
-         (former.nodes == 0 || !node_.status().table.empty());
+  const auto layers = store_.layers();
+  if (former.trusted && !trust_.is_trusted()) return "containerd's trust isn't proven";
+  if (former.files && !trust_.trusted_files()) return "containerd's trust by files isn't proven";
+  if (former.connected && !store_.state().connected) return "containerd's store isn't connected";
+  // Unless this agent is told otherwise than that one.
+  if (former.keeps_layers && layers.may_keep && !layers.keeping) return "layers aren't kept";
+  if (former.nodes > 0 && node_.status().table.empty()) return "no other node is known";
+  return {};
 }
 
 awaitable<void> NodeAgent::succeed() {
   if (!predecessor_) co_return;
   const auto begin = clock_.now();
-  while (!can_succeed() || (!is_equal() && clock_.now() - begin < kEqualLimit)) {
+  while (!can_succeed() || (!shortfall().empty() && clock_.now() - begin < kEqualLimit)) {
     if (!can_succeed() && clock_.now() - begin >= kReadyLimit) {
       throw StartError(
           "--takeover: this agent couldn't be attached beside the one that runs, which goes on: " +
           ready().body);
     }
     co_await clock_.sleep_for(kLook);
+  }
+  if (const auto lacks = shortfall(); !lacks.empty()) {
+    log::warning("agent", "takes the other agent's place after {} s although {}: pulls go on",
+                 std::chrono::seconds(kEqualLimit).count(), lacks);
   }
   co_await dismiss_predecessor(clock_, admin_.path());
   if (!co_await admin_.claim_within(clock_, kLetGoLimit)) {

@@ -23,10 +23,10 @@ class Alarms final : public asio::execution_context::service {
   }
 
   void add(const asio::any_io_executor& executor, TimePoint when, Alarm* alarm) {
-    alarm->place_ = alarms_.emplace(when, alarm);
-    if (when >= set_to_) return;
     if (!timer_) timer_.emplace(executor);
-    set(when);
+    if (when < set_to_) set(when);
+    // Last, so that none that has failed is left here.
+    alarm->place_ = alarms_.emplace(when, alarm);
   }
 
   void remove(const Alarm& alarm) {
@@ -44,16 +44,17 @@ class Alarms final : public asio::execution_context::service {
   void shutdown() override { timer_.reset(); }
 
   void set(TimePoint when) {
-    set_to_ = when;
+    set_to_ = TimePoint::max();
     timer_->expires_at(when);
     timer_->async_wait([this, round = ++round_](const error_code&) {
       if (round == round_) ring();
     });
+    set_to_ = when;
   }
 
   void ring() {
     set_to_ = TimePoint::max();
-    // One that is set meanwhile is later than this, so that there is an end.
+    // Those that are set meanwhile are later than this, so that there is an end.
     const auto now = std::chrono::steady_clock::now();
     while (!alarms_.empty() && alarms_.begin()->first <= now) {
       auto& alarm = *alarms_.begin()->second;

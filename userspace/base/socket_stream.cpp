@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/base/socket_stream.hpp"
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -23,7 +24,7 @@ struct SocketStream::State {
   unsigned round = 0;  ///< which of the timer's waits counts
   bool timed_out = false;
   bool more_may_be_there = false;  ///< the last read has filled its buffer
-  unsigned at_once = 0;            ///< operations since the last one that let others run
+  std::size_t at_once = 0;         ///< counted bytes since the last operation that let others run
 };
 
 namespace {
@@ -44,9 +45,11 @@ void arm(const std::shared_ptr<State>& state) {
 }
 
 /// Asio takes every operation through its queue, and asks the kernel for events before each turn,
-/// even if the operation itself is done at once. So many in a row are done past the queue: others
-/// of the thread must get their turn.
-constexpr unsigned kAtOnce = 8;
+/// even if the operation itself is done at once. Small ones are done past the queue, so many bytes
+/// in a row, since others of the thread must get their turn; with great ones it doesn't matter.
+constexpr std::size_t kAtOnce = std::size_t{128} * 1024;
+constexpr std::size_t kSmall = kAtOnce / 2;
+constexpr std::size_t kCountedLeast = kAtOnce / 8;
 
 /// Does an operation at once, if that may be and can be; nullopt otherwise.
 template <typename State, typename Operation>
@@ -55,7 +58,7 @@ std::optional<std::pair<error_code, std::size_t>> try_at_once(State& state, Oper
   error_code error;
   const std::size_t size = operation(state.socket, error);
   if (error == asio::error::would_block || error == asio::error::try_again) return std::nullopt;
-  ++state.at_once;
+  state.at_once += std::max(size, kCountedLeast);
   return std::pair(error, size);
 }
 
@@ -113,10 +116,13 @@ awaitable<Result<std::size_t>> SocketStream::read_some(MutableBytes into) {
 awaitable<Result<void>> SocketStream::write(ByteView from) {
   Waiting waiting(state_);
   if (from.empty()) co_return Result<void>();
-  // What is left then doesn't fit into the socket's buffer.
-  auto done = try_at_once(*state_, [&](Socket& socket, error_code& error) {
-    return socket.write_some(asio::buffer(from.data(), from.size()), error);
-  });
+  std::optional<std::pair<error_code, std::size_t>> done;
+  // What is left after the first try doesn't fit into the socket's buffer.
+  if (from.size() <= kSmall) {
+    done = try_at_once(*state_, [&](Socket& socket, error_code& error) {
+      return socket.write_some(asio::buffer(from.data(), from.size()), error);
+    });
+  }
   while (true) {
     if (!done) {
       const auto [error, size] =

@@ -57,6 +57,9 @@ Watch::Watch(asio::any_io_executor executor, Clock& clock)
       clock_(clock),
       by_machine_(dynamic_cast<const SystemClock*>(&clock) != nullptr) {}
 
+/// With their context all may go at once: then there is no bed any more.
+Watch::~Watch() { assert((running() == 0 || bed_.expired()) && "stop a Watch before it goes"); }
+
 void Watch::start(awaitable<void> operation) {
   assert(started_ < operations_.size());
   auto& own = operations_.at(started_++);
@@ -107,11 +110,12 @@ awaitable<void> Watch::rest_by_clock(TimePoint end) {
                           asio::bind_cancellation_slot(sleep_.slot(), kTuple));
 }
 
-/// For who must not find the caller at work when it returns.
+/// For who must not find the caller at work when it returns. It may cut a later rest short: whoever
+/// rests looks around and rests again.
 void Watch::wake_later() {
-  const auto bed = bed_.lock();
-  if (!bed || !bed->sleeper) return;
-  asio::post(executor_, [sleeper = std::move(bed->sleeper)] { sleeper->wake(); });
+  asio::post(executor_, [bed = bed_] {
+    if (const auto found = bed.lock()) found->wake();
+  });
 }
 
 awaitable<void> Watch::stop() {

@@ -12,19 +12,23 @@
 namespace hagring {
 
 /// Operations that a coroutine runs and waits for, at most two: until one has ended, a time has
-/// come or the coroutine is itself told to stop. Who ends goes on at once in the one that waits,
-/// without a turn of the loop. All must have ended (stop) before the watch goes. Used from one
-/// thread; the caller's own cancellation must not throw (throw_if_cancelled).
+/// come/// or the coroutine is itself told to stop. By the machine's clock the caller goes on
+/// within the turn of the loop in which an operation ends. All must have ended (stop) before the
+/// watch goes. Used from one thread; the caller's own cancellation must not throw
+/// (throw_if_cancelled).
 ///
 /// Asio's parallel_group hands on one cancellation only, the first (Boost 1.81,
 /// experimental/impl/parallel_group.hpp, "cancellations_requested_"), and that one is lost when it
 /// meets a completion in the queue. So the caller itself watches here.
 class Watch {
  public:
+  /// `executor` is the caller's, and where operations run.
   Watch(asio::any_io_executor executor, Clock& clock);
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
+  ~Watch();
 
+  /// Begins with one. What it throws is kept: failure().
   void start(awaitable<void> operation);
 
   /// Waits until one has ended since the last wait, until `end` by the clock, or until the caller
