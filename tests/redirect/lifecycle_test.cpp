@@ -284,13 +284,16 @@ void serve_until_killed(Conversation& parent, const RedirectorOptions& options,
   }
 }
 
-/// One connection that expects an answer of a byte: 0 or an errno.
+/// One connection that asks and expects an answer of a byte: 0 or an errno. It speaks first, as
+/// clients of registries do: an ACK that meets the listener while that is being closed leaves it
+/// with a connection that nobody has, which is told to who sends only.
 int ask_once() {
   const auto to = at(kOriginV4, 443);
   const auto socket = make_socket(to);
   const linger reset{1, 0};  // no TIME_WAIT: the ports would run out
   ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
   if (::connect(socket.get(), to.data(), static_cast<socklen_t>(to.size())) != 0) return errno;
+  if (::send(socket.get(), "?", 1, MSG_NOSIGNAL) != 1) return errno;
   char answer = 0;
   const auto size = ::recv(socket.get(), &answer, 1, 0);
   if (size == 1) return 0;
