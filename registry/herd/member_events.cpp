@@ -136,8 +136,12 @@ Actions Member::client_gone(TimePoint /*now*/) {
   return actions;
 }
 
-/// Whether others depend on this member's going on. A small blob's fetcher can't know who waits.
-bool Member::needed() const { return !children_.empty() || (fetching_ && facts_.whole); }
+/// Whether others depend on this member's going on. A small blob's fetcher can't know who waits;
+/// one that has all of it is about to be found right, and to be a source: whoever streams from it
+/// has others that have less.
+bool Member::needed() const {
+  return !children_.empty() || (fetching_ && (facts_.whole || (complete(0) && complete(1))));
+}
 
 Actions Member::finished(TimePoint /*now*/) {
   Actions actions;

@@ -26,9 +26,8 @@ void Party::leave(const Again& again) {
 
 void Party::without_client() {
   const auto shared = spool();
-  if (shared && shared->whole() && !finished_ && (verifying_ || !children_.empty())) {
-    return verify_without_client();
-  }
+  const bool wanted = verifying_ || !children_.empty() || member_.fetching();
+  if (shared && shared->whole() && !finished_ && wanted) return verify_without_client();
   apply(member_.client_gone(now()));
 }
 

@@ -353,6 +353,25 @@ TEST_F(MemberTest, GoesOnForItsChildrenWhenItsClientHasGone) {
   EXPECT_TRUE(member->over());
 }
 
+TEST_F(MemberTest, OneThatHasFetchedAllOfItDoesNotLeaveBeforeItIsJudged) {
+  start();
+  order(Fetch{.epoch = 1});
+  ASSERT_TRUE(member->child_asks(0, "child", now));
+  add(member->client_gone(now));
+  for (Stripe s = 0; s < kStripes; ++s) {
+    for (std::uint64_t i = 0; i < 4; ++i) add(member->arrived(s, i, now));
+  }
+  // The child has all that it wants of it; those behind the child may have less.
+  member->child_left(0, "child");
+  actions.clear();
+  pass(milliseconds(100));
+  EXPECT_TRUE(sent<Ended>().empty());
+  add(member->finished(now));
+  ASSERT_EQ(sent<Ended>().size(), 1U);
+  EXPECT_EQ(sent<Ended>()[0].second.outcome, Outcome::whole);
+  EXPECT_TRUE(member->over());
+}
+
 TEST_F(MemberTest, LeavesAParentWhenTheStripeIsComplete) {
   start();
   streams();
