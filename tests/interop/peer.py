@@ -155,12 +155,14 @@ class Peer:
         found = self.look_up(key, limit, within_s)["providers"]
         return {provider["peer_id"]: provider["addresses"] for provider in found}
 
-    def find_until(self, key: str, provider: "Peer", deadline_s: float = 15) -> list[str]:
-        """Looks for `key` until `provider` is among those found; returns its addresses."""
+    def find_until(self, key: str, provider: "Peer", deadline_s: float = 15, at: str = "") -> set[str]:
+        """Looks for `key` until `provider` is among those found, at the IP address `at` if it is given;
+        returns the IP addresses that it was found at."""
         def found():
-            return self.find(key, within_s=5).get(provider.peer_id)
+            ips = {address.split("/")[2] for address in self.find(key, within_s=5).get(provider.peer_id, ())}
+            return ips if not at or at in ips else None
         return wait_until(found, deadline_s, f"{self.process.name} finds that "
-                          f"{provider.process.name} has '{key}'", 0.2)
+                          f"{provider.process.name} has '{key}', at {at or 'any address'}", 0.2)
 
     def table(self) -> list[str]:
         """The IDs in its routing table."""
